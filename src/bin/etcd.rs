@@ -1,0 +1,3 @@
+//! `etcd`, the daemon.
+
+fn main() {}

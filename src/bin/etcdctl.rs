@@ -1,0 +1,3 @@
+//! `etcdctl`, the command line.
+
+fn main() {}

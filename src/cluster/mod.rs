@@ -1,0 +1,7 @@
+//! Who the members are. Pure: no IO, no clock.
+
+pub mod id;
+pub mod member;
+
+pub use id::{ClusterId, MemberId};
+pub use member::Member;

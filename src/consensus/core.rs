@@ -335,13 +335,12 @@ impl Core {
         let number = ready.number();
         work.messages = self.raft_messages(ready.take_messages());
 
-        let mut batch = Batch::new(self.hard_state);
+        let mut batch = Batch::default();
         let mut votes = false;
         if let Some(state) = ready.hs() {
             let state = convert::hard_state_out(state);
             votes = (state.term, state.vote) != (self.hard_state.term, self.hard_state.vote);
             self.hard_state = state;
-            batch.hard_state = state;
         }
         if ready.snapshot().get_metadata().index != 0 {
             let mark = convert::mark_out(ready.snapshot().get_metadata());
@@ -356,7 +355,8 @@ impl Core {
         batch.entries = ready.entries().iter().map(convert::entry_out).collect();
         batch.compact = self.snapshots.take_note();
 
-        let writes = votes || batch.has_content();
+        let writes = votes || batch != Batch::default();
+        batch.hard_state = Some(self.hard_state);
         let (at_once, later) = self.part(ready.take_persisted_messages(), votes);
         work.messages.extend(at_once);
         self.unsynced.hold(Round { number, writes, votes, messages: later });

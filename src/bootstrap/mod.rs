@@ -1,0 +1,1 @@
+//! How a starting member finds its cluster.

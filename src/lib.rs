@@ -26,7 +26,9 @@
 //! 6. No lock is held across an `.await`; JSON is made after the lock is dropped.
 //! 7. serde derives live at the edges (`http`, `config`, `ctl`), never on the domain's types.
 
+pub mod bootstrap;
 pub mod cluster;
 pub mod consensus;
 pub mod store;
+pub mod transport;
 pub mod wal;

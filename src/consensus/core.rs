@@ -114,15 +114,8 @@ impl Core {
         let log = Log::new(hard_state, snapshot, entries);
         let logger = super::raft_log::logger();
         let raft = RawNode::new(&settings.raft(applied), log, &logger).map_err(|error| error.to_string())?;
-        let watches = Watches::new(inputs);
-        let standing = Standing {
-            term: hard_state.term,
-            role: Role::Follower,
-            leader: None,
-            led_since: now,
-            clock,
-            diverged: false,
-        };
+        let watches = Watches::new(inputs, read(&view).watchers.clone());
+        let standing = read(&view).standing;
         let hash_every = settings.hash_every;
         Ok(Self {
             clock,
@@ -507,7 +500,7 @@ impl Core {
         }
         let stamp = self.stamp(now);
         for Forwarded { id, command } in commands {
-            let data = codec::stamp(stamp, Some(id), &command);
+            let data = codec::entry(stamp, Some(id), &command);
             self.proposals.push((Some(id), eraftpb::Entry { data, ..Default::default() }));
         }
     }
@@ -539,7 +532,7 @@ impl Core {
         // Entries put up before it keep their place.
         self.propose();
         let id = self.writes.next_id();
-        let stamped = codec::stamp(self.stamp(now), Some(id), &codec::encode_command(&next.command));
+        let stamped = codec::entry(self.stamp(now), Some(id), &codec::encode_command(&next.command));
         let proposed = if next.steps.is_empty() {
             self.raft.propose(Vec::new(), stamped.to_vec())
         } else {
@@ -569,7 +562,7 @@ impl Core {
         } else {
             return;
         };
-        let data = codec::stamp(reading, None, &codec::encode_command(&command));
+        let data = codec::entry(reading, None, &codec::encode_command(&command));
         self.proposals.push((None, eraftpb::Entry { data, ..Default::default() }));
     }
 

@@ -5,13 +5,12 @@ use std::sync::{Arc, RwLock};
 use std::thread::{self, JoinHandle};
 use std::time::{Duration, Instant};
 
-use super::clock::Clock;
 use super::core::{Core, Recovered};
 use super::driver::{Driver, Input, Inputs, SaveSnapshot};
 use super::handle::Handle;
 use super::outbox::Outbox;
 use super::settings::Settings;
-use super::view::{Role, Standing, View};
+use super::view::View;
 use super::wal_thread;
 use crate::store::Store;
 use crate::wal::{Disk, Wal};
@@ -35,23 +34,9 @@ impl Start {
     /// Begins with `store`, as of the recovered snapshot.
     pub fn new(store: Store, recovered: &Recovered) -> Self {
         let (inputs, received) = channel();
-        let clock = Clock::new(store.clock(), Duration::ZERO);
-        let standing = Standing {
-            term: recovered.hard_state.term,
-            role: Role::Follower,
-            leader: None,
-            led_since: Duration::ZERO,
-            clock,
-            diverged: false,
-        };
         let origin = Instant::now();
-        let view = View {
-            store,
-            raft_index: recovered.snapshot.index,
-            configuration: recovered.snapshot.configuration.clone(),
-            standing,
-            origin,
-        };
+        let term = recovered.hard_state.term;
+        let view = View::new(store, &recovered.snapshot, term, origin, Duration::ZERO);
         Self { inputs, received, view: Arc::new(RwLock::new(view)), origin }
     }
 

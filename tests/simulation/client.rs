@@ -5,8 +5,7 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use oxetcd::consensus::Position;
-use oxetcd::store::command::Condition;
-use oxetcd::store::{Command, Content, Error, Event, Path};
+use oxetcd::store::{Command, Condition, Content, Error, Event, Path};
 
 use crate::random::Random;
 
@@ -36,7 +35,7 @@ pub enum Kind {
 
 /// The key of this number.
 pub fn key(number: u64) -> Path {
-    Path::clean(&format!("/k{}/v{}", number % 3, number))
+    path(&format!("/k{}/v{number}", number % 3))
 }
 
 /// What a client does next. Values are unique, so that a write that happened twice shows.
@@ -63,11 +62,11 @@ pub fn draw(random: &mut Random, unique: u64, known: &mut [(u64, Option<Bytes>)]
         }
         55..60 => write(Command::Delete { path, directory: false, recursive: false }),
         60..62 => {
-            let path = Path::clean(&format!("/k{}", random.below(3)));
+            let path = self::path(&format!("/k{}", random.below(3)));
             write(Command::Delete { path, directory: true, recursive: true })
         }
         62..66 => {
-            let directory = Path::clean("/queue");
+            let directory = path("/queue");
             write(Command::CreateInOrder { directory, content, ttl: None })
         }
         66..88 => Kind::Read { path, outcome: None },
@@ -77,4 +76,8 @@ pub fn draw(random: &mut Random, unique: u64, known: &mut [(u64, Option<Bytes>)]
 
 fn write(command: Command) -> Kind {
     Kind::Write { command, outcome: None }
+}
+
+fn path(text: &str) -> Path {
+    Path::parse(text).expect("a clean key")
 }

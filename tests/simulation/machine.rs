@@ -2,19 +2,21 @@
 
 use std::collections::VecDeque;
 use std::sync::mpsc::{Receiver, channel};
-use std::sync::{Arc, RwLock};
+use std::sync::{Arc, RwLock, RwLockReadGuard};
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 use oxetcd::cluster::{Member, MemberId};
-use oxetcd::consensus::clock::Clock;
 use oxetcd::consensus::core::{Core, Recovered, Work, Write};
+use oxetcd::consensus::handle::Request;
 use oxetcd::consensus::message::{Body, Message};
 use oxetcd::consensus::snapshots::{HashJob, SnapshotJob};
-use oxetcd::consensus::{Handle, Input, Inputs, Role, Settings, Standing, View, gather};
-use oxetcd::store::{HistoryLimits, Stamped, Store, image};
-use oxetcd::store::{ClusterTime, Command};
-use oxetcd::wal::{Batch, Configuration, SnapshotMark, Wal, snapshot};
+use oxetcd::consensus::{Input, Inputs, Refused, Settings, View, Watching, Written, commit, gather};
+use oxetcd::store::{ClusterTime, Command, Event, HistoryLimits, Interest, Path, Stamped, Store, image};
+use oxetcd::wal::{
+    Batch, Configuration, HardState, LogOptions, Snapshot, SnapshotMark, SnapshotWriter, Wal,
+};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore, oneshot};
 
 use crate::disk::SimDisk;
 use crate::random::Random;
@@ -39,8 +41,8 @@ pub struct Machine {
 
 /// A life of a member.
 pub struct Running {
-    pub core: Core,
-    pub handle: Handle,
+    core: Core,
+    view: Arc<RwLock<View>>,
     wal: Wal<SimDisk>,
     inputs: Receiver<Input>,
     reports: Inputs,
@@ -48,6 +50,9 @@ pub struct Running {
     writing: Option<(Duration, u64, Batch)>,
     snapshots: Vec<(Duration, SnapshotJob)>,
     hashes: Vec<(Duration, HashJob)>,
+    permits: Arc<Semaphore>,
+    /// What was last observed: applied index, term, whether it leads.
+    shown: (u64, u64, bool),
 }
 
 /// Whether a step of the disk went well.
@@ -118,33 +123,22 @@ impl Machine {
     pub fn start(&mut self, now: Duration) -> Result<(), String> {
         self.life += 1;
         self.paused = false;
-        let (wal, recovered) = Wal::open(self.disk.clone()).map_err(|error| error.to_string())?;
+        let (wal, recovered) = Wal::open(self.disk.clone(), log_options(self.life)).map_err(|error| error.to_string())?;
         let mark = recovered.snapshot.ok_or("no snapshot")?;
-        let store = load(&self.disk, &mark)?;
+        let store = image::decode(&read_snapshot(&self.disk, &mark)?, HistoryLimits::default())
+            .map_err(|error| error.to_string())?;
         let recovered =
             Recovered { hard_state: recovered.hard_state, snapshot: mark, entries: recovered.entries };
         let (reports, inputs) = channel();
-        let view = Arc::new(RwLock::new(View {
-            raft_index: recovered.snapshot.index,
-            configuration: recovered.snapshot.configuration.clone(),
-            standing: Standing {
-                term: 0,
-                role: Role::Follower,
-                leader: None,
-                led_since: Duration::ZERO,
-                clock: Clock::new(store.clock(), now),
-                diverged: false,
-            },
-            origin: Instant::now(),
-            store,
-        }));
-        let handle = Handle::new(reports.clone(), view.clone());
-        let now = now + self.offset;
-        let mut core = Core::start(self.settings(), recovered, view, reports.clone(), now)?;
+        let here = now + self.offset;
+        let term = recovered.hard_state.term;
+        let view = View::new(store, &recovered.snapshot, term, Instant::now(), here);
+        let view = Arc::new(RwLock::new(view));
+        let mut core = Core::start(self.settings(), recovered, view.clone(), reports.clone(), here)?;
         core.campaign_if_alone();
         self.running = Some(Running {
             core,
-            handle,
+            view,
             wal,
             inputs,
             reports,
@@ -152,6 +146,8 @@ impl Machine {
             writing: None,
             snapshots: Vec::new(),
             hashes: Vec::new(),
+            permits: Arc::new(Semaphore::new(64)),
+            shown: (0, 0, false),
         });
         Ok(())
     }
@@ -165,7 +161,7 @@ impl Machine {
         if writing && let Some((_, _, batch)) = running.writing.take() {
             self.disk.fail_after(random.below(6));
             // Fails, or not, wherever the disk gave up.
-            let _ = running.wal.write(&batch);
+            let _ = commit(&mut running.wal, &batch);
         }
         drop(running);
         self.disk.crash();
@@ -288,10 +284,13 @@ impl Machine {
         }
         let Some(running) = &mut self.running else { return Progress::Fine };
         if let Some((_, number, batch)) = running.writing.take_if(|(at, ..)| *at <= now) {
-            if running.wal.write(&batch).is_err() {
+            if commit(&mut running.wal, &batch).is_err() {
                 return Progress::Died;
             }
             let _ = running.reports.send(Input::Persisted(number));
+            if running.wal.tend().is_err() {
+                return Progress::Died;
+            }
         }
         for (_, job) in running.snapshots.extract_if(.., |(at, _)| *at <= now) {
             let bytes = save(&self.disk, &job.mark, &mut image::encode(&job.store)).ok();
@@ -302,4 +301,145 @@ impl Machine {
         }
         Progress::Fine
     }
+}
+
+impl Machine {
+    /// Ask for a write; the answer comes later. None at a dead member.
+    pub fn write(&mut self, command: Command) -> Option<oneshot::Receiver<Result<Written, Refused>>> {
+        self.ask(|answer, permit| Request::Write { command, answer, permit })
+    }
+
+    /// Ask for a linearizable look.
+    pub fn barrier(&mut self) -> Option<oneshot::Receiver<Result<(), Refused>>> {
+        self.ask(|answer, _| Request::Barrier(answer))
+    }
+
+    /// Watch the whole tree.
+    pub fn watch(&mut self, since: Option<u64>) -> Option<oneshot::Receiver<Watching>> {
+        let interest = Interest { path: Path::root(), recursive: true };
+        self.ask(|answer, _| Request::Watch { interest, stream: true, since, answer })
+    }
+
+    fn ask<T>(
+        &mut self,
+        request: impl FnOnce(oneshot::Sender<T>, OwnedSemaphorePermit) -> Request,
+    ) -> Option<oneshot::Receiver<T>> {
+        let running = self.running.as_mut()?;
+        let permit = running.permits.clone().try_acquire_owned().ok()?;
+        let (answer, answered) = oneshot::channel();
+        running.reports.send(Input::Request(request(answer, permit))).ok()?;
+        Some(answered)
+    }
+
+    /// What a key holds here and now, and the store's index. None at a dead or paused member.
+    pub fn read(&self, path: &Path) -> Option<(u64, Option<Bytes>)> {
+        let running = self.running.as_ref().filter(|_| !self.paused)?;
+        let view = running.view();
+        let found = view.store.get(path).ok();
+        let value = found.and_then(|found| found.listing(false, view.store.clock()).node.value);
+        Some((view.store.index(), value))
+    }
+
+    /// The index of the last applied entry, and whether nothing is under way.
+    pub fn applied(&self) -> Option<u64> {
+        self.running.as_ref().map(|running| running.core.applied())
+    }
+
+    /// The store's index.
+    pub fn index(&self) -> u64 {
+        self.running.as_ref().map_or(0, |running| running.view().store.index())
+    }
+
+    /// All that ever happened, as this member tells it.
+    pub fn history(&self) -> Vec<Arc<Event>> {
+        let Some(running) = &self.running else { return Vec::new() };
+        let interest = Interest { path: Path::root(), recursive: true };
+        let (mut events, mut since) = (Vec::new(), 1);
+        while let Ok(past) = running.view().store.history_since(&interest, since, usize::MAX) {
+            events.extend(past.events);
+            match past.again {
+                Some(again) => since = again,
+                None => break,
+            }
+        }
+        events
+    }
+
+    /// What it shows; none when it is dead or shows nothing new.
+    pub fn observe(&mut self) -> Option<Seen> {
+        let running = self.running.as_mut()?;
+        let (applied, term, leads) =
+            (running.core.applied(), running.core.term(), running.core.leads());
+        if running.shown == (applied, term, leads) {
+            return None;
+        }
+        running.shown = (applied, term, leads);
+        let (index, hash) = {
+            let view = running.view();
+            (view.store.index(), image::hash(&view.store))
+        };
+        Some(Seen { leads, term, applied, index, hash })
+    }
+
+    /// Where it stands, for a person.
+    pub fn describe(&self) -> String {
+        let Some(running) = &self.running else { return format!("{} is dead", self.number) };
+        let core = &running.core;
+        let paused = if self.paused { ", paused" } else { "" };
+        let role = if core.leads() { "leads" } else { "follows" };
+        format!("{} {role} in term {}, applied {}{paused}", self.number, core.term(), core.applied())
+    }
+}
+
+impl Running {
+    fn view(&self) -> RwLockReadGuard<'_, View> {
+        self.view.read().expect("one thread")
+    }
+}
+
+fn log_options(life: u64) -> LogOptions {
+    LogOptions { segment_bytes: 4 << 10, seed: life }
+}
+
+/// What all members begin with: the same snapshot of an empty tree, and all of them in it.
+fn found(disk: &SimDisk, members: usize) {
+    let mut store = Store::new(HistoryLimits::default());
+    let mut events = Vec::new();
+    for number in 0..members {
+        let member = Member {
+            id: Machine::id(number),
+            name: format!("m{number}"),
+            client_url: format!("http://m{number}:4001"),
+            peer_url: format!("http://m{number}:7001"),
+        };
+        let command = Command::PutMember(member);
+        let stamped = Stamped { stamp: ClusterTime::ZERO, id: None, command };
+        store.apply(&stamped, &mut events).expect("a member");
+    }
+    let voters = (0..members).map(|number| Machine::id(number).get()).collect();
+    let configuration = Configuration { voters, ..Configuration::default() };
+    let mark = SnapshotMark { index: 1, term: 1, configuration };
+    Wal::create(disk, log_options(0)).expect("a new log");
+    save(disk, &mark, &mut image::encode(&store)).expect("a snapshot");
+    let (mut wal, _) = Wal::open(disk.clone(), log_options(0)).expect("a new log");
+    let hard_state = Some(HardState { term: 1, vote: 0, commit: 1 });
+    let batch = Batch { hard_state, reset: Some(mark), ..Batch::default() };
+    commit(&mut wal, &batch).expect("a healthy disk");
+}
+
+fn save(
+    disk: &SimDisk,
+    mark: &SnapshotMark,
+    chunks: &mut dyn Iterator<Item = Bytes>,
+) -> Result<u64, String> {
+    let mut writer = SnapshotWriter::create(disk, mark.clone()).map_err(|error| error.to_string())?;
+    for chunk in chunks {
+        writer.write(&chunk).map_err(|error| error.to_string())?;
+    }
+    writer.finish().map_err(|error| error.to_string())
+}
+
+fn read_snapshot(disk: &SimDisk, mark: &SnapshotMark) -> Result<Bytes, String> {
+    let snapshot = Snapshot::open(disk, mark).map_err(|error| error.to_string())?;
+    snapshot.image().map(Bytes::from).map_err(|error| error.to_string())
 }

@@ -2,14 +2,15 @@
 
 use std::cmp::Reverse;
 use std::collections::{BTreeMap, BinaryHeap};
+use std::future::Future;
 use std::sync::Arc;
+use std::task::{Context, Poll, Waker};
 use std::time::Duration;
 
 use bytes::Bytes;
-use oxetcd::consensus::handle::Next;
 use oxetcd::consensus::message::{Body, Message, RaftKind};
-use oxetcd::consensus::{Handle, Live, Refused, Watching, Written};
-use oxetcd::store::{Event, Interest, Path, image};
+use oxetcd::consensus::{Live, Next, Refused, Watching, Written};
+use oxetcd::store::Event;
 use tokio::sync::oneshot;
 
 use crate::client::{self, Kind, Operation};
@@ -443,13 +444,17 @@ impl Watcher {
     fn listen(&mut self) {
         let Some(mut live) = self.live.take() else { return };
         loop {
-            match live.try_next() {
-                Some(Some(event)) => self.hear(vec![event]),
-                Some(None) => {
+            let polled = {
+                let next = std::pin::pin!(live.next());
+                next.poll(&mut Context::from_waker(Waker::noop()))
+            };
+            match polled {
+                Poll::Ready(Some(event)) => self.hear(vec![event]),
+                Poll::Ready(None) => {
                     self.next = self.next.max(live.resume_at());
                     return;
                 }
-                None => break,
+                Poll::Pending => break,
             }
         }
         self.live = Some(live);

@@ -30,3 +30,7 @@ pub mod cluster;
 pub mod consensus;
 pub mod store;
 pub mod wal;
+
+// The simulated disk in tests/ names this crate from outside; the unit tests use it from inside.
+#[cfg(test)]
+extern crate self as oxetcd;

@@ -46,6 +46,29 @@ pub(super) struct Part<'a> {
 }
 
 impl Batch {
+    /// Go on with `later`, as if both were one step.
+    pub fn absorb(&mut self, later: Self) {
+        if later.reset.is_some() {
+            // What the log held before a reset is gone.
+            let hard_state = self.hard_state;
+            *self = later;
+            self.hard_state = self.hard_state.or(hard_state);
+            return;
+        }
+        self.hard_state = later.hard_state.or(self.hard_state);
+        self.compact = later.compact.or(self.compact.take());
+        if let Some(first) = later.entries.first() {
+            let kept = self.entries.partition_point(|entry| entry.index < first.index);
+            self.entries.truncate(kept);
+        }
+        self.entries.extend(later.entries);
+    }
+
+    /// The bytes of its entries' data.
+    pub fn entry_bytes(&self) -> usize {
+        self.entries.iter().map(|entry| entry.data.len()).sum()
+    }
+
     /// Cut into parts of about `bytes` at most, at least one entry each. Each is true by itself: the
     /// first carries term, vote and reset, no commit mark is above the entries that are there.
     ///
@@ -245,6 +268,31 @@ mod tests {
                 (2, 8, false, true)
             ]
         );
+    }
+
+    #[test]
+    fn what_comes_later_replaces_what_it_overlaps() {
+        let mut batch = Batch {
+            hard_state: Some(state(1)),
+            entries: vec![entry(6, 1), entry(7, 1), entry(8, 1)],
+            compact: Some(mark(5)),
+            ..Batch::default()
+        };
+        batch.absorb(Batch {
+            hard_state: Some(state(6)),
+            entries: vec![entry(7, 2)],
+            ..Batch::default()
+        });
+        assert_eq!(batch.entries, [entry(6, 1), entry(7, 2)]);
+        assert_eq!(batch.hard_state, Some(state(6)));
+        assert_eq!(batch.compact, Some(mark(5)));
+        batch.absorb(Batch {
+            reset: Some(mark(20)),
+            entries: vec![entry(21, 1)],
+            ..Batch::default()
+        });
+        assert_eq!(batch.entries, [entry(21, 1)]);
+        assert_eq!((batch.hard_state, batch.compact), (Some(state(6)), None));
     }
 
     #[test]

@@ -164,6 +164,11 @@ impl<D: Disk> Wal<D> {
         Ok(self.is_oldest_done() || self.spares.is_due(self.active.offset))
     }
 
+    /// The disk it is on.
+    pub fn disk(&self) -> &D {
+        &self.disk
+    }
+
     /// The hard state as of the last write.
     pub fn hard_state(&self) -> HardState {
         self.state.hard_state

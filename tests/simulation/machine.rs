@@ -18,7 +18,7 @@ use oxetcd::wal::{
 };
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, oneshot};
 
-use crate::disk::SimDisk;
+use crate::disk::{self, Operation, SimDisk};
 use crate::random::Random;
 
 /// The longest a healthy disk takes to sync, in microseconds.
@@ -159,12 +159,12 @@ impl Machine {
         self.life += 1;
         let Some(mut running) = self.running.take() else { return };
         if writing && let Some((_, _, batch)) = running.writing.take() {
-            self.disk.fail_after(random.below(6));
+            self.disk.plan(Operation::Change, random.below(4), disk::Fault::Crash);
             // Fails, or not, wherever the disk gave up.
             let _ = commit(&mut running.wal, &batch);
         }
         drop(running);
-        self.disk.crash();
+        self.disk = self.disk.crash();
     }
 
     pub fn tick(&mut self, now: Duration) {
@@ -280,7 +280,7 @@ impl Machine {
     /// Whatever the disk and the side threads were to have done by now.
     pub fn work_done(&mut self, now: Duration) -> Progress {
         if std::mem::take(&mut self.fail_next_write) {
-            self.disk.fail_after(0);
+            self.disk.plan(Operation::Change, 0, disk::Fault::Error);
         }
         let Some(running) = &mut self.running else { return Progress::Fine };
         if let Some((_, number, batch)) = running.writing.take_if(|(at, ..)| *at <= now) {

@@ -174,9 +174,12 @@ async fn serve(listener: Arc<Mutex<Arc<Listener>>>) -> u16 {
     port
 }
 
+/// An index, and the bytes that came.
+pub(super) type Image = (u64, Vec<u8>);
+
 /// Snapshots that are received into memory.
 #[derive(Clone, Default)]
-pub(super) struct Stored(pub(super) Arc<Mutex<Vec<(u64, Vec<u8>)>>>);
+pub(super) struct Stored(pub(super) Arc<Mutex<Vec<Image>>>);
 
 impl Stored {
     pub(super) fn receive(&self) -> ReceiveSnapshot {

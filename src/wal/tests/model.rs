@@ -82,7 +82,7 @@ pub(super) fn any_batch(
     let mut first_free = hard.commit + 1;
     if random.below(12) == 0 {
         let index = hard.commit + random.next() % 9;
-        let mark = any_mark(random, index, hard.term);
+        let mark = mark_of(index, hard.term);
         write_snapshot(disk, &mark)?;
         (last, first_free) = (mark.index, mark.index + 1);
         hard.commit = mark.index;
@@ -108,7 +108,7 @@ pub(super) fn any_batch(
             .filter(|entry| entry.index == index)
             .map(|entry| entry.term)
             .next_back();
-        let mark = any_mark(random, index, term.expect("a committed entry is known"));
+        let mark = mark_of(index, term.expect("a committed entry is known"));
         write_snapshot(disk, &mark)?;
         batch.compact = Some(mark);
     }
@@ -136,13 +136,14 @@ pub(super) fn any_entry(random: &mut Random, index: u64, term: u64) -> Entry {
     }
 }
 
-pub(super) fn any_mark(random: &mut Random, index: u64, term: u64) -> SnapshotMark {
+/// The snapshot mark of an entry: one index and term, one configuration.
+pub(super) fn mark_of(index: u64, term: u64) -> SnapshotMark {
     SnapshotMark {
         index,
         term,
         configuration: Configuration {
-            voters: (0..random.next() % 5).collect(),
-            learners: vec![7],
+            voters: (0..index % 5).collect(),
+            learners: vec![7, 8],
             ..Configuration::default()
         },
     }

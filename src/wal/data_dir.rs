@@ -245,14 +245,16 @@ fn make(path: &Path) -> Result<(), StorageError> {
         .mode(0o700)
         .create(path)
         .and_then(|()| sync_names(path, &above))
-        .map_err(|error| match error.kind() {
-            io::ErrorKind::PermissionDenied => StorageError::CannotCreate {
+        .map_err(|error| {
+            if error.kind() != io::ErrorKind::PermissionDenied {
+                return explain(path, path, "make", error);
+            }
+            StorageError::CannotCreate {
                 directory: path.display().to_string(),
                 above: above.display().to_string(),
                 owner: owner_name(&above),
                 user: our_name(),
-            },
-            _ => explain(path, path, "make", error),
+            }
         })
 }
 
@@ -386,13 +388,13 @@ fn remove_in(disk: &RealDisk, folder: &str, endings: &[&str]) -> Result<usize, S
 }
 
 fn explain(directory: &Path, path: &Path, doing: &'static str, error: io::Error) -> StorageError {
-    match error.kind() {
-        io::ErrorKind::PermissionDenied => not_ours(directory, path),
-        _ => StorageError::Io {
-            doing,
-            path: path.display().to_string(),
-            error,
-        },
+    if error.kind() == io::ErrorKind::PermissionDenied {
+        return not_ours(directory, path);
+    }
+    StorageError::Io {
+        doing,
+        path: path.display().to_string(),
+        error,
     }
 }
 

@@ -81,7 +81,7 @@ fn random_bytes_anywhere_never_panic() {
                 let start = random.below(bytes.len());
                 let end = start + random.below(bytes.len() - start + 1);
                 for byte in &mut bytes[start..end] {
-                    *byte = random.next().to_le_bytes()[0];
+                    *byte = random.number().to_le_bytes()[0];
                 }
                 if random.coin() {
                     bytes.truncate(end);

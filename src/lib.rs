@@ -33,3 +33,7 @@ pub mod http;
 pub mod store;
 pub mod transport;
 pub mod wal;
+
+// The simulated disk in tests/ names this crate from outside; the unit tests use it from inside.
+#[cfg(test)]
+extern crate self as oxetcd;

@@ -110,8 +110,9 @@ impl Applier {
         self.applied = mark.index;
         self.configuration = mark.configuration.clone();
         let mut view = lock(&self.view);
-        let counters = view.store.counters().clone();
-        view.store = store.with_counters(counters);
+        let mut store = store;
+        store.keep_counting(&view.store);
+        view.store = store;
         view.raft_index = mark.index;
         view.configuration = mark.configuration.clone();
         drop(view);

@@ -114,15 +114,8 @@ impl Core {
         let log = Log::new(hard_state, snapshot, entries);
         let logger = super::raft_log::logger();
         let raft = RawNode::new(&settings.raft(applied), log, &logger).map_err(|error| error.to_string())?;
-        let watches = Watches::new(inputs);
-        let standing = Standing {
-            term: hard_state.term,
-            role: Role::Follower,
-            leader: None,
-            led_since: now,
-            clock,
-            diverged: false,
-        };
+        let watches = Watches::new(inputs, read(&view).watchers.clone());
+        let standing = read(&view).standing;
         let hash_every = settings.hash_every;
         Ok(Self {
             clock,
@@ -335,13 +328,12 @@ impl Core {
         let number = ready.number();
         work.messages = self.raft_messages(ready.take_messages());
 
-        let mut batch = Batch::new(self.hard_state);
+        let mut batch = Batch::default();
         let mut votes = false;
         if let Some(state) = ready.hs() {
             let state = convert::hard_state_out(state);
             votes = (state.term, state.vote) != (self.hard_state.term, self.hard_state.vote);
             self.hard_state = state;
-            batch.hard_state = state;
         }
         if ready.snapshot().get_metadata().index != 0 {
             let mark = convert::mark_out(ready.snapshot().get_metadata());
@@ -356,7 +348,8 @@ impl Core {
         batch.entries = ready.entries().iter().map(convert::entry_out).collect();
         batch.compact = self.snapshots.take_note();
 
-        let writes = votes || batch.has_content();
+        let writes = votes || batch != Batch::default();
+        batch.hard_state = Some(self.hard_state);
         let (at_once, later) = self.part(ready.take_persisted_messages(), votes);
         work.messages.extend(at_once);
         self.unsynced.hold(Round { number, writes, votes, messages: later });
@@ -507,7 +500,7 @@ impl Core {
         }
         let stamp = self.stamp(now);
         for Forwarded { id, command } in commands {
-            let data = codec::stamp(stamp, Some(id), &command);
+            let data = codec::entry(stamp, Some(id), &command);
             self.proposals.push((Some(id), eraftpb::Entry { data, ..Default::default() }));
         }
     }
@@ -539,7 +532,7 @@ impl Core {
         // Entries put up before it keep their place.
         self.propose();
         let id = self.writes.next_id();
-        let stamped = codec::stamp(self.stamp(now), Some(id), &codec::encode_command(&next.command));
+        let stamped = codec::entry(self.stamp(now), Some(id), &codec::encode_command(&next.command));
         let proposed = if next.steps.is_empty() {
             self.raft.propose(Vec::new(), stamped.to_vec())
         } else {
@@ -569,7 +562,7 @@ impl Core {
         } else {
             return;
         };
-        let data = codec::stamp(reading, None, &codec::encode_command(&command));
+        let data = codec::entry(reading, None, &codec::encode_command(&command));
         self.proposals.push((None, eraftpb::Entry { data, ..Default::default() }));
     }
 

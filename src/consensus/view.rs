@@ -1,12 +1,14 @@
 //! What everyone may read: the applied state and where this member stands.
 
+use std::sync::Arc;
+use std::sync::atomic::AtomicUsize;
 use std::time::{Duration, Instant};
 
 use super::clock::Clock;
 use super::handle::Position;
 use crate::cluster::MemberId;
 use crate::store::{ClusterTime, Store};
-use crate::wal::Configuration;
+use crate::wal::{Configuration, SnapshotMark};
 
 /// This member's applied state. The driver writes it once per batch; all others read.
 pub struct View {
@@ -18,6 +20,8 @@ pub struct View {
     pub configuration: Configuration,
     /// Where this member stands.
     pub standing: Standing,
+    /// How many watch at this member.
+    pub watchers: Arc<AtomicUsize>,
     /// The moment this process's monotonic time is counted from.
     pub origin: Instant,
 }
@@ -51,6 +55,27 @@ pub enum Role {
 }
 
 impl View {
+    /// The view of a member that starts with `store`, as of this snapshot and in this term; its monotonic
+    /// time, counted from `origin`, is at `now`.
+    pub fn new(store: Store, snapshot: &SnapshotMark, term: u64, origin: Instant, now: Duration) -> Self {
+        let standing = Standing {
+            term,
+            role: Role::Follower,
+            leader: None,
+            led_since: now,
+            clock: Clock::new(store.clock(), now),
+            diverged: false,
+        };
+        Self {
+            store,
+            raft_index: snapshot.index,
+            configuration: snapshot.configuration.clone(),
+            standing,
+            watchers: Arc::default(),
+            origin,
+        }
+    }
+
     /// The cluster's clock now.
     pub fn now(&self) -> ClusterTime {
         self.standing.clock.read(self.origin.elapsed())

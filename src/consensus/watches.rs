@@ -2,6 +2,7 @@
 
 use std::collections::HashMap;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 
 
 use tokio::sync::mpsc;
@@ -16,16 +17,24 @@ const PAST_MAX: usize = 1_000;
 /// The live watches.
 pub(super) struct Watches {
     hub: Hub,
-    live: HashMap<u64, mpsc::Sender<Arc<Event>>>,
+    live: HashMap<u64, Ear>,
     next: u64,
     inputs: Inputs,
+    /// How many there are, for whoever wants to know.
+    count: Arc<AtomicUsize>,
     hearers: Vec<u64>,
 }
 
+struct Ear {
+    events: mpsc::Sender<Arc<Event>>,
+    stream: bool,
+}
+
 impl Watches {
-    /// None yet; `inputs` is how a dropped watch is told.
-    pub(super) fn new(inputs: Inputs) -> Self {
-        Self { hub: Hub::new(), live: HashMap::new(), next: 0, inputs, hearers: Vec::new() }
+    /// None yet; `inputs` is how a dropped watch is told, `count` how many there are.
+    pub(super) fn new(inputs: Inputs, count: Arc<AtomicUsize>) -> Self {
+        let (hub, live, hearers) = (Hub::new(), HashMap::new(), Vec::new());
+        Self { hub, live, next: 0, inputs, count, hearers }
     }
 
     /// Begin a watch: what has happened since, and a place for what will. Nothing can slip between the
@@ -47,8 +56,8 @@ impl Watches {
         };
         let next = if !stream && !past.events.is_empty() {
             Next::Done
-        } else if past.next <= store.index() {
-            Next::Again(past.next)
+        } else if let Some(again) = past.again {
+            Next::Again(again)
         } else {
             Next::Live(self.join(interest, stream, from.max(after)))
         };
@@ -59,22 +68,23 @@ impl Watches {
     pub(super) fn tell(&mut self, event: &Arc<Event>) {
         self.hub.hearers(event, &mut self.hearers);
         for id in self.hearers.drain(..) {
-            // A watcher whose queue is full lagged too far behind: dropping its sender ends it, after
-            // what is queued. One that is gone says so itself.
-            let lagged = self.live.get(&id).is_some_and(|live| live.try_send(event.clone()).is_err());
-            if lagged {
+            let Some(ear) = self.live.get(&id) else { continue };
+            // One whose queue is full lagged too far behind: dropping its sender ends it, after what is
+            // queued. One that is gone says so itself.
+            let lagged = ear.events.try_send(event.clone()).is_err();
+            if lagged || !ear.stream {
                 self.hub.remove(id);
-            }
-            if lagged || !self.hub.contains(id) {
                 self.live.remove(&id);
             }
         }
+        self.tell_count();
     }
 
     /// A watch is over.
     pub(super) fn end(&mut self, id: WatcherId) {
         self.hub.remove(id.0);
         self.live.remove(&id.0);
+        self.tell_count();
     }
 
     /// The tree was replaced as a whole: all watches end, and resume from the new history.
@@ -82,19 +92,20 @@ impl Watches {
         for (id, _) in self.live.drain() {
             self.hub.remove(id);
         }
+        self.tell_count();
     }
 
-    /// How many there are.
-    pub(super) fn len(&self) -> usize {
-        self.live.len()
+    fn tell_count(&self) {
+        self.count.store(self.live.len(), Ordering::Relaxed);
     }
 
     fn join(&mut self, interest: Interest, stream: bool, since: u64) -> Live {
         let id = self.next;
         self.next += 1;
         let (sender, receiver) = mpsc::channel(if stream { LIVE_MAX } else { 1 });
-        self.hub.add(id, interest, since, stream);
-        self.live.insert(id, sender);
+        self.hub.add(id, &interest, since, stream);
+        self.live.insert(id, Ear { events: sender, stream });
+        self.tell_count();
         Live::new(WatcherId(id), receiver, self.inputs.clone(), since)
     }
 }

@@ -12,7 +12,7 @@ use tokio::sync::{OwnedSemaphorePermit, oneshot};
 use super::handle::{Refused, Written};
 use super::message::Forwarded;
 use crate::cluster::MemberId;
-use crate::store::{self, CommandId};
+use crate::store::CommandId;
 
 /// How long a write waits before it is refused.
 const WRITE_WAIT_MAX: Duration = Duration::from_secs(5);
@@ -104,12 +104,9 @@ impl Writes {
         self.waiting.remove(&id.sequence).map(|write| write.answer)
     }
 
-    /// Refuse those that waited too long, and those the store would take for done long ago.
+    /// Refuse those that waited too long.
     pub(super) fn expire(&mut self, now: Duration) {
-        let safe = self.next.saturating_sub(store::COMMAND_IDS_MAX as u64 / 2);
-        let late = |sequence: &u64, write: &mut Write| {
-            now.saturating_sub(write.since) >= WRITE_WAIT_MAX || *sequence < safe && write.sent.is_some()
-        };
+        let late = |_: &u64, write: &mut Write| now.saturating_sub(write.since) >= WRITE_WAIT_MAX;
         for (_, write) in self.waiting.extract_if(.., late) {
             let refused = if write.sent.is_some() { Refused::Unanswered } else { Refused::NoLeader };
             let _ = write.answer.send(Err(refused));

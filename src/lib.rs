@@ -29,6 +29,7 @@
 pub mod bootstrap;
 pub mod cluster;
 pub mod consensus;
+pub mod http;
 pub mod store;
 pub mod transport;
 pub mod wal;

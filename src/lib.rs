@@ -26,7 +26,11 @@
 //! 6. No lock is held across an `.await`; JSON is made after the lock is dropped.
 //! 7. serde derives live at the edges (`http`, `config`, `ctl`), never on the domain's types.
 
+pub mod client;
 pub mod cluster;
+pub mod config;
 pub mod consensus;
+pub mod ctl;
+pub mod signals;
 pub mod store;
 pub mod wal;

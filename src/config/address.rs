@@ -63,7 +63,11 @@ impl Address {
     }
 
     /// `host:port`; people also write it as `http://host:port/`.
-    pub(super) fn parse(text: &str) -> Result<Self, Problem> {
+    ///
+    /// # Errors
+    ///
+    /// What keeps it from being one.
+    pub fn parse(text: &str) -> Result<Self, Problem> {
         let (host, port) = split(without_scheme(text)?)?;
         match port {
             Some(port) => Ok(Self { host, port }),
@@ -72,7 +76,11 @@ impl Address {
     }
 
     /// `host:port`, or `host` alone, which then gets `port`.
-    pub(super) fn parse_with_port(text: &str, port: u16) -> Result<Self, Problem> {
+    ///
+    /// # Errors
+    ///
+    /// What keeps it from being one.
+    pub fn parse_with_port(text: &str, port: u16) -> Result<Self, Problem> {
         let (host, given) = split(without_scheme(text)?)?;
         Ok(Self {
             host,

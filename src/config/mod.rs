@@ -24,6 +24,7 @@ pub use address::{Address, Endpoint, Listen};
 pub use error::Error;
 pub use layer::{Layer, Source};
 pub use options::Key;
+pub use value::Problem;
 
 /// Everything a member is told at its start, checked.
 #[derive(Clone, Debug, PartialEq, Eq)]

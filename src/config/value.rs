@@ -1,5 +1,6 @@
 //! From the text of a value to what it means.
 
+use std::fmt;
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -16,12 +17,20 @@ pub(super) const DURATION_MAX: Duration = Duration::from_secs(365 * 24 * 3600);
 
 /// What is wrong with a value.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) struct Problem {
+pub struct Problem {
     /// What is wrong, to be read after the value.
-    pub(super) what: String,
+    pub what: String,
     /// What would be right.
-    pub(super) expected: &'static str,
+    pub expected: &'static str,
 }
+
+impl fmt::Display for Problem {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}; expected {}", self.what, self.expected)
+    }
+}
+
+impl std::error::Error for Problem {}
 
 /// Short for a problem.
 pub(super) fn problem<T>(what: impl Into<String>, expected: &'static str) -> Result<T, Problem> {

@@ -203,7 +203,12 @@ impl Worker {
                     ..
                 }) => location,
                 Ok(reply) if (200..300).contains(&reply.status) => {
-                    return Ok(Answered::new(&reply));
+                    let used = self.shared.plan.workload == Workload::Watch;
+                    return Ok(if used {
+                        Answered::new(&reply)
+                    } else {
+                        Answered::default()
+                    });
                 }
                 Ok(reply) => return Err(refusal(&reply)),
             };
@@ -240,7 +245,8 @@ impl Worker {
     }
 }
 
-/// What of an answer is used afterwards.
+/// What of an answer the watch workload uses afterwards.
+#[derive(Default)]
 pub(super) struct Answered {
     /// The index of the event, or of the store.
     pub(super) index: u64,

@@ -83,7 +83,7 @@ fn text(plan: &Plan, server: &str, outcome: &Outcome) -> String {
     let _ = writeln!(text, "server      {server}");
     let _ = writeln!(
         text,
-        "workload    {}, {} clients, {loop_form}, {limit}; values of {} bytes, {} keys",
+        "workload    {}, clients: {}, {loop_form}, {limit}; values of {} bytes, keys: {}",
         plan.workload.name(),
         plan.clients,
         plan.value_size,
@@ -157,7 +157,7 @@ fn bars(text: &mut String, latency: &Histogram) {
         #[expect(clippy::cast_precision_loss, reason = "shown to two digits")]
         let percent = 100.0 * count as f64 / latency.count().max(1) as f64;
         let bar = "#".repeat(length);
-        let _ = writeln!(text, "  <= {:>8}  {percent:6.2} %  {bar}", show(bound));
+        let _ = writeln!(text, "  <= {:>9}  {percent:6.2} %  {bar}", show(bound));
     }
 }
 

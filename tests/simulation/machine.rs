@@ -239,6 +239,7 @@ impl Machine {
                 Input::Hashed(index, hash) => core.hashed(index, hash),
                 Input::Unreachable(member) => core.unreachable(member),
                 Input::SnapshotSent(member, ok) => core.snapshot_sent(member, ok),
+                Input::HandOver => core.hand_over(),
                 Input::Failed(_) | Input::Stop => {}
             }
         }

@@ -29,10 +29,6 @@ use crate::cluster::{Member, MemberId};
 use crate::store::{ClusterTime, Command, CommandId, Store, codec};
 use crate::wal::{Batch, Entry, HardState, SnapshotMark};
 
-/// While a deadline is pending the leader writes its reading of the clock this often, so that a restart
-/// of all members makes time to live longer by no more than this.
-const CLOCK_WRITTEN_EVERY: Duration = Duration::from_secs(10);
-
 /// One member's part in the cluster.
 pub struct Core {
     settings: Settings,
@@ -111,7 +107,7 @@ impl Core {
         let clock = Clock::new(read(&view).store.clock(), now);
         let applied = snapshot.index;
         let configuration = snapshot.configuration.clone();
-        let log = Log::new(hard_state, snapshot, entries);
+        let log = Log::new(hard_state, snapshot, entries, settings.trailing_entries);
         let logger = super::raft_log::logger();
         let raft = RawNode::new(&settings.raft(applied), log, &logger).map_err(|error| error.to_string())?;
         let watches = Watches::new(inputs, read(&view).watchers.clone());
@@ -555,7 +551,7 @@ impl Core {
         let command = if deadline <= reading && !self.clock_proposed {
             self.clock_proposed = true;
             Command::Expire
-        } else if reading.since(written) >= CLOCK_WRITTEN_EVERY && !self.clock_proposed {
+        } else if reading.since(written) >= self.settings.clock_written_every && !self.clock_proposed {
             self.clock_proposed = true;
             Command::Tick
         } else {

@@ -34,6 +34,12 @@ pub struct Settings {
     /// A snapshot is taken after so many entries, and once the log since the last is as large as that
     /// was; none: never.
     pub snapshot_every: Option<u64>,
+    /// How many applied entries stay in the log behind a snapshot, so that a follower that was away for a
+    /// moment catches up without one; fewer when they are large.
+    pub trailing_entries: u64,
+    /// While a deadline is pending the leader writes its reading of the clock this often, so that a restart
+    /// of all members makes time to live longer by no more than this.
+    pub clock_written_every: Duration,
     /// Members compare their stores at each multiple of this index.
     pub hash_every: u64,
     /// How far a learner may be behind what is committed and still be given a vote.
@@ -52,6 +58,8 @@ impl Settings {
             election_ticks: 8,
             election_ticks_fixed: None,
             snapshot_every: Some(10_000),
+            trailing_entries: 5_000,
+            clock_written_every: Duration::from_secs(10),
             hash_every: 16_384,
             learner_lag_max: 1_000,
         }

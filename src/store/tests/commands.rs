@@ -13,7 +13,7 @@ proptest! {
         prop_assert_eq!(decode_stamped(&bytes), Ok(stamped.clone()));
         let body = encode_command(&stamped.command);
         prop_assert_eq!(decode_command(&body), Ok(stamped.command.clone()));
-        prop_assert_eq!(wrap(stamped.stamp, stamped.id, &body), bytes.clone());
+        prop_assert_eq!(&wrap(stamped.stamp, stamped.id, &body), &bytes);
         prop_assert!(decode_stamped(&bytes[..cut.index(bytes.len())]).is_err());
         prop_assert!(decode_stamped(&[&bytes[..], b"x"].concat()).is_err());
     }

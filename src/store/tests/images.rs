@@ -159,7 +159,7 @@ proptest! {
         let image = bytes(&replayed(&log));
         let limits = HistoryLimits::default();
         prop_assert!(decode(&image[..cut.index(image.len())], limits).is_err());
-        let mut damaged = image.clone();
+        let mut damaged = image;
         for (place, byte) in flips {
             let place = place.index(damaged.len());
             damaged[place] = byte;

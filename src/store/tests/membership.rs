@@ -150,8 +150,7 @@ fn clients_write_neither_them_nor_what_is_above() {
 #[test]
 fn a_member_that_is_gone_is_forgotten() {
     let mut run = Run::new();
-    let put = Command::PutMember(member(1, "one", 4001));
-    run.done(put.clone());
+    run.done(Command::PutMember(member(1, "one", 4001)));
     let entry = Stamped {
         stamp: ClusterTime::ZERO,
         id: Some(CommandId {

@@ -329,7 +329,11 @@ proptest! {
                             told.remove(gone.text());
                         }
                     }
-                    _ => {
+                    Action::Get
+                    | Action::Set
+                    | Action::Create
+                    | Action::Update
+                    | Action::CompareAndSwap => {
                         told.insert(key, (event.node.value.clone(), event.node.created));
                     }
                 }

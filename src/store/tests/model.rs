@@ -136,6 +136,29 @@ impl Model {
         }
     }
 
+    fn refresh(&mut self, key: &str, condition: &Condition, ttl: Option<Duration>) -> Outcome {
+        let value = condition.value.as_deref().unwrap_or_default();
+        let node = if value.is_empty() && condition.index.unwrap_or(0) == 0 {
+            self.find(key)
+        } else {
+            self.compare(key, condition)
+        };
+        self.change(key, node?.0, ttl)
+    }
+
+    fn delete(&mut self, key: &str, directory: bool, recursive: bool) -> Outcome {
+        self.find(key)?;
+        if self.is_directory(key) && !recursive {
+            if !directory {
+                return Err((Code::NotFile, key.to_owned()));
+            }
+            if !self.below(key).is_empty() {
+                return Err((Code::DirectoryNotEmpty, key.to_owned()));
+            }
+        }
+        self.remove(key)
+    }
+
     fn apply(&mut self, command: &Command) -> Outcome {
         let root = |key: &str| match key {
             "/" => Err((Code::RootReadOnly, key.to_owned())),
@@ -178,17 +201,7 @@ impl Model {
                 ttl,
             } => {
                 root(path.text())?;
-                let asks = condition
-                    .value
-                    .as_ref()
-                    .is_some_and(|value| !value.is_empty())
-                    || condition.index.is_some_and(|index| index != 0);
-                let node = if asks {
-                    self.compare(path.text(), condition)
-                } else {
-                    self.find(path.text())
-                };
-                self.change(path.text(), node?.0, *ttl)
+                self.refresh(path.text(), condition, *ttl)
             }
             Command::CompareAndSwap {
                 path,
@@ -206,16 +219,7 @@ impl Model {
                 recursive,
             } => {
                 root(path.text())?;
-                self.find(path.text())?;
-                if self.is_directory(path.text()) && !recursive {
-                    if !directory {
-                        return Err((Code::NotFile, path.to_string()));
-                    }
-                    if !self.below(path.text()).is_empty() {
-                        return Err((Code::DirectoryNotEmpty, path.to_string()));
-                    }
-                }
-                self.remove(path.text())
+                self.delete(path.text(), *directory, *recursive)
             }
             Command::CompareAndDelete { path, condition } => {
                 self.compare(path.text(), condition)?;

@@ -3,6 +3,7 @@
 //! Invariant: `entries[i]` has index `before.index + 1 + i`. What is on disk and what is not yet is the
 //! raft crate's own account; an entry is here from the moment it is handed to the disk.
 
+use std::cell::Cell;
 use std::collections::VecDeque;
 
 use raft::eraftpb::{Entry, Snapshot};
@@ -27,6 +28,8 @@ pub(super) struct Log {
     /// How many applied entries stay behind a snapshot, so that a follower that was away for a moment
     /// catches up without one.
     trailing_entries: u64,
+    /// Whether a follower needs a snapshot newer than the one there is.
+    newer_wanted: Cell<bool>,
 }
 
 impl Log {
@@ -45,7 +48,8 @@ impl Log {
         let entries: VecDeque<Entry> = entries.into_iter().map(convert::entry_in).collect();
         let bytes = entries.iter().map(size).sum();
         let before = (snapshot.index, snapshot.term);
-        Self { before, entries, snapshot, initial, bytes, trailing_entries }
+        let newer_wanted = Cell::new(false);
+        Self { before, entries, snapshot, initial, bytes, trailing_entries, newer_wanted }
     }
 
     /// Take `new` entries; they replace what was there from the first one's index on.
@@ -96,10 +100,9 @@ impl Log {
         &self.snapshot
     }
 
-    /// The bytes of the entries held.
-    #[cfg(test)]
-    pub(super) fn bytes(&self) -> u64 {
-        self.bytes
+    /// Whether a follower needs a newer snapshot than [`Log::snapshot_mark`]; says so once.
+    pub(super) fn take_newer_wanted(&self) -> bool {
+        self.newer_wanted.take()
     }
 
     fn last(&self) -> u64 {
@@ -170,8 +173,10 @@ impl Storage for Log {
         Ok(self.last())
     }
 
-    fn snapshot(&self, request_index: u64, _: u64) -> raft::Result<Snapshot> {
-        if self.snapshot.index < request_index {
+    fn snapshot(&self, request_index: u64, to: u64) -> raft::Result<Snapshot> {
+        // A member refuses a snapshot from before it was one: it would not be in its own configuration.
+        if self.snapshot.index < request_index || !self.snapshot.configuration.contains(to) {
+            self.newer_wanted.set(true);
             return Err(Error::Store(StorageError::SnapshotTemporarilyUnavailable));
         }
         Ok(convert::snapshot_in(&self.snapshot))

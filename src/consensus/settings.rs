@@ -89,7 +89,9 @@ impl Settings {
             max_committed_size_per_ready: APPLY_BYTES_MAX,
             check_quorum: true,
             pre_vote: true,
-            batch_append: true,
+            // Batching may put entries behind a message that says it comes after them: a follower then
+            // acknowledges entries nobody sent it. Proposals travel together as they are.
+            batch_append: false,
             // Never LeaseBased: a paused process would answer from a lease that has run out.
             read_only_option: raft::ReadOnlyOption::Safe,
             ..Default::default()

@@ -42,4 +42,9 @@ impl Shadow {
         }
         self.entry(index).map(|entry| entry.term)
     }
+
+    /// Whether nothing came after the snapshot it began with.
+    pub fn is_bare(&self) -> bool {
+        self.entries.is_empty()
+    }
 }

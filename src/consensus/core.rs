@@ -179,6 +179,10 @@ impl Core {
                 {
                     self.clock.follow(reading, now);
                 }
+                if raft.kind == RaftKind::TimeoutNow && self.installing.is_some() {
+                    debug!(%message.from, "asked to campaign while a snapshot is being installed");
+                    return;
+                }
                 if let Err(error) = self.raft.step(convert::message_in(from, to, raft)) {
                     debug!(%message.from, %error, "a message was not taken");
                 }
@@ -214,7 +218,11 @@ impl Core {
 
     /// A tick of [`Settings::tick`] has passed.
     pub fn tick(&mut self, now: Duration) {
-        self.raft.tick();
+        // Until a snapshot is on disk this member cannot campaign: the raft crate would look through entries
+        // that are gone.
+        if self.installing.is_none() {
+            self.raft.tick();
+        }
         self.writes.expire(now);
         self.reads.expire(now);
         self.hand_on_again(now);

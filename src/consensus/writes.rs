@@ -35,6 +35,8 @@ struct Write {
     since: Duration,
     /// In which term and when it was last handed on.
     sent: Option<(u64, Duration)>,
+    /// Whether it was handed on before that: then it may happen, whatever became of the last attempt.
+    sent_before: bool,
     _permit: OwnedSemaphorePermit,
 }
 
@@ -61,7 +63,7 @@ impl Writes {
         now: Duration,
     ) {
         let id = self.next_id();
-        let write = Write { command, answer, since: now, sent: None, _permit: permit };
+        let write = Write { command, answer, since: now, sent: None, sent_before: false, _permit: permit };
         self.waiting.insert(id.sequence, write);
     }
 
@@ -108,7 +110,8 @@ impl Writes {
     pub(super) fn expire(&mut self, now: Duration) {
         let late = |_: &u64, write: &mut Write| now.saturating_sub(write.since) >= WRITE_WAIT_MAX;
         for (_, write) in self.waiting.extract_if(.., late) {
-            let refused = if write.sent.is_some() { Refused::Unanswered } else { Refused::NoLeader };
+            let may_happen = write.sent.is_some() || write.sent_before;
+            let refused = if may_happen { Refused::Unanswered } else { Refused::NoLeader };
             let _ = write.answer.send(Err(refused));
         }
     }
@@ -121,6 +124,7 @@ impl Writes {
 
 impl Write {
     fn hand_on(&mut self, id: CommandId, term: u64, now: Duration) -> Forwarded {
+        self.sent_before |= self.sent.is_some();
         self.sent = Some((term, now));
         Forwarded { id, command: self.command.clone() }
     }

@@ -122,8 +122,8 @@ impl World {
         let number = self.operations.len() as u64;
         let kind = draw(&mut self.random, number, &self.known);
         let patience = match self.random.below(20) {
-            0 => Duration::from_secs(7),
-            1..5 => self.random.micros(1_000_000, 3_000_000),
+            0..3 => Duration::from_secs(7),
+            3..6 => self.random.micros(1_000_000, 3_000_000),
             _ => self.random.micros(50_000, 600_000),
         };
         let (asked, floor) = (self.now, self.answered_to);
@@ -147,6 +147,20 @@ impl World {
             self.clients[client].waiting = Some((number, waiting));
             self.wake(member);
         }
+    }
+
+    /// Write a key that lives for `lifetime` at `member`, and ask for no answer; how long it lives exactly.
+    pub fn ask_last(&mut self, member: usize, lifetime: Duration) -> Duration {
+        let number = self.operations.len() as u64;
+        let ttl = lifetime + Duration::from_nanos(number);
+        let content = Content::Value(Bytes::from(format!("{number}:")));
+        let command = Command::Set { path: last(), content, ttl: Some(ttl) };
+        self.machines[member].write(command.clone());
+        let (asked, floor) = (self.now, self.answered_to);
+        let kind = Kind::Write(command);
+        self.operations.push(Operation { member, asked, floor, patience: Duration::ZERO, kind });
+        self.wake(member);
+        ttl
     }
 
     /// See whether anyone at `member` got an answer.
@@ -247,6 +261,11 @@ impl Known {
 /// The key of this number.
 fn key(number: u64) -> Path {
     path(&format!("/k{}/v{number}", number % 3))
+}
+
+/// A key that is written once, at the end.
+pub fn last() -> Path {
+    path("/last")
 }
 
 /// What a client does next.

@@ -104,7 +104,7 @@ impl Fault {
     /// How long it lasts: mostly less than a second; now and then so long that whoever waits is refused.
     pub fn duration(self, random: &mut Random) -> Duration {
         let stops_all = matches!(self, Self::CrashAll | Self::CrashMost(_) | Self::Split);
-        if stops_all && random.permille(30) {
+        if stops_all && random.permille(50) {
             return random.micros(5_000_000, 6_000_000);
         }
         random.micros(20_000, 500_000)
@@ -217,7 +217,8 @@ impl World {
     pub fn mend_all(&mut self) {
         self.network.heal();
         for member in 0..self.machines.len() {
-            let Machine { disk, sync_max, trap, .. } = &mut self.machines[member];
+            let Machine { disk, sync_max, trap, dead_until, .. } = &mut self.machines[member];
+            *dead_until = Duration::ZERO;
             disk.fill(false);
             disk.unplan();
             *sync_max = SYNC_MAX;

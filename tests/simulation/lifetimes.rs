@@ -31,6 +31,7 @@ pub struct Lifetimes {
     lives: HashMap<Path, Life>,
     last_learnt: Duration,
     last_term: u64,
+    last_start: Duration,
     /// Up to when how much time may have been lost in all.
     lost: Vec<(Duration, Duration)>,
 }
@@ -44,9 +45,13 @@ struct Life {
 }
 
 impl Lifetimes {
-    /// A member started, and knows only the time it has on disk.
+    /// A member started, and knows only the time it has on disk. Several that start together forget the
+    /// same time.
     pub fn note_start(&mut self, now: Duration) {
-        self.lose(now, CLOCK_WRITTEN_EVERY);
+        if now > self.last_start + LATE_PER_TERM {
+            self.lose(now, CLOCK_WRITTEN_EVERY);
+        }
+        self.last_start = now;
     }
 
     /// A command was applied, answered so, and made these events.

@@ -12,7 +12,7 @@ use oxetcd::consensus::message::{Body, Message};
 use oxetcd::consensus::snapshots::{HashJob, SnapshotJob};
 use oxetcd::consensus::{Input, Inputs, Settings, View, commit, gather};
 use oxetcd::store::{HistoryLimits, image};
-use oxetcd::wal::{Batch, Wal};
+use oxetcd::wal::{Batch, StorageError, Wal};
 use tokio::sync::Semaphore;
 
 use crate::disk::{self, Operation, SimDisk};
@@ -45,6 +45,8 @@ pub struct Machine {
     /// Grows with each start and death, so that what was meant for an earlier life is told apart.
     pub life: u64,
     pub running: Option<Running>,
+    /// It cannot start before.
+    pub dead_until: Duration,
     /// Armed: it dies at this point of the next snapshot it receives.
     pub trap: Option<Trap>,
     pub counts: Counts,
@@ -100,13 +102,15 @@ pub struct Counts {
 }
 
 /// Whether a member lives on.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Progress {
     Fine,
     /// Its disk failed: the member ends itself.
     Died,
     /// The power failed.
     Crashed,
+    /// Its log failed, and no disk did.
+    Wrong(String),
 }
 
 /// What a member wants done.
@@ -129,6 +133,7 @@ impl Machine {
             sync_max: SYNC_MAX,
             life: 0,
             running: None,
+            dead_until: Duration::ZERO,
             trap: None,
             counts: Counts::default(),
             limits,
@@ -349,8 +354,9 @@ impl Machine {
             if resets && self.spring(Trap::Resetting) {
                 self.disk.plan(Operation::Change, random.below(5), disk::Fault::Crash);
             }
-            if self.put_down(number, &batch).is_err() {
-                return self.fate();
+            let met = self.disk.met();
+            if let Err(why) = self.put_down(number, &batch) {
+                return self.fate(met, why);
             }
             if resets && self.spring(Trap::Reset) {
                 return Progress::Crashed;
@@ -368,17 +374,20 @@ impl Machine {
         if self.disk.is_down() { Progress::Crashed } else { Progress::Fine }
     }
 
-    fn put_down(&mut self, number: u64, batch: &Batch) -> Result<(), ()> {
+    fn put_down(&mut self, number: u64, batch: &Batch) -> Result<(), StorageError> {
         let Some(running) = &mut self.running else { return Ok(()) };
-        commit(&mut running.wal, batch).map_err(|_| ())?;
+        commit(&mut running.wal, batch)?;
         let _ = running.reports.send(Input::Persisted(number));
-        running.wal.tend().map_err(|_| ())?;
-        Ok(())
+        running.wal.tend().map(|_| ())
     }
 
-    fn fate(&mut self) -> Progress {
+    /// What becomes of it when its log failed; the disk had met so many faults before.
+    fn fate(&mut self, met: u64, why: StorageError) -> Progress {
         if self.disk.is_down() {
             return Progress::Crashed;
+        }
+        if self.disk.met() == met {
+            return Progress::Wrong(why.to_string());
         }
         self.counts.disk_failed += 1;
         Progress::Died

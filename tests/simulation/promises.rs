@@ -60,7 +60,7 @@ impl Promises {
         Err(format!("member {member} voted for {candidate:x} in term {term}, and for {first:x} before"))
     }
 
-    /// A new leader replaced entries of `member` from `first` on.
+    /// A new leader, or its snapshot, replaced what `member` had from the entry `first` on.
     pub fn replaced(&mut self, member: usize, first: u64) {
         if self.entries.get(&member).is_some_and(|(index, _)| *index >= first) {
             self.entries.remove(&member);

@@ -15,18 +15,19 @@ impl Shadow {
         Self { base, entries }
     }
 
-    /// A batch for the disk; the index of the first entry it replaced with another, if it did.
+    /// A batch for the disk; from which index on it replaced what was there, if it did.
     pub fn take(&mut self, batch: &Batch) -> Option<u64> {
-        if let Some(mark) = &batch.reset {
+        let reset = batch.reset.as_ref().map(|mark| {
             self.base = (mark.index, mark.term);
             self.entries.clear();
-        }
-        let first = batch.entries.first()?;
+            mark.index + 1
+        });
+        let Some(first) = batch.entries.first() else { return reset };
         let kept = usize::try_from(first.index - self.base.0 - 1).expect("a short log");
         let replaced = kept < self.entries.len();
         self.entries.truncate(kept);
         self.entries.extend(batch.entries.iter().cloned());
-        replaced.then_some(first.index)
+        reset.or(replaced.then_some(first.index))
     }
 
     /// The entry with this index, unless it is older than the snapshot.

@@ -98,6 +98,9 @@ impl Truth {
             let first = self.events.len();
             let outcome = store.apply(&stamped, &mut self.events);
             self.judge(&stamped, &outcome, first, moment)?;
+            if store.clock() < self.store().clock() {
+                return Err(format!("the clock runs backwards at entry {}", entry.index));
+            }
             (Some(stamped.command), outcome)
         };
         self.places.push(Place { entry: Some(entry.clone()), command, outcome, store, hash: None });

@@ -9,11 +9,11 @@ use oxetcd::consensus::Input;
 use oxetcd::consensus::message::{Body, Message, RaftKind};
 use oxetcd::store::{ClusterTime, HistoryLimits};
 
-use crate::client::{Client, Known, Operation};
+use crate::client::{self, Client, Known, Operation};
 use crate::faults::Fault;
 use crate::founding::{FIRST, first_store, found};
 use crate::lifetimes::Moment;
-use crate::machine::{Machine, Progress};
+use crate::machine::{CLOCK_WRITTEN_EVERY, Machine, Progress};
 use crate::network::Network;
 use crate::promises::Promises;
 use crate::random::{Random, Trace};
@@ -37,6 +37,18 @@ const RECOVERY_MAX: Duration = Duration::from_secs(20);
 
 /// What lives longer than this is not waited for at the end.
 const LIFETIME_MAX: Duration = Duration::from_secs(60);
+
+/// What lasts longer keeps dead members dead: those who wait are refused.
+const LONG: Duration = Duration::from_secs(1);
+
+/// How many runs in a thousand end with a loss of power everywhere, after a silence.
+const LOSSES: u64 = 100;
+
+/// How long a key lives that lives through it.
+const LAST_LIFETIME: Duration = Duration::from_millis(3_000);
+
+/// How long the members take to have a leader again.
+const RESTART_MAX: Duration = Duration::from_millis(600);
 
 /// How many runs in a thousand look whether an idle cluster writes nothing.
 const RESTS: u64 = 100;
@@ -154,6 +166,10 @@ impl World {
             self.step()?;
         }
         self.recover()?;
+        if self.random.permille(LOSSES) {
+            self.lose_time()?;
+            self.recover()?;
+        }
         if self.random.permille(RESTS) {
             self.rest()?;
         }
@@ -191,6 +207,31 @@ impl World {
             && !store.next_deadline().is_some_and(soon)
             && !self.clients_wait()
             && self.watchers.iter().all(|watcher| watcher.is_settled(&self.truth))
+    }
+
+    /// A key with a time to live, a long silence, and the power of all fails: the life gets no shorter, and
+    /// no longer than by the time they were down and since the clock was last written.
+    fn lose_time(&mut self) -> Result<(), String> {
+        let asked = self.now;
+        let Some(leader) = self.machines.iter().position(|m| m.running.as_ref().is_some_and(|r| r.core.leads()))
+        else {
+            return Ok(());
+        };
+        let ttl = self.ask_last(leader, LAST_LIFETIME);
+        let silence = self.random.micros(1_900_000, 2_400_000);
+        self.pass(silence)?;
+        let down = self.random.micros(50_000, 500_000);
+        (0..self.machines.len()).for_each(|member| self.die(member, true, false));
+        self.pass(down)?;
+        (0..self.machines.len()).for_each(|member| self.start(member));
+        let latest = asked + ttl + down + CLOCK_WRITTEN_EVERY + RESTART_MAX;
+        while self.truth.store().get(&client::last()).is_ok() {
+            self.step()?;
+            if self.now > latest {
+                return Err(format!("a life of {ttl:?} that began at {asked:?} has not ended"));
+            }
+        }
+        Ok(())
     }
 
     /// Nothing is written when there is nothing to write.
@@ -303,6 +344,11 @@ impl World {
             self.faults += 1;
             self.inflict(fault);
             let lasts = fault.duration(&mut self.random);
+            if lasts > LONG {
+                // Nothing else that is mended brings them back before.
+                let dead = self.machines.iter_mut().filter(|machine| machine.running.is_none());
+                dead.for_each(|machine| machine.dead_until = self.now + lasts);
+            }
             self.at(lasts, Happening::Mend(fault));
         }
         let after = self.random.micros(20_000, 260_000);
@@ -311,7 +357,7 @@ impl World {
 
     /// A member starts, if it isn't running.
     pub fn start(&mut self, member: usize) {
-        if self.machines[member].running.is_some() {
+        if self.machines[member].running.is_some() || self.now < self.machines[member].dead_until {
             return;
         }
         let machine = &mut self.machines[member];
@@ -405,6 +451,7 @@ impl World {
     fn fare(&mut self, member: usize, progress: Progress) {
         match progress {
             Progress::Fine => {}
+            Progress::Wrong(why) => self.note(Err(format!("member {member} fails: {why}"))),
             Progress::Died | Progress::Crashed => {
                 self.die(member, progress == Progress::Crashed, false);
                 self.start_later(member);

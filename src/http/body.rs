@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use bytes::{Bytes, BytesMut};
 use hyper::body::{Frame, Incoming, SizeHint};
-use hyper::header::CONTENT_TYPE;
+use hyper::header::{CONTENT_TYPE, EXPECT};
 use hyper::{HeaderMap, Method};
 
 use super::Limits;
@@ -123,7 +123,10 @@ pub(super) async fn params(
     let mut params = Params::default();
     if !hyper::body::Body::is_end_stream(request.body()) {
         let time_max = if limits.read.is_zero() { Duration::MAX } else { limits.read };
-        let body = read(request.body_mut(), limits.body_bytes);
+        // Who waits for leave to send is told at once that it is too long.
+        let polite = request.headers().contains_key(EXPECT);
+        let discard_max = if polite { limits.body_bytes } else { DISCARD_MAX.max(limits.body_bytes) };
+        let body = read(request.body_mut(), limits.body_bytes, discard_max);
         let body = tokio::time::timeout(time_max, body).await;
         let body = body.unwrap_or(Err(Rejection::Slow))?;
         if !body.is_empty() && matches!(*request.method(), Method::PUT | Method::POST) {
@@ -149,9 +152,10 @@ fn form(params: &mut Params, headers: &HeaderMap, body: &Bytes) -> Result<(), Re
     }
 }
 
-async fn read(body: &mut Incoming, bytes_max: usize) -> Result<Bytes, Rejection> {
+/// The whole body, if it has at most `bytes_max`; of a longer one `discard_max` are read to no end.
+async fn read(body: &mut Incoming, bytes_max: usize, discard_max: usize) -> Result<Bytes, Rejection> {
     let announced = hyper::body::Body::size_hint(body).lower();
-    if announced > DISCARD_MAX as u64 {
+    if announced > discard_max as u64 {
         return Err(Rejection::TooLarge(bytes_max));
     }
     let mut first = Bytes::new();
@@ -159,7 +163,7 @@ async fn read(body: &mut Incoming, bytes_max: usize) -> Result<Bytes, Rejection>
     let mut length = 0;
     while let Some(data) = next(body).await? {
         length += data.len();
-        if length > DISCARD_MAX.max(bytes_max) {
+        if length > discard_max {
             break;
         }
         if length > bytes_max {

@@ -1,3 +1,53 @@
-//! `etcd`, the daemon.
+//! `etcd`, the daemon: parse, run, exit code.
 
-fn main() {}
+use std::io::{IsTerminal, Write};
+use std::process::ExitCode;
+
+use oxetcd::config::{self, Asked, Config, Verbosity, help};
+use tracing::Level;
+
+fn main() -> ExitCode {
+    match config::read(std::env::args_os().skip(1)) {
+        Ok(Asked::Help) => print(&help::help()),
+        Ok(Asked::Version) => print(&format!("{}\n", help::version())),
+        Ok(Asked::Run(config)) => {
+            start_logging(config.verbosity);
+            run(*config)
+        }
+        Err(error) => {
+            eprintln!("etcd: {error}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn print(text: &str) -> ExitCode {
+    match std::io::stdout().write_all(text.as_bytes()) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(_) => ExitCode::FAILURE,
+    }
+}
+
+/// One line an event on stderr; without its time where the journal adds one.
+fn start_logging(verbosity: Verbosity) {
+    let level = match verbosity {
+        Verbosity::Normal => Level::INFO,
+        Verbosity::Verbose => Level::DEBUG,
+        Verbosity::VeryVerbose => Level::TRACE,
+    };
+    let lines = tracing_subscriber::fmt()
+        .with_writer(std::io::stderr)
+        .with_ansi(std::io::stderr().is_terminal())
+        .with_max_level(level)
+        .with_target(false);
+    if std::env::var_os("JOURNAL_STREAM").is_some() {
+        lines.without_time().init();
+    } else {
+        lines.init();
+    }
+}
+
+fn run(config: Config) -> ExitCode {
+    tracing::error!(name = config.name, "there is no server in this build");
+    ExitCode::FAILURE
+}

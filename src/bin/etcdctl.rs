@@ -1,3 +1,7 @@
-//! `etcdctl`, the command line.
+//! `etcdctl`, the command line: parse, run, exit code.
 
-fn main() {}
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    oxetcd::ctl::run(std::env::args_os())
+}

@@ -263,22 +263,21 @@ impl Core {
         }
     }
 
-    /// Give leadership to whoever is furthest along. False if there is nothing to give or nobody to
-    /// take it.
-    pub fn hand_over(&mut self) -> bool {
+    /// Give leadership to whoever is furthest along, if this member has it and another can take it.
+    pub fn hand_over(&mut self) {
         if !self.leads() {
-            return false;
+            return;
         }
         let me = self.settings.member.get();
+        let voters = &self.applier.configuration().voters;
         let raft = &self.raft.raft;
-        let able = raft.prs().iter().filter(|(id, progress)| {
-            **id != me && progress.recent_active && self.applier.configuration().voters.contains(id)
-        });
-        let Some(best) = able.max_by_key(|(_, progress)| progress.matched).map(|(id, _)| *id) else {
-            return false;
-        };
-        self.raft.transfer_leader(best);
-        true
+        let able = raft
+            .prs()
+            .iter()
+            .filter(|(id, progress)| **id != me && progress.recent_active && voters.contains(id));
+        if let Some((&best, _)) = able.max_by_key(|(_, progress)| progress.matched) {
+            self.raft.transfer_leader(best);
+        }
     }
 
     /// Whether this member leads.

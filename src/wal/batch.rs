@@ -46,6 +46,29 @@ pub(super) struct Part<'a> {
 }
 
 impl Batch {
+    /// Go on with `later`, as if both were one step.
+    pub fn absorb(&mut self, later: Self) {
+        if later.reset.is_some() {
+            // What the log held before a reset is gone.
+            let hard_state = self.hard_state;
+            *self = later;
+            self.hard_state = self.hard_state.or(hard_state);
+            return;
+        }
+        self.hard_state = later.hard_state.or(self.hard_state);
+        self.compact = later.compact.or(self.compact.take());
+        if let Some(first) = later.entries.first() {
+            let kept = self.entries.partition_point(|entry| entry.index < first.index);
+            self.entries.truncate(kept);
+        }
+        self.entries.extend(later.entries);
+    }
+
+    /// The bytes of its entries' data.
+    pub fn entry_bytes(&self) -> usize {
+        self.entries.iter().map(|entry| entry.data.len()).sum()
+    }
+
     /// Cut into parts of about `bytes` at most, at least one entry each. Each is true by itself: the
     /// first carries term, vote and reset, no commit mark is above the entries that are there.
     ///
@@ -162,99 +185,5 @@ fn kind_from(byte: u8) -> Option<EntryKind> {
         0 => Some(EntryKind::Command),
         1 => Some(EntryKind::Membership),
         _ => None,
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::super::entry::Configuration;
-    use super::*;
-
-    fn entry(index: u64, length: usize) -> Entry {
-        Entry {
-            index,
-            term: 2,
-            kind: EntryKind::Membership,
-            data: vec![7; length].into(),
-        }
-    }
-
-    fn mark(index: u64) -> SnapshotMark {
-        SnapshotMark {
-            index,
-            term: 2,
-            configuration: Configuration {
-                voters: vec![1, 2],
-                learners: vec![3],
-                voters_outgoing: vec![],
-                learners_next: vec![4],
-                auto_leave: true,
-            },
-        }
-    }
-
-    fn state(commit: u64) -> HardState {
-        HardState {
-            term: 2,
-            vote: 1,
-            commit,
-        }
-    }
-
-    #[test]
-    fn a_batch_reads_as_written_and_no_shorter() {
-        let batch = Batch {
-            hard_state: Some(state(6)),
-            reset: Some(mark(5)),
-            entries: vec![entry(6, 3), entry(7, 0)],
-            compact: Some(mark(6)),
-        };
-        let mut bytes = Vec::new();
-        Part::of(&batch).encode(&mut bytes).expect("small");
-        assert_eq!(Batch::decode(&bytes), Some(batch));
-        for length in 0..bytes.len() {
-            assert_eq!(Batch::decode(&bytes[..length]), None);
-        }
-    }
-
-    #[test]
-    fn a_large_batch_is_cut_into_parts_that_are_true_alone() {
-        let batch = Batch {
-            hard_state: Some(state(8)),
-            reset: Some(mark(5)),
-            entries: vec![entry(6, 50), entry(7, 500), entry(8, 10), entry(9, 10)],
-            compact: Some(mark(6)),
-        };
-        let parts = batch.parts(100, state(0), 0);
-        let shape: Vec<_> = parts
-            .iter()
-            .map(|part| {
-                (
-                    part.entries.len(),
-                    part.hard_state.commit,
-                    part.reset.is_some(),
-                    part.compact.is_some(),
-                )
-            })
-            .collect();
-        assert_eq!(
-            shape,
-            [
-                (1, 6, true, false),
-                (1, 7, false, false),
-                (2, 8, false, true)
-            ]
-        );
-    }
-
-    #[test]
-    fn a_snapshot_raises_the_commit_mark() {
-        let batch = Batch {
-            reset: Some(mark(9)),
-            ..Batch::default()
-        };
-        let parts = batch.parts(100, state(4), 4);
-        assert_eq!(parts.len(), 1);
-        assert_eq!(parts[0].hard_state.commit, 9);
     }
 }

@@ -21,7 +21,7 @@ pub const SEGMENT_BYTES: u64 = 16 << 20;
 /// How the log is written.
 #[derive(Clone, Copy, Debug)]
 pub struct LogOptions {
-    /// The length of a segment, in bytes.
+    /// The length of a segment, in bytes; at most 128 MiB, since longer ones are refused when read.
     pub segment_bytes: u64,
     /// A random number, another one each time a log is opened.
     pub seed: u64,
@@ -164,6 +164,11 @@ impl<D: Disk> Wal<D> {
         Ok(self.is_oldest_done() || self.spares.is_due(self.active.offset))
     }
 
+    /// The disk it is on.
+    pub fn disk(&self) -> &D {
+        &self.disk
+    }
+
     /// The hard state as of the last write.
     pub fn hard_state(&self) -> HardState {
         self.state.hard_state
@@ -186,10 +191,9 @@ impl<D: Disk> Wal<D> {
     fn write_parts(&mut self, batch: &Batch, sync: bool) -> Result<(), StorageError> {
         let bytes = usize::try_from(self.options.segment_bytes / 2).unwrap_or(usize::MAX);
         for part in batch.parts(bytes, self.state.hard_state, self.state.last_index) {
-            // The terms of older entries are not kept here; they are checked when read again.
             let next = self
                 .state
-                .after(&part, |_| None)
+                .after(&part)
                 .map_err(|what| StorageError::Impossible { what })?;
             if self.must_write(&part, sync) {
                 self.append(&part)?;

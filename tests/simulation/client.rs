@@ -66,7 +66,7 @@ pub fn draw(random: &mut Random, unique: u64, known: &mut [(u64, Option<Bytes>)]
             write(Command::Delete { path, directory: true, recursive: true })
         }
         62..66 => {
-            let directory = path("/queue");
+            let directory = self::path("/queue");
             write(Command::CreateInOrder { directory, content, ttl: None })
         }
         66..88 => Kind::Read { path, outcome: None },

@@ -37,6 +37,11 @@ impl History {
         Self { events, values }
     }
 
+    /// How many events there are.
+    pub fn len(&self) -> usize {
+        self.events.len()
+    }
+
     fn value_at(&self, path: &Path, index: u64) -> Option<Bytes> {
         let values = self.values.get(path)?;
         values.range(..=index).next_back().and_then(|(_, value)| value.clone())

@@ -18,7 +18,7 @@ use oxetcd::wal::{
 };
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, oneshot};
 
-use crate::disk::SimDisk;
+use crate::disk::{self, Operation, SimDisk};
 use crate::random::Random;
 
 /// The longest a healthy disk takes to sync, in microseconds.
@@ -33,8 +33,9 @@ pub struct Machine {
     pub fail_next_write: bool,
     /// Grows with each start, so that what was meant for an earlier life is told apart.
     pub life: u64,
+    /// How many snapshots it received.
+    pub installed: u64,
     pub running: Option<Running>,
-    members: usize,
     /// What its monotonic clock reads more than the world's.
     offset: Duration,
 }
@@ -84,8 +85,8 @@ impl Machine {
             sync_max: SYNC_MAX,
             fail_next_write: false,
             life: 0,
+            installed: 0,
             running: None,
-            members,
             offset: random.micros(0, 1_000_000_000),
         }
     }
@@ -159,12 +160,13 @@ impl Machine {
         self.life += 1;
         let Some(mut running) = self.running.take() else { return };
         if writing && let Some((_, _, batch)) = running.writing.take() {
-            self.disk.fail_after(random.below(6));
+            self.disk.plan(Operation::Change, random.below(4), disk::Fault::Crash);
             // Fails, or not, wherever the disk gave up.
             let _ = commit(&mut running.wal, &batch);
         }
         drop(running);
-        self.disk.crash();
+        // The power failed, or the process alone ended.
+        self.disk = if random.permille(700) { self.disk.crash() } else { self.disk.kill() };
     }
 
     pub fn tick(&mut self, now: Duration) {
@@ -197,6 +199,7 @@ impl Machine {
             return false;
         }
         if let Some(running) = &mut self.running {
+            self.installed += 1;
             let _ = running.reports.send(Input::Snapshot(message, store));
         }
         self.catch_up_unless_paused(now);
@@ -236,6 +239,7 @@ impl Machine {
                 Input::Hashed(index, hash) => core.hashed(index, hash),
                 Input::Unreachable(member) => core.unreachable(member),
                 Input::SnapshotSent(member, ok) => core.snapshot_sent(member, ok),
+                Input::HandOver => core.hand_over(),
                 Input::Failed(_) | Input::Stop => {}
             }
         }
@@ -280,7 +284,7 @@ impl Machine {
     /// Whatever the disk and the side threads were to have done by now.
     pub fn work_done(&mut self, now: Duration) -> Progress {
         if std::mem::take(&mut self.fail_next_write) {
-            self.disk.fail_after(0);
+            self.disk.plan(Operation::Change, 0, disk::Fault::Io);
         }
         let Some(running) = &mut self.running else { return Progress::Fine };
         if let Some((_, number, batch)) = running.writing.take_if(|(at, ..)| *at <= now) {
@@ -420,8 +424,8 @@ fn found(disk: &SimDisk, members: usize) {
     let configuration = Configuration { voters, ..Configuration::default() };
     let mark = SnapshotMark { index: 1, term: 1, configuration };
     Wal::create(disk, log_options(0)).expect("a new log");
-    save(disk, &mark, &mut image::encode(&store)).expect("a snapshot");
     let (mut wal, _) = Wal::open(disk.clone(), log_options(0)).expect("a new log");
+    save(disk, &mark, &mut image::encode(&store)).expect("a snapshot");
     let hard_state = Some(HardState { term: 1, vote: 0, commit: 1 });
     let batch = Batch { hard_state, reset: Some(mark), ..Batch::default() };
     commit(&mut wal, &batch).expect("a healthy disk");

@@ -2,6 +2,8 @@
 //!
 //! `OXETCD_SEEDS=N` runs N seeds, `OXETCD_SEED=S` runs seed S alone, `OXETCD_FIRST_SEED=S` begins there.
 
+#![allow(unreachable_pub, reason = "a test is a crate of its own")]
+
 mod client;
 mod disk;
 mod faults;

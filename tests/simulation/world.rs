@@ -185,7 +185,23 @@ impl World {
         for watcher in &self.watchers {
             history.check_watch(watcher.from, watcher.next, &watcher.heard)?;
         }
-        Ok(self.faults.counts().clone())
+        let mut counts = self.faults.counts().clone();
+        let answered = self.operations.iter().filter(|operation| operation.answered.is_some()).count();
+        let heard: usize = self.watchers.iter().map(|watcher| watcher.heard.len()).sum();
+        let lives: u64 = self.machines.iter().map(|machine| machine.life).sum();
+        let installed: u64 = self.machines.iter().map(|machine| machine.installed).sum();
+        for (name, count) in [
+            ("(operations)", self.operations.len() as u64),
+            ("(answered)", answered as u64),
+            ("(changes)", history.len() as u64),
+            ("(events heard)", heard as u64),
+            ("(terms)", self.leaders.len() as u64),
+            ("(starts and deaths)", lives),
+            ("(snapshots received)", installed),
+        ] {
+            counts.insert(name, count);
+        }
+        Ok(counts)
     }
 
     /// The next thing happens.

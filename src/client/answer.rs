@@ -1,0 +1,133 @@
+//! What comes back.
+
+use std::fmt;
+
+use bytes::Bytes;
+use hyper::HeaderMap;
+use serde::Deserialize;
+
+use super::Error;
+use super::connection::Response;
+use crate::config::Address;
+
+/// A whole answer.
+#[derive(Clone, Debug)]
+pub struct Answer {
+    /// Who gave it, after redirects.
+    pub member: Address,
+    /// Its status.
+    pub status: u16,
+    /// The store's index (`X-Etcd-Index`).
+    pub index: Option<u64>,
+    /// The index of the log (`X-Raft-Index`).
+    pub raft_index: Option<u64>,
+    /// The term (`X-Raft-Term`).
+    pub raft_term: Option<u64>,
+    /// Its body.
+    pub body: Bytes,
+}
+
+/// What the keys API answers.
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Event {
+    /// What was done.
+    pub action: String,
+    /// The node afterwards.
+    pub node: Node,
+    /// The node before.
+    pub prev_node: Option<Node>,
+}
+
+/// A key or a directory.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "camelCase", default)]
+pub struct Node {
+    /// The key; empty for the root.
+    pub key: String,
+    /// The value of a file.
+    pub value: Option<String>,
+    /// Whether it is a directory.
+    pub dir: bool,
+    /// When it goes, as the server writes it.
+    pub expiration: Option<String>,
+    /// In how many seconds it goes.
+    pub ttl: Option<i64>,
+    /// What is below it.
+    pub nodes: Vec<Node>,
+    /// The index of its last change.
+    pub modified_index: u64,
+    /// The index of its creation.
+    pub created_index: u64,
+}
+
+/// The API's own error.
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct ApiError {
+    /// Its number.
+    pub error_code: u64,
+    /// What it means.
+    pub message: String,
+    /// What it is about.
+    #[serde(default)]
+    pub cause: String,
+    /// The store's index.
+    #[serde(default)]
+    pub index: u64,
+}
+
+impl fmt::Display for ApiError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self {
+            error_code,
+            message,
+            cause,
+            index,
+        } = self;
+        write!(f, "{error_code}: {message} ({cause}) [{index}]")
+    }
+}
+
+impl Answer {
+    pub(super) fn new(member: Address, response: Response) -> Self {
+        Self {
+            member,
+            status: response.status.as_u16(),
+            index: number(&response.headers, "x-etcd-index"),
+            raft_index: number(&response.headers, "x-raft-index"),
+            raft_term: number(&response.headers, "x-raft-term"),
+            body: response.body,
+        }
+    }
+
+    /// Whether the status is 2xx.
+    pub fn is_success(&self) -> bool {
+        (200..300).contains(&self.status)
+    }
+
+    /// The event in the body.
+    ///
+    /// # Errors
+    ///
+    /// The API's error if that is there instead; [`Error::Garbage`] if neither is.
+    pub fn event(&self) -> Result<Event, Error> {
+        let garbage = |error: serde_json::Error| Error::Garbage {
+            member: self.member.clone(),
+            status: self.status,
+            cause: format!("which is not the answer of a v2 keys API ({error})"),
+        };
+        if self.is_success() {
+            return serde_json::from_slice(&self.body).map_err(garbage);
+        }
+        match serde_json::from_slice(&self.body) {
+            Ok(error) => Err(Error::Api(error)),
+            Err(error) => Err(garbage(error)),
+        }
+    }
+}
+
+/// A header with a number.
+pub(super) fn number(headers: &HeaderMap, name: &str) -> Option<u64> {
+    headers.get(name)?.to_str().ok()?.parse().ok()
+}

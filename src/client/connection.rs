@@ -1,0 +1,198 @@
+//! Connections, kept for the next request.
+
+use std::sync::{Mutex, PoisonError};
+use std::time::Duration;
+
+use bytes::Bytes;
+use http_body_util::{BodyExt, Full, Limited};
+use hyper::body::Incoming;
+use hyper::client::conn::http1::{SendRequest, handshake};
+use hyper::header::{CONTENT_TYPE, HOST};
+use hyper::{HeaderMap, StatusCode};
+use hyper_util::rt::TokioIo;
+use tokio::net::TcpStream;
+
+use super::Request;
+use super::answer::number;
+use crate::config::Address;
+
+/// How long a member may take to accept a connection; then the next one is asked.
+const CONNECT_TIMEOUT: Duration = Duration::from_secs(2);
+
+/// How many idle connections are kept; one more is closed.
+const IDLE_MAX: usize = 32;
+
+/// The longest answer that is read, in bytes; a longer one is a failure.
+const ANSWER_BYTES_MAX: usize = 256 << 20;
+
+type Sender = SendRequest<Full<Bytes>>;
+
+/// Idle connections.
+#[derive(Default)]
+pub(super) struct Pool {
+    pub(super) idle: Mutex<Vec<(Address, Sender)>>,
+}
+
+/// An answer as HTTP gives it.
+pub(super) struct Response {
+    pub(super) status: StatusCode,
+    pub(super) headers: HeaderMap,
+    pub(super) body: Bytes,
+}
+
+/// Why there is none.
+pub(super) struct Failure {
+    /// Whether the request may have got there.
+    pub(super) sent: bool,
+    /// What went wrong.
+    pub(super) cause: String,
+    /// The store's index, if the answer's headers came.
+    pub(super) index: Option<u64>,
+}
+
+impl Failure {
+    /// The request did not get there.
+    pub(super) fn unsent(cause: String) -> Self {
+        Self {
+            sent: false,
+            cause,
+            index: None,
+        }
+    }
+
+    fn sent(cause: String, index: Option<u64>) -> Self {
+        Self {
+            sent: true,
+            cause,
+            index,
+        }
+    }
+}
+
+impl Pool {
+    /// Send a request to a member and wait for the whole answer.
+    pub(super) async fn exchange(
+        &self,
+        member: &Address,
+        target: &str,
+        request: &Request,
+    ) -> Result<Response, Failure> {
+        let work = self.exchange_unlimited(member, target, request);
+        match request.timeout {
+            None => work.await,
+            Some(limit) => tokio::time::timeout(limit, work).await.unwrap_or_else(|_| {
+                Err(Failure::sent(
+                    format!("no answer within {} s", limit.as_secs()),
+                    None,
+                ))
+            }),
+        }
+    }
+
+    async fn exchange_unlimited(
+        &self,
+        member: &Address,
+        target: &str,
+        request: &Request,
+    ) -> Result<Response, Failure> {
+        let mut message = message(member, target, request)?;
+        // A kept connection may have been closed meanwhile; then the request comes back unsent.
+        while let Some(mut sender) = self.take(member) {
+            match sender.try_send_request(message).await {
+                Ok(response) => return self.finish(member, sender, response).await,
+                Err(mut error) => match error.take_message() {
+                    Some(back) => message = back,
+                    None => return Err(Failure::sent(error.into_error().to_string(), None)),
+                },
+            }
+        }
+        let mut sender = connect(member).await?;
+        match sender.try_send_request(message).await {
+            Ok(response) => self.finish(member, sender, response).await,
+            Err(mut error) => {
+                let sent = error.take_message().is_none();
+                Err(Failure {
+                    sent,
+                    ..Failure::unsent(error.into_error().to_string())
+                })
+            }
+        }
+    }
+
+    async fn finish(
+        &self,
+        member: &Address,
+        sender: Sender,
+        response: hyper::Response<Incoming>,
+    ) -> Result<Response, Failure> {
+        let (parts, body) = response.into_parts();
+        let body = match Limited::new(body, ANSWER_BYTES_MAX).collect().await {
+            Ok(body) => body.to_bytes(),
+            Err(error) => {
+                let index = number(&parts.headers, "x-etcd-index");
+                return Err(Failure::sent(
+                    format!("the answer broke off ({error})"),
+                    index,
+                ));
+            }
+        };
+        self.keep(member, sender);
+        Ok(Response {
+            status: parts.status,
+            headers: parts.headers,
+            body,
+        })
+    }
+
+    fn take(&self, member: &Address) -> Option<Sender> {
+        let mut idle = self.idle.lock().unwrap_or_else(PoisonError::into_inner);
+        idle.retain(|(_, sender)| !sender.is_closed());
+        let place = idle
+            .iter()
+            .rposition(|(address, sender)| address == member && sender.is_ready())?;
+        Some(idle.swap_remove(place).1)
+    }
+
+    fn keep(&self, member: &Address, sender: Sender) {
+        let mut idle = self.idle.lock().unwrap_or_else(PoisonError::into_inner);
+        if idle.len() < IDLE_MAX && !sender.is_closed() {
+            idle.push((member.clone(), sender));
+        }
+    }
+}
+
+async fn connect(member: &Address) -> Result<Sender, Failure> {
+    let connecting = TcpStream::connect((member.host.as_str(), member.port));
+    let stream = match tokio::time::timeout(CONNECT_TIMEOUT, connecting).await {
+        Ok(Ok(stream)) => stream,
+        Ok(Err(error)) => return Err(Failure::unsent(error.to_string())),
+        Err(_) => return Err(Failure::unsent(String::from("no connection in time"))),
+    };
+    // Without it a small request could wait for the last one's acknowledgement; it works all the same.
+    let _ = stream.set_nodelay(true);
+    let (sender, connection) = handshake(TokioIo::new(stream))
+        .await
+        .map_err(|error| Failure::unsent(error.to_string()))?;
+    // How it ends is seen by whoever uses the sender.
+    tokio::spawn(async move {
+        let _ = connection.await;
+    });
+    Ok(sender)
+}
+
+fn message(
+    member: &Address,
+    target: &str,
+    request: &Request,
+) -> Result<hyper::Request<Full<Bytes>>, Failure> {
+    let mut message = hyper::Request::builder()
+        .method(request.method.clone())
+        .uri(target)
+        .header(HOST, member.to_string());
+    if request.form.is_some() {
+        message = message.header(CONTENT_TYPE, "application/x-www-form-urlencoded");
+    }
+    message
+        .body(Full::new(request.form.clone().unwrap_or_default()))
+        .map_err(|error| Failure::unsent(format!("{target:?} cannot be asked for ({error})")))
+}

@@ -1,0 +1,124 @@
+//! The command line: one dash or two, and the last of a repeated flag.
+
+use std::ffi::OsString;
+
+use clap::error::{ContextKind, ContextValue};
+use clap::{Arg, Command};
+
+use super::Error;
+use super::layer::{Layer, Source};
+use super::options::{Form, OPTIONS, Opt};
+
+/// What the arguments say, without the program's name.
+///
+/// # Errors
+///
+/// An unknown flag, a missing value, a stray word, or bytes that are no text. Values are not looked at.
+pub fn read(arguments: impl IntoIterator<Item = OsString>) -> Result<Layer, Error> {
+    let normal = normalise(arguments)?;
+    let matches = command()
+        .try_get_matches_from(normal)
+        .map_err(|error| explain(&error))?;
+    let mut layer = Layer::default();
+    for option in &OPTIONS {
+        if let Some(text) = matches.get_one::<String>(option.name()) {
+            layer.set(option.key, Source::Flag(option.flag()), text.clone());
+        }
+    }
+    Ok(layer)
+}
+
+/// The parser, made from the table. It only ever sees `--name=value`.
+fn command() -> Command {
+    let options = OPTIONS.iter().map(|option| {
+        let rest = option.names.get(1..).unwrap_or_default();
+        Arg::new(option.name())
+            .long(option.name())
+            .aliases(rest.iter().copied())
+            .num_args(1)
+    });
+    Command::new("etcd")
+        .no_binary_name(true)
+        .disable_help_flag(true)
+        .disable_version_flag(true)
+        .args_override_self(true)
+        .args(options)
+}
+
+/// Every flag as `--name=value`, whichever of the allowed ways it was written in.
+fn normalise(arguments: impl IntoIterator<Item = OsString>) -> Result<Vec<String>, Error> {
+    let mut arguments = arguments.into_iter();
+    let mut normal = Vec::new();
+    let mut switch = None;
+    while let Some(argument) = arguments.next() {
+        let argument = argument
+            .into_string()
+            .map_err(|bytes| Error::NotText(Source::Flag(bytes.to_string_lossy().into_owned())))?;
+        let Some((name, value)) = split(&argument) else {
+            return Err(stray(argument, switch));
+        };
+        let Some(option) = find(name) else {
+            // Left to the parser, which knows what it resembles. What follows may be its value.
+            normal.push(format!("--{name}"));
+            break;
+        };
+        switch = None;
+        let value = match (option.form, value) {
+            (_, Some(value)) => String::from(value),
+            (Form::Switch, None) => {
+                switch = Some(option.flag());
+                String::from("true")
+            }
+            (Form::Value(placeholder), None) => match arguments.next() {
+                Some(value) => value
+                    .into_string()
+                    .map_err(|_| Error::NotText(Source::Flag(option.flag())))?,
+                None => {
+                    return Err(Error::ValueMissing {
+                        flag: option.flag(),
+                        placeholder,
+                    });
+                }
+            },
+        };
+        normal.push(format!("--{}={value}", option.name()));
+    }
+    Ok(normal)
+}
+
+/// A flag's name without dashes, and its value if there is a `=`; none for a word that is no flag.
+fn split(argument: &str) -> Option<(&str, Option<&str>)> {
+    let flag = argument.strip_prefix('-')?;
+    let flag = flag.strip_prefix('-').unwrap_or(flag);
+    if flag.is_empty() {
+        return None;
+    }
+    match flag.split_once('=') {
+        Some((name, value)) => Some((name, Some(value))),
+        None => Some((flag, None)),
+    }
+}
+
+fn find(name: &str) -> Option<&'static Opt> {
+    OPTIONS.iter().find(|option| option.names.contains(&name))
+}
+
+fn stray(word: String, switch: Option<String>) -> Error {
+    let switch = switch.filter(|_| super::value::truth(&word).is_ok());
+    Error::Stray { word, switch }
+}
+
+/// The parser's complaint in our own words; an unknown flag is the only one it can have.
+fn explain(error: &clap::Error) -> Error {
+    let context = |kind| match error.get(kind) {
+        Some(ContextValue::String(text)) => Some(text.clone()),
+        Some(ContextValue::Strings(texts)) => texts.first().cloned(),
+        _ => None,
+    };
+    let given = context(ContextKind::InvalidArg).unwrap_or_default();
+    Error::UnknownFlag {
+        given: format!("-{}", given.trim_start_matches('-')),
+        nearest: context(ContextKind::SuggestedArg)
+            .map(|nearest| format!("-{}", nearest.trim_start_matches('-'))),
+    }
+}

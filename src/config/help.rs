@@ -1,0 +1,85 @@
+//! What `etcd -h` and `etcd -version` print.
+
+use std::fmt::Write;
+
+use super::options::{Form, OPTIONS, Opt, Section};
+
+/// The version of etcd whose API this is; clients parse it.
+pub const API_VERSION: &str = "0.4.6";
+
+/// Our own version.
+pub const VERSION: &str = env!("CARGO_PKG_VERSION");
+
+/// How wide the help may be, in columns.
+const WIDTH: usize = 88;
+
+/// How far descriptions are indented, in columns.
+const INDENT: usize = 8;
+
+/// What `etcd -version` prints: the API level first, where scripts look for it, then our own version.
+pub fn version() -> String {
+    format!("etcd version {API_VERSION} (oxetcd {VERSION})")
+}
+
+/// What `etcd -h` prints: every flag with its variable and its default.
+pub fn help() -> String {
+    let mut text = String::from(
+        "etcd: a small, durable, replicated tree of keys\n\n\
+         Usage:\n  \
+         etcd                                  a single member on loopback\n  \
+         etcd -name NAME -peers HOST:PORT,...  one more member of a cluster\n\n\
+         Flags take one dash or two, and their value after a space or a =.\n\
+         A flag wins over its variable.\n",
+    );
+    for section in Section::ALL {
+        // Writing to a string cannot fail.
+        let _ = writeln!(text, "\n{}:", section.title());
+        for option in OPTIONS.iter().filter(|option| option.section == section) {
+            describe(&mut text, option);
+        }
+    }
+    text
+}
+
+fn describe(text: &mut String, option: &Opt) {
+    let names: Vec<String> = option.names.iter().map(|name| format!("-{name}")).collect();
+    let _ = write!(text, "  {}", names.join(", "));
+    match option.form {
+        Form::Switch => {}
+        Form::Value(placeholder) => {
+            let _ = write!(text, " {placeholder}");
+        }
+    }
+    if let Some(variable) = option.variables.first() {
+        let _ = write!(text, "  [{variable}]");
+    }
+    let mut sentence = String::from(option.help);
+    match (option.default, option.form) {
+        (None, _) | (Some("false"), Form::Switch) => {}
+        (Some(default), Form::Switch | Form::Value(_)) => {
+            let _ = write!(sentence, " (default: {default})");
+        }
+    }
+    text.push('\n');
+    wrap(text, &sentence);
+}
+
+fn wrap(text: &mut String, sentence: &str) {
+    let mut column = 0;
+    for word in sentence.split_whitespace() {
+        if column > 0 && column + 1 + word.len() > WIDTH {
+            text.push('\n');
+            column = 0;
+        }
+        if column == 0 {
+            text.push_str(&" ".repeat(INDENT));
+            column = INDENT;
+        } else {
+            text.push(' ');
+            column += 1;
+        }
+        text.push_str(word);
+        column += word.len();
+    }
+    text.push('\n');
+}

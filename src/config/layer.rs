@@ -1,0 +1,87 @@
+//! What one source says about the options: any of them, or none.
+
+use std::collections::BTreeMap;
+use std::fmt;
+
+use super::Error;
+use super::options::{Key, OPTIONS};
+use super::value::Problem;
+
+/// Where a value comes from.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Source {
+    /// A flag, with its dash.
+    Flag(String),
+    /// An environment variable.
+    Variable(String),
+    /// The table of options.
+    Default(Key),
+}
+
+impl fmt::Display for Source {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Flag(flag) => f.write_str(flag),
+            Self::Variable(variable) => f.write_str(variable),
+            Self::Default(key) => write!(f, "the default of {}", key.option().flag()),
+        }
+    }
+}
+
+/// What one source says, as text, all of it optional.
+#[derive(Clone, Debug, Default)]
+pub struct Layer {
+    values: BTreeMap<Key, (Source, String)>,
+}
+
+impl Layer {
+    /// What the table of options says.
+    pub fn defaults() -> Self {
+        let mut layer = Self::default();
+        for option in &OPTIONS {
+            if let Some(default) = option.default {
+                layer.set(
+                    option.key,
+                    Source::Default(option.key),
+                    String::from(default),
+                );
+            }
+        }
+        layer
+    }
+
+    /// Say something about an option, instead of what was said before.
+    pub fn set(&mut self, key: Key, source: Source, text: String) {
+        self.values.insert(key, (source, text));
+    }
+
+    /// This layer, and `below` where it says nothing.
+    #[must_use]
+    pub fn or(mut self, below: Self) -> Self {
+        for (key, value) in below.values {
+            self.values.entry(key).or_insert(value);
+        }
+        self
+    }
+
+    /// What is said about an option, read by `parse`; none if nothing is.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Invalid`] with the source, if `parse` finds a problem.
+    pub(super) fn get<T>(
+        &self,
+        key: Key,
+        parse: impl FnOnce(&str) -> Result<T, Problem>,
+    ) -> Result<Option<T>, Error> {
+        let Some((source, text)) = self.values.get(&key) else {
+            return Ok(None);
+        };
+        parse(text).map(Some).map_err(|problem| Error::Invalid {
+            source: source.clone(),
+            value: text.clone(),
+            problem: problem.what,
+            expected: problem.expected,
+        })
+    }
+}

@@ -1,0 +1,233 @@
+//! The one table of options. Flags, variables, defaults, the help text and the README all come from it.
+
+/// Which option; its place in [`OPTIONS`] is its number.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub enum Key {
+    /// The member's name.
+    Name,
+    /// Where it keeps everything.
+    DataDir,
+    /// The address clients are told.
+    Addr,
+    /// The address clients are served on.
+    BindAddr,
+    /// Origins that browsers may ask from.
+    Cors,
+    /// How long a request may take to arrive.
+    HttpReadTimeout,
+    /// How long a client may leave an answer unread.
+    HttpWriteTimeout,
+    /// The address peers are told.
+    PeerAddr,
+    /// The address peers are served on.
+    PeerBindAddr,
+    /// How often a leader is heard.
+    PeerHeartbeatInterval,
+    /// How long without a leader until another is elected.
+    PeerElectionTimeout,
+    /// Members of the cluster to join.
+    Peers,
+    /// Throw away what stands in the way.
+    Force,
+    /// How often joining is tried again.
+    MaxRetryAttempts,
+    /// How long to wait in between.
+    RetryInterval,
+    /// Whether to take snapshots.
+    Snapshot,
+    /// How many entries lie between them.
+    SnapshotCount,
+    /// How many events are kept for watchers.
+    WatchHistory,
+    /// How much memory they may take.
+    WatchHistoryBytes,
+    /// Say more.
+    Verbose,
+    /// Say everything.
+    VeryVerbose,
+    /// Print the version.
+    Version,
+    /// Print the help.
+    Help,
+}
+
+/// Under which heading the help shows an option.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Section {
+    /// This member.
+    Member,
+    /// The client port.
+    Client,
+    /// The peer port.
+    Peer,
+    /// Joining others.
+    Cluster,
+    /// What is kept, and for how long.
+    Store,
+    /// What it says.
+    Output,
+}
+
+impl Section {
+    /// All headings, in the order they are shown.
+    pub const ALL: [Self; 6] = [
+        Self::Member,
+        Self::Client,
+        Self::Peer,
+        Self::Cluster,
+        Self::Store,
+        Self::Output,
+    ];
+
+    /// The heading.
+    pub fn title(self) -> &'static str {
+        match self {
+            Self::Member => "This member",
+            Self::Client => "Clients",
+            Self::Peer => "Peers",
+            Self::Cluster => "Joining a cluster",
+            Self::Store => "Snapshots and history",
+            Self::Output => "Output",
+        }
+    }
+}
+
+/// How an option is written.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Form {
+    /// `-flag`, `-flag=true` or `-flag=false`.
+    Switch,
+    /// `-flag VALUE` or `-flag=VALUE`; the word stands for the value in the help.
+    Value(&'static str),
+}
+
+/// One option: a row of the table.
+#[derive(Clone, Copy, Debug)]
+pub struct Opt {
+    /// Which one it is.
+    pub key: Key,
+    /// Its flags without dashes: the first is the one shown, the others mean the same.
+    pub names: &'static [&'static str],
+    /// Its environment variables: the first is the one shown, an earlier one wins.
+    pub variables: &'static [&'static str],
+    /// How it is written.
+    pub form: Form,
+    /// The value without which it is not; none where it comes from somewhere else or is left empty.
+    pub default: Option<&'static str>,
+    /// Where the help shows it.
+    pub section: Section,
+    /// What it does, in one sentence; says where the default comes from when `default` is none.
+    pub help: &'static str,
+}
+
+impl Opt {
+    /// The flag as people type it.
+    pub fn flag(&self) -> String {
+        format!("-{}", self.name())
+    }
+
+    /// The flag without its dash.
+    pub fn name(&self) -> &'static str {
+        self.names.first().copied().unwrap_or_default()
+    }
+}
+
+impl Key {
+    /// This option's row.
+    pub fn option(self) -> &'static Opt {
+        &OPTIONS[self as usize]
+    }
+}
+
+/// Short for the rows below.
+const fn value(
+    key: Key,
+    names: &'static [&'static str],
+    variables: &'static [&'static str],
+    placeholder: &'static str,
+    default: Option<&'static str>,
+    section: Section,
+    help: &'static str,
+) -> Opt {
+    Opt {
+        key,
+        names,
+        variables,
+        form: Form::Value(placeholder),
+        default,
+        section,
+        help,
+    }
+}
+
+const fn switch(
+    key: Key,
+    names: &'static [&'static str],
+    variables: &'static [&'static str],
+    default: Option<&'static str>,
+    section: Section,
+    help: &'static str,
+) -> Opt {
+    Opt {
+        key,
+        names,
+        variables,
+        form: Form::Switch,
+        default,
+        section,
+        help,
+    }
+}
+
+/// All options, in the order of [`Key`].
+#[rustfmt::skip]
+pub static OPTIONS: [Opt; 23] = [
+    value(Key::Name, &["name"], &["ETCD_NAME"], "NAME", None, Section::Member,
+        "The name of this member, unlike any other's (default: the host name)."),
+    value(Key::DataDir, &["data-dir"], &["ETCD_DATA_DIR"], "DIR", None, Section::Member,
+        "The directory for everything it keeps (default: ./NAME.etcd)."),
+    value(Key::Addr, &["addr"], &["ETCD_ADDR"], "HOST:PORT", Some("127.0.0.1:4001"), Section::Client,
+        "The address clients are told to use."),
+    value(Key::BindAddr, &["bind-addr"], &["ETCD_BIND_ADDR"], "HOST[:PORT]", None, Section::Client,
+        "The address to listen on for clients (default: every interface at the port of -addr, or only \
+         loopback if -addr is loopback)."),
+    value(Key::Cors, &["cors"], &["ETCD_CORS", "ETCD_CORS_ORIGINS"], "ORIGIN,...", None, Section::Client,
+        "Web pages of these origins may ask; * for all."),
+    value(Key::HttpReadTimeout, &["http-read-timeout"], &["ETCD_HTTP_READ_TIMEOUT"], "SECONDS", Some("300"), Section::Client,
+        "A request that takes longer to arrive is dropped; 0 for no limit. Ends no watch."),
+    value(Key::HttpWriteTimeout, &["http-write-timeout"], &["ETCD_HTTP_WRITE_TIMEOUT"], "SECONDS", Some("300"), Section::Client,
+        "A client that reads none of its answer for longer is dropped; 0 for no limit. Ends no watch."),
+    value(Key::PeerAddr, &["peer-addr"], &["ETCD_PEER_ADDR"], "HOST:PORT", Some("127.0.0.1:7001"), Section::Peer,
+        "The address peers are told to use."),
+    value(Key::PeerBindAddr, &["peer-bind-addr"], &["ETCD_PEER_BIND_ADDR"], "HOST[:PORT]", None, Section::Peer,
+        "The address to listen on for peers (default: every interface at the port of -peer-addr, or only \
+         loopback if -peer-addr is loopback)."),
+    value(Key::PeerHeartbeatInterval, &["peer-heartbeat-interval"], &["ETCD_PEER_HEARTBEAT_INTERVAL"], "MILLISECONDS", Some("50"), Section::Peer,
+        "How often the leader lets the others know that it lives."),
+    value(Key::PeerElectionTimeout, &["peer-election-timeout"], &["ETCD_PEER_ELECTION_TIMEOUT"], "MILLISECONDS", Some("200"), Section::Peer,
+        "Without word from a leader for this long, another is elected; at least twice the heartbeat."),
+    value(Key::Peers, &["peers"], &["ETCD_PEERS"], "HOST:PORT,...", None, Section::Cluster,
+        "Join the cluster of these members, by their -peer-addr; without it, be the first of a new one."),
+    switch(Key::Force, &["force", "f"], &[], Some("false"), Section::Cluster,
+        "Join even if that throws away what the data directory holds."),
+    value(Key::MaxRetryAttempts, &["max-retry-attempts"], &["ETCD_MAX_RETRY_ATTEMPTS"], "COUNT", Some("3"), Section::Cluster,
+        "If no peer answers, try again this many times."),
+    value(Key::RetryInterval, &["retry-interval"], &["ETCD_RETRY_INTERVAL"], "SECONDS", Some("3"), Section::Cluster,
+        "Wait this long before each."),
+    switch(Key::Snapshot, &["snapshot"], &["ETCD_SNAPSHOT"], Some("true"), Section::Store,
+        "Replace old log entries by snapshots of the store."),
+    value(Key::SnapshotCount, &["snapshot-count"], &["ETCD_SNAPSHOT_COUNT", "ETCD_SNAPSHOTCOUNT"], "COUNT", Some("10000"), Section::Store,
+        "Take a snapshot after this many changes."),
+    value(Key::WatchHistory, &["watch-history"], &["ETCD_WATCH_HISTORY"], "COUNT", Some("100000"), Section::Store,
+        "Keep this many events for those who watch from an earlier index."),
+    value(Key::WatchHistoryBytes, &["watch-history-bytes"], &["ETCD_WATCH_HISTORY_BYTES"], "BYTES", Some("67108864"), Section::Store,
+        "Keep fewer if they would take more memory than this."),
+    switch(Key::Verbose, &["v"], &["ETCD_VERBOSE"], Some("false"), Section::Output,
+        "Say more about what it does."),
+    switch(Key::VeryVerbose, &["vv"], &["ETCD_VERY_VERBOSE"], Some("false"), Section::Output,
+        "Say everything."),
+    switch(Key::Version, &["version"], &[], Some("false"), Section::Output,
+        "Print the version."),
+    switch(Key::Help, &["h", "help"], &[], Some("false"), Section::Output,
+        "Print this."),
+];

@@ -150,13 +150,15 @@ mod tests {
             content_type,
             &Bytes::copy_from_slice(body.as_bytes()),
         )?;
-        match params.ask(&Method::PUT, Path::root())? {
-            Ask::Write(Command::Set {
-                content: Content::Value(value),
-                ..
-            }) => Ok(value),
-            other => panic!("{other:?}"),
-        }
+        let asked = params.ask(&Method::PUT, Path::root())?;
+        let Ask::Write(Command::Set {
+            content: Content::Value(value),
+            ..
+        }) = asked
+        else {
+            panic!("{asked:?}")
+        };
+        Ok(value)
     }
 
     #[test]

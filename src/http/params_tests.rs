@@ -17,10 +17,11 @@ fn path() -> Path {
 }
 
 fn put(form: &str, query: &str) -> Result<Command, Rejection> {
-    ask(&Method::PUT, form, query).map(|ask| match ask {
-        Ask::Write(command) => command,
-        other => panic!("{other:?}"),
-    })
+    let asked = ask(&Method::PUT, form, query)?;
+    let Ask::Write(command) = asked else {
+        panic!("{asked:?}")
+    };
+    Ok(command)
 }
 
 fn set(value: &'static str, ttl: Option<u64>) -> Command {

@@ -214,7 +214,7 @@ impl Play<'_> {
         match hole {
             "client" => return Some(self.server.client.clone()),
             "peer" => return Some(self.server.peer.clone()),
-            "name" => return Some(self.server.name.to_owned()),
+            "name" => return Some(self.server.name.clone()),
             _ => {}
         }
         let index = |offset: &str| {

@@ -20,6 +20,10 @@ const ETCD_INDEX: HeaderName = HeaderName::from_static("x-etcd-index");
 const RAFT_INDEX: HeaderName = HeaderName::from_static("x-raft-index");
 const RAFT_TERM: HeaderName = HeaderName::from_static("x-raft-term");
 
+/// What every answer of ours says it comes from.
+pub(super) const SERVER_NAME: HeaderValue =
+    HeaderValue::from_static(concat!("oxetcd/", env!("CARGO_PKG_VERSION")));
+
 const JSON: HeaderValue = HeaderValue::from_static("application/json");
 const TEXT: HeaderValue = HeaderValue::from_static("text/plain; charset=utf-8");
 
@@ -185,6 +189,62 @@ pub(super) fn unmade(index: u64) -> Reply {
     })
 }
 
+/// Whether the connection is no longer ours once this is sent.
+pub(super) fn upgrades(reply: &Reply) -> bool {
+    reply.status() == StatusCode::SWITCHING_PROTOCOLS
+}
+
+/// The whole answer to send instead of `head`, if that is hyper's own to a request it could not read: an
+/// error without a body, and without the name that every answer of ours has.
+pub(super) fn unparsed(head: &[u8], index: impl FnOnce() -> u64) -> Option<Bytes> {
+    let code = head.strip_prefix(b"HTTP/1.1 ")?.get(..3)?;
+    let (line, cause) = match code {
+        b"400" => ("400 Bad Request", "this is no HTTP/1.1 request"),
+        b"414" => (
+            "414 URI Too Long",
+            "the first line of the request is too long",
+        ),
+        b"431" => (
+            "431 Request Header Fields Too Large",
+            "the headers of the request are too long, or too many",
+        ),
+        _ => return None,
+    };
+    // Neither JSON nor the framing around it ever holds such a line, so no part of a body is mistaken.
+    let has = |line: &[u8]| {
+        head.windows(line.len())
+            .any(|text| text.eq_ignore_ascii_case(line))
+    };
+    if !has(b"\r\ncontent-length: 0\r\n") || has(b"\r\nserver: ") {
+        return None;
+    }
+    let index = index();
+    let error = store::Error {
+        code: Code::InvalidForm,
+        cause: cause.to_owned(),
+        index,
+    };
+    let body = error_json(&error);
+    let mut out = BytesMut::from("HTTP/1.1 ");
+    let headers = [
+        ("Content-Type", "application/json".to_owned()),
+        ("X-Etcd-Index", index.to_string()),
+        (
+            "Server",
+            SERVER_NAME.to_str().unwrap_or_default().to_owned(),
+        ),
+        ("Connection", "close".to_owned()),
+        ("Content-Length", body.len().to_string()),
+    ];
+    out.extend_from_slice(line.as_bytes());
+    for (name, value) in headers {
+        out.extend_from_slice(format!("\r\n{name}: {value}").as_bytes());
+    }
+    out.extend_from_slice(b"\r\n\r\n");
+    out.extend_from_slice(&body);
+    Some(out.freeze())
+}
+
 /// A page of plain text.
 pub(super) fn text(text: impl Into<Bytes>) -> Reply {
     plain(StatusCode::OK, text)
@@ -272,6 +332,14 @@ fn unavailable(failure: &store::Error) -> Reply {
 }
 
 fn failed(status: StatusCode, error: &store::Error) -> Reply {
+    let mut reply = page(status, JSON, error_json(error));
+    reply
+        .headers_mut()
+        .insert(ETCD_INDEX, HeaderValue::from(error.index));
+    reply
+}
+
+fn error_json(error: &store::Error) -> Bytes {
     let mut out = BytesMut::with_capacity(128);
     out.extend_from_slice(b"{\"errorCode\":");
     json::integer(&mut out, error.code.number().into());
@@ -284,11 +352,7 @@ fn failed(status: StatusCode, error: &store::Error) -> Reply {
     out.extend_from_slice(b",\"index\":");
     json::integer(&mut out, error.index);
     out.extend_from_slice(b"}\n");
-    let mut reply = page(status, JSON, out.freeze());
-    reply
-        .headers_mut()
-        .insert(ETCD_INDEX, HeaderValue::from(error.index));
-    reply
+    out.freeze()
 }
 
 fn plain(status: StatusCode, text: impl Into<Bytes>) -> Reply {

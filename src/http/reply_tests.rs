@@ -134,3 +134,25 @@ async fn refusals_say_whether_the_write_may_still_happen() {
         )
     );
 }
+
+#[test]
+fn only_an_answer_of_hypers_own_is_replaced() {
+    let own = b"HTTP/1.1 431 Request Header Fields Too Large\r\nConnection: close\r\nContent-Length: 0\r\n\r\n";
+    let instead = unparsed(own, || 5).expect("it is replaced");
+    let instead = std::str::from_utf8(&instead).expect("text");
+    assert!(
+        instead.starts_with("HTTP/1.1 431 Request Header Fields Too Large\r\n"),
+        "{instead}"
+    );
+    assert!(instead.contains("\r\nX-Etcd-Index: 5\r\n"), "{instead}");
+    assert!(instead.ends_with(",\"index\":5}\n"), "{instead}");
+    for other in [
+        "HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n",
+        "HTTP/1.1 400 Bad Request\r\nServer: oxetcd/1\r\nContent-Length: 0\r\n\r\n",
+        "HTTP/1.1 400 in the middle of a value\"}}",
+        "HTTP/1.1 4",
+        "",
+    ] {
+        assert_eq!(unparsed(other.as_bytes(), || 5), None, "{other}");
+    }
+}

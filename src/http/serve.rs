@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use hyper::Request;
 use hyper::body::Incoming;
-use hyper::header::{HeaderValue, SERVER};
+use hyper::header::SERVER;
 use hyper::server::conn::http1;
 use hyper::service::service_fn;
 use hyper_util::rt::TokioIo;
@@ -18,7 +18,7 @@ use tracing::{debug, warn};
 
 use super::reply::Reply;
 use super::socket::{Activity, Socket};
-use super::{Pages, Port, cors};
+use super::{Pages, Port, cors, reply};
 
 /// How long the head of a request may be, in bytes; a longer one is answered 431. The number of headers is
 /// bounded too, by 100.
@@ -33,8 +33,6 @@ const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
 /// After this long without a word a client is asked by TCP whether it is still there, and again at this
 /// interval, three times in all: watchers of machines that vanished must not pile up.
 const KEEPALIVE: Duration = Duration::from_secs(30);
-
-const NAME: &str = concat!("oxetcd/", env!("CARGO_PKG_VERSION"));
 
 /// Serve the pages of `port` until the pages' stop signal, and then until the last request has ended, which
 /// takes no longer than [`GRACE`]. As many connections as the limits allow are served at once; more wait.
@@ -89,7 +87,7 @@ async fn connection(stream: TcpStream, port: Port, pages: Arc<Pages>) {
     let activity = Activity::new();
     let limits = pages.limits.clone();
     let mut stop = pages.stop.clone();
-    let socket = TokioIo::new(Socket::new(stream, activity.clone()));
+    let socket = TokioIo::new(Socket::new(stream, activity.clone(), pages.clone()));
     let noted = activity.clone();
     let service = service_fn(move |request| {
         let (port, pages, activity) = (port.clone(), pages.clone(), noted.clone());
@@ -133,11 +131,11 @@ async fn respond(
     if let Some(origin) = origin {
         cors::allow(reply.headers_mut(), origin);
     }
-    reply
-        .headers_mut()
-        .insert(SERVER, HeaderValue::from_static(NAME));
+    reply.headers_mut().insert(SERVER, reply::SERVER_NAME);
     if reply.body().is_watch() {
         busy.watches();
+    } else if reply::upgrades(&reply) {
+        busy.upgrades();
     }
     reply.body_mut().keep(busy);
     reply

@@ -147,6 +147,15 @@ fn malformed_requests_are_refused_and_change_nothing() {
             answer.starts_with(&format!("HTTP/1.1 {status} ")),
             "{start}: {answer}"
         );
+        let in_our_form = status == 405
+            || answer.contains(
+                "\r\n\r\n{\"errorCode\":210,\"message\":\"Invalid POST form\",\"cause\":\"",
+            )
+            || answer.contains("{\"errorCode\":20");
+        assert!(
+            in_our_form && answer.contains("\r\nServer: oxetcd/"),
+            "{start}: {answer}"
+        );
     }
     assert_eq!(index(&server), before);
 }

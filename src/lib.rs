@@ -24,8 +24,9 @@
 //!    reading handle.
 //! 5. Every queue has a bound, and its constructor says what happens when it is full.
 //! 6. No lock is held across an `.await`; JSON is made after the lock is dropped.
-//! 7. serde derives live at the edges (`http`, `client`, `ctl`), never on the domain's types.
+//! 7. serde derives live at the edges (`http`, `bootstrap`, `client`, `ctl`), never on the domain's types.
 
+pub mod bootstrap;
 pub mod client;
 pub mod cluster;
 pub mod config;
@@ -33,4 +34,9 @@ pub mod consensus;
 pub mod ctl;
 pub mod signals;
 pub mod store;
+pub mod transport;
 pub mod wal;
+
+// The simulated disk in tests/ names this crate from outside; the unit tests use it from inside.
+#[cfg(test)]
+extern crate self as oxetcd;

@@ -1,10 +1,11 @@
 //! The front door: what a request does to get something written, read or watched.
 
-use std::sync::mpsc::Sender;
 use std::sync::{Arc, RwLock, RwLockReadGuard};
 
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc, oneshot};
 
+use super::driver::{Input, Inputs};
+use super::membership::{Change, ChangeRefused};
 use super::view::View;
 use crate::store::{self, Command, Event, Interest};
 
@@ -17,7 +18,7 @@ pub const LIVE_MAX: usize = 1024;
 /// A handle on the driver, one for each that needs it.
 #[derive(Clone)]
 pub struct Handle {
-    inputs: Sender<Request>,
+    inputs: Inputs,
     writes: Arc<Semaphore>,
     view: Arc<RwLock<View>>,
 }
@@ -48,6 +49,13 @@ pub enum Request {
     },
     /// A live watch is over.
     Unwatch(WatcherId),
+    /// Change the membership; only the leader can.
+    Change {
+        /// How.
+        change: Change,
+        /// Where the answer goes, once it is applied here.
+        answer: oneshot::Sender<Result<(), ChangeRefused>>,
+    },
 }
 
 /// A live watch, by number; never reused while the process lives.
@@ -112,7 +120,7 @@ pub enum Next {
 pub struct Live {
     id: WatcherId,
     events: mpsc::Receiver<Arc<Event>>,
-    inputs: Sender<Request>,
+    inputs: Inputs,
     resume_at: u64,
 }
 
@@ -121,7 +129,7 @@ impl Live {
     pub(super) fn new(
         id: WatcherId,
         events: mpsc::Receiver<Arc<Event>>,
-        inputs: Sender<Request>,
+        inputs: Inputs,
         resume_at: u64,
     ) -> Self {
         Self {
@@ -149,13 +157,13 @@ impl Live {
 impl Drop for Live {
     fn drop(&mut self) {
         // A driver that is gone has no watchers left to forget.
-        let _ = self.inputs.send(Request::Unwatch(self.id));
+        let _ = self.inputs.send(Input::Request(Request::Unwatch(self.id)));
     }
 }
 
 impl Handle {
     /// A handle that sends to `inputs` and reads `view`.
-    pub(super) fn new(inputs: Sender<Request>, view: Arc<RwLock<View>>) -> Self {
+    pub(super) fn new(inputs: Inputs, view: Arc<RwLock<View>>) -> Self {
         Self {
             inputs,
             writes: Arc::new(Semaphore::new(WRITES_MAX)),
@@ -216,6 +224,18 @@ impl Handle {
         answered.await.map_err(|_| Refused::Stopping)
     }
 
+    /// Change the membership; answers when it is applied here.
+    ///
+    /// # Errors
+    ///
+    /// Why not, see [`ChangeRefused`]; [`ChangeRefused::Lost`] also when this member stops.
+    pub async fn change(&self, change: Change) -> Result<(), ChangeRefused> {
+        let (answer, answered) = oneshot::channel();
+        self.ask(Request::Change { change, answer })
+            .map_err(|_| ChangeRefused::Lost)?;
+        answered.await.unwrap_or(Err(ChangeRefused::Lost))
+    }
+
     /// This member's applied state, for a short look: the driver cannot apply while it is held.
     /// Never hold it across an `.await`, or while making JSON.
     pub fn view(&self) -> RwLockReadGuard<'_, View> {
@@ -225,6 +245,8 @@ impl Handle {
     }
 
     fn ask(&self, request: Request) -> Result<(), Refused> {
-        self.inputs.send(request).map_err(|_| Refused::Stopping)
+        self.inputs
+            .send(Input::Request(request))
+            .map_err(|_| Refused::Stopping)
     }
 }

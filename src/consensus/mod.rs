@@ -1,8 +1,36 @@
 //! Raft and the one thread that drives it.
+//!
+//! `handle` is the front door and `view` what anyone may read; `driver` is the thread, `core` what it
+//! runs; `wal_thread` owns the log on disk. `core` is put together from `writes`, `reads`, `watches` and
+//! `membership` (who waits for what), `apply` (committed entries into the store), `unsynced` (what waits
+//! for the disk), `snapshots` (when one is due), `clock` and `log`. `convert` keeps the raft crate out of
+//! everything else.
 
+mod apply;
+pub mod clock;
+mod convert;
+pub mod core;
+pub mod driver;
 pub mod handle;
+mod log;
+pub mod membership;
 pub mod message;
+pub mod outbox;
+mod raft_log;
+mod reads;
+pub mod settings;
+pub mod snapshots;
+pub mod start;
+mod unsynced;
 pub mod view;
+mod wal_thread;
+mod watches;
+mod writes;
 
+pub use driver::{Input, Inputs};
 pub use handle::{Handle, Live, Next, Position, Refused, Watching, Written};
-pub use view::{Role, View};
+pub use membership::{Change, ChangeRefused};
+pub use settings::Settings;
+pub use start::{Running, Start};
+pub use view::{Role, Standing, View};
+pub use wal_thread::{commit, gather};

@@ -1,10 +1,14 @@
 //! What everyone may read: the applied state and where this member stands.
 
-use std::time::Instant;
+use std::sync::Arc;
+use std::sync::atomic::AtomicUsize;
+use std::time::{Duration, Instant};
 
+use super::clock::Clock;
 use super::handle::Position;
 use crate::cluster::MemberId;
 use crate::store::{ClusterTime, Store};
+use crate::wal::{Configuration, SnapshotMark};
 
 /// This member's applied state. The driver writes it once per batch; all others read.
 pub struct View {
@@ -12,14 +16,31 @@ pub struct View {
     pub store: Store,
     /// The index of the last applied entry.
     pub raft_index: u64,
-    /// This member's term.
-    pub raft_term: u64,
-    /// What this member is for Raft.
+    /// Who votes and who learns.
+    pub configuration: Configuration,
+    /// Where this member stands.
+    pub standing: Standing,
+    /// How many watch at this member.
+    pub watchers: Arc<AtomicUsize>,
+    /// The moment this process's monotonic time is counted from.
+    pub origin: Instant,
+}
+
+/// Where a member stands.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Standing {
+    /// Its term.
+    pub term: u64,
+    /// What it is for Raft.
     pub role: Role,
-    /// Who leads, if this member knows.
+    /// Who leads, if it knows.
     pub leader: Option<MemberId>,
-    /// A reading of the cluster's clock, and when it was taken.
-    pub clock: (ClusterTime, Instant),
+    /// Since when, after the view's origin.
+    pub led_since: Duration,
+    /// Its reading of the cluster's clock.
+    pub clock: Clock,
+    /// Whether its store was found to differ from another member's at the same index.
+    pub diverged: bool,
 }
 
 /// What a member is for Raft.
@@ -34,10 +55,36 @@ pub enum Role {
 }
 
 impl View {
+    /// The view of a member that starts with `store`, as of this snapshot and in this term; its monotonic
+    /// time, counted from `origin`, is at `now`.
+    pub fn new(
+        store: Store,
+        snapshot: &SnapshotMark,
+        term: u64,
+        origin: Instant,
+        now: Duration,
+    ) -> Self {
+        let standing = Standing {
+            term,
+            role: Role::Follower,
+            leader: None,
+            led_since: now,
+            clock: Clock::new(store.clock(), now),
+            diverged: false,
+        };
+        Self {
+            store,
+            raft_index: snapshot.index,
+            configuration: snapshot.configuration.clone(),
+            standing,
+            watchers: Arc::default(),
+            origin,
+        }
+    }
+
     /// The cluster's clock now.
     pub fn now(&self) -> ClusterTime {
-        let (reading, taken) = self.clock;
-        reading.plus(taken.elapsed())
+        self.standing.clock.read(self.origin.elapsed())
     }
 
     /// Where the store and the log stand.
@@ -45,7 +92,7 @@ impl View {
         Position {
             index: self.store.index(),
             raft_index: self.raft_index,
-            raft_term: self.raft_term,
+            raft_term: self.standing.term,
         }
     }
 }

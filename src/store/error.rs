@@ -1,5 +1,9 @@
 //! What can be wrong with a command or a read, in the API's own codes.
 
+use std::fmt;
+
+use super::Path;
+
 /// An error of the v2 API that the store can give. HTTP status numbers are `http`'s business.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Error {
@@ -10,6 +14,31 @@ pub struct Error {
     /// The store's index when it happened.
     pub index: u64,
 }
+
+impl Error {
+    /// An error about the key `path`, at the store's index `index`.
+    pub(super) fn at(code: Code, path: &Path, index: u64) -> Self {
+        Self {
+            code,
+            cause: path.text().to_owned(),
+            index,
+        }
+    }
+}
+
+/// The error's sentence, its cause and its number.
+impl fmt::Display for Error {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let (message, number) = (self.code.message(), self.code.number());
+        write!(
+            f,
+            "{message} ({}) [{number}, index {}]",
+            self.cause, self.index
+        )
+    }
+}
+
+impl std::error::Error for Error {}
 
 /// The codes of the v2 API; the number is what clients see as `errorCode`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

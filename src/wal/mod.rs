@@ -1,5 +1,36 @@
 //! The log on disk, snapshots and the data directory. Carries bytes; knows nothing of what they mean.
+//!
+//! In reading order: [`disk`] is what is asked of a disk, [`entry`] and [`batch`] what is written, `record`
+//! and `segment` how it looks, `state` which batches make sense, [`log`] the writing, [`recover`] the
+//! reading, [`snapshot`] the images, `data_dir` the directory around it all. Everything is synchronous.
 
+pub mod batch;
+mod codec;
+pub mod disk;
 pub mod entry;
+pub mod error;
+pub mod log;
+mod real_disk;
+mod record;
+pub mod recover;
+mod segment;
+pub mod snapshot;
+mod spares;
+mod state;
 
+#[cfg(test)]
+#[path = "../../tests/simulation/disk.rs"]
+pub mod simulated;
+#[cfg(test)]
+mod tests;
+
+pub use batch::{Batch, ENTRY_BYTES_MAX};
+pub use disk::{Disk, DiskFile};
 pub use entry::{Configuration, Entry, EntryKind, HardState, SnapshotMark};
+pub use error::StorageError;
+pub use log::{LogOptions, SEGMENT_BYTES, Wal};
+pub use real_disk::{RealDisk, RealFile};
+pub use recover::{Dropped, Recovered};
+pub use segment::LOG_VERSION;
+pub use snapshot::{SNAPSHOT_VERSION, Snapshot, SnapshotWriter, remove_old_snapshots};
+pub use spares::SPARES_MAX;

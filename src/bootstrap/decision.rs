@@ -1,0 +1,270 @@
+//! What a starting member does, decided from what it finds and what it was given. Pure.
+
+use std::fmt;
+
+use crate::transport::Address;
+
+/// What the data directory holds.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Directory {
+    /// Nothing yet.
+    Empty,
+    /// A member.
+    Used {
+        /// How its cluster was found.
+        founding: Founding,
+        /// How many members its cluster has, as far as its log tells; itself included.
+        members: usize,
+        /// How many keys clients have stored in it: those outside `/_etcd`, directories included.
+        client_keys: usize,
+    },
+}
+
+/// How a directory's member found its cluster.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Founding {
+    /// It was told nothing and founded one.
+    Alone,
+    /// It joined one through peers.
+    Peers,
+    /// It founded or joined one through a discovery token.
+    Discovery,
+}
+
+/// What to do.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Decision {
+    /// First, with the directory.
+    pub treatment: Treatment,
+    /// Then.
+    pub start: Start,
+}
+
+/// What becomes of the directory before the start.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Treatment {
+    /// It is used as it is, or made.
+    Keep,
+    /// It is renamed, and a new one made: it holds nothing of a client's.
+    SetAside,
+    /// What oxetcd has in it is removed, as `-force` says.
+    Discard {
+        /// How many keys of clients are thrown away.
+        client_keys: usize,
+    },
+}
+
+/// How to start.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Start {
+    /// As the first member of a new cluster.
+    Found,
+    /// By asking these for a place, in this order.
+    Join(Vec<Address>),
+    /// As the member that the directory holds.
+    Restart,
+}
+
+/// Why a member does not start.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Refusal {
+    /// All peers given are the machine itself.
+    OnlySelf(Address),
+    /// The directory is a cluster of its own with keys in it, and peers are given.
+    WouldLose {
+        /// How many keys of clients it holds.
+        client_keys: usize,
+    },
+}
+
+impl fmt::Display for Refusal {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::OnlySelf(address) => write!(
+                f,
+                "-peers names only this machine itself ({address}): to found a cluster start one \
+                 member without -peers; to join one name another member"
+            ),
+            Self::WouldLose { client_keys } => write!(
+                f,
+                "the data directory is a cluster of its own, founded without -peers, and holds {}: \
+                 start without -peers to keep using it, or with -force to throw all of that away \
+                 and join the peers with an empty directory",
+                keys(*client_keys)
+            ),
+        }
+    }
+}
+
+impl std::error::Error for Refusal {}
+
+/// What a line of the log says about it; none for a directory that is kept.
+impl Treatment {
+    /// The sentence, if there is something to say.
+    pub fn sentence(&self) -> Option<String> {
+        match self {
+            Self::Keep => None,
+            Self::SetAside => Some(
+                "the data directory is a cluster of its own without any client's key, from a \
+                 start without -peers: it is set aside"
+                    .to_owned(),
+            ),
+            Self::Discard { client_keys } => Some(format!(
+                "-force: the data directory is thrown away, with {} in it",
+                keys(*client_keys)
+            )),
+        }
+    }
+}
+
+fn keys(count: usize) -> String {
+    match count {
+        0 => "no client's key".to_owned(),
+        1 => "1 key of clients".to_owned(),
+        _ => format!("{count} keys of clients"),
+    }
+}
+
+/// What a member does that is reached by its peers at `own`, finds `directory`, and was given `peers`
+/// and perhaps `-force`.
+///
+/// The directory wins over peers, but for one that was founded alone, is alone still, and now is given
+/// peers: a package had started it before it was configured. A cluster that grew from such a start is
+/// never touched. With peers, no cluster is ever founded.
+///
+/// # Errors
+///
+/// A [`Refusal`]; nothing has been touched.
+pub fn decide(
+    directory: &Directory,
+    own: &Address,
+    peers: &[Address],
+    force: bool,
+) -> Result<Decision, Refusal> {
+    let others: Vec<Address> = peers.iter().filter(|peer| *peer != own).cloned().collect();
+    let fresh = if !others.is_empty() {
+        Start::Join(others)
+    } else if peers.is_empty() {
+        Start::Found
+    } else if *directory == Directory::Empty || force {
+        return Err(Refusal::OnlySelf(own.clone()));
+    } else {
+        Start::Restart
+    };
+    let (treatment, start) = match directory {
+        Directory::Empty => (Treatment::Keep, fresh),
+        Directory::Used { client_keys, .. } if force => {
+            let client_keys = *client_keys;
+            (Treatment::Discard { client_keys }, fresh)
+        }
+        Directory::Used {
+            founding: Founding::Alone,
+            members: 0 | 1,
+            client_keys,
+        } if matches!(fresh, Start::Join(_)) => match *client_keys {
+            0 => (Treatment::SetAside, fresh),
+            client_keys => return Err(Refusal::WouldLose { client_keys }),
+        },
+        Directory::Used { .. } => (Treatment::Keep, Start::Restart),
+    };
+    Ok(Decision { treatment, start })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn address(text: &str) -> Address {
+        text.parse().expect("an address")
+    }
+
+    fn used(founding: Founding, members: usize, client_keys: usize) -> Directory {
+        Directory::Used {
+            founding,
+            members,
+            client_keys,
+        }
+    }
+
+    fn decided(
+        directory: &Directory,
+        peers: &[&str],
+        force: bool,
+    ) -> Result<(Treatment, Start), Refusal> {
+        let peers: Vec<_> = peers.iter().map(|text| address(text)).collect();
+        let decision = decide(directory, &address("me:7001"), &peers, force)?;
+        Ok((decision.treatment, decision.start))
+    }
+
+    #[test]
+    fn the_table() {
+        use Founding::{Alone, Discovery, Peers};
+        use Treatment::{Discard, Keep, SetAside};
+        let join = || Start::Join(vec![address("a:7001"), address("b:7001")]);
+        let given: &[&str] = &["a", "me", "b:7001"];
+        let only_self = || Err(Refusal::OnlySelf(address("me")));
+        let empty = Directory::Empty;
+        for (directory, peers, force, expected) in [
+            (empty.clone(), &[][..], false, Ok((Keep, Start::Found))),
+            (empty.clone(), given, false, Ok((Keep, join()))),
+            (empty.clone(), given, true, Ok((Keep, join()))),
+            (empty.clone(), &["me"][..], false, only_self()),
+            // The directory wins.
+            (used(Alone, 1, 5), &[], false, Ok((Keep, Start::Restart))),
+            (used(Peers, 3, 0), given, false, Ok((Keep, Start::Restart))),
+            (used(Peers, 1, 0), given, false, Ok((Keep, Start::Restart))),
+            (
+                used(Discovery, 1, 0),
+                given,
+                false,
+                Ok((Keep, Start::Restart)),
+            ),
+            (
+                used(Alone, 1, 0),
+                &["me"],
+                false,
+                Ok((Keep, Start::Restart)),
+            ),
+            // Unless it was never meant to be.
+            (used(Alone, 1, 0), given, false, Ok((SetAside, join()))),
+            (used(Alone, 0, 0), given, false, Ok((SetAside, join()))),
+            (
+                used(Alone, 1, 7),
+                given,
+                false,
+                Err(Refusal::WouldLose { client_keys: 7 }),
+            ),
+            // A cluster that others have joined is one.
+            (used(Alone, 3, 0), given, false, Ok((Keep, Start::Restart))),
+            (used(Alone, 3, 7), given, false, Ok((Keep, Start::Restart))),
+            // Whoever says -force means it.
+            (
+                used(Alone, 1, 7),
+                given,
+                true,
+                Ok((Discard { client_keys: 7 }, join())),
+            ),
+            (
+                used(Peers, 3, 7),
+                &[],
+                true,
+                Ok((Discard { client_keys: 7 }, Start::Found)),
+            ),
+            (used(Peers, 3, 7), &["me"], true, only_self()),
+        ] {
+            assert_eq!(
+                decided(&directory, peers, force),
+                expected,
+                "{directory:?} {peers:?} {force}"
+            );
+        }
+    }
+
+    #[test]
+    fn sentences_name_what_is_lost() {
+        let refusal = Refusal::WouldLose { client_keys: 1 }.to_string();
+        assert!(refusal.contains("holds 1 key of clients:"), "{refusal}");
+        let discard = Treatment::Discard { client_keys: 12 }.sentence();
+        assert!(discard.expect("a sentence").contains("12 keys"));
+    }
+}

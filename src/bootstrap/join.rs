@@ -1,0 +1,173 @@
+//! Asking the peers for a place, one after the other, as often as configured.
+
+use std::fmt;
+use std::time::Duration;
+
+use bytes::Bytes;
+use http_body_util::Full;
+use hyper::header::{CONTENT_TYPE, HeaderValue};
+use hyper::{Method, Request, StatusCode};
+use tokio::time::sleep;
+use tracing::info;
+
+use super::{JOIN_PATH, JoinAnswer, JoinRequest, wire};
+use crate::transport::Address;
+use crate::transport::http::{self, Failure};
+
+/// How long one peer may take to answer: a change of the members waits for a leader and a quorum.
+const ANSWER_TIMEOUT: Duration = Duration::from_secs(10);
+
+/// How often a peer may send us on to another; a member that knows the leader does so once.
+const REDIRECTS_MAX: usize = 4;
+
+/// How often to ask.
+#[derive(Clone, Copy, Debug)]
+pub struct Patience {
+    /// How many rounds through all peers (`-max-retry-attempts`); 0 for no end, as in 0.4.
+    pub attempts: u32,
+    /// The time between two rounds (`-retry-interval`).
+    pub interval: Duration,
+}
+
+/// Why there is no place. The text says what to do about it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum JoinFailure {
+    /// The cluster says no; asking again would not help.
+    Declined {
+        /// Who said so.
+        by: Address,
+        /// Why.
+        why: String,
+    },
+    /// What answers there is no member of anything.
+    Stranger {
+        /// Where.
+        at: Address,
+        /// What it answered.
+        what: String,
+    },
+    /// Nobody could be asked, in any round: for each peer the last reason.
+    Nobody(Vec<(Address, String)>),
+}
+
+impl fmt::Display for JoinFailure {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Declined { by, why } => write!(f, "the cluster at {by} has no place: {why}"),
+            Self::Stranger { at, what } => write!(
+                f,
+                "the peer at {at} is no member of a cluster that can be joined: {what}; \
+                 check -peers (it takes peer addresses, whose port is 7001 by default)"
+            ),
+            Self::Nobody(reasons) => {
+                write!(f, "none of the peers could give a place (")?;
+                for (at, (address, why)) in reasons.iter().enumerate() {
+                    let comma = if at > 0 { "; " } else { "" };
+                    write!(f, "{comma}{address}: {why}")?;
+                }
+                write!(
+                    f,
+                    "): -peers alone never founds a cluster, so one member must start without it"
+                )
+            }
+        }
+    }
+}
+
+impl std::error::Error for JoinFailure {}
+
+/// What one peer made of the request.
+enum Outcome {
+    Joined(JoinAnswer),
+    Declined(String),
+    Stranger(String),
+    Later(String),
+}
+
+/// Ask `peers` for a place until one gives it.
+///
+/// # Errors
+///
+/// [`JoinFailure`]: at once when a cluster says no, or when something answers that is no member and no
+/// other peer gives a place; else after all rounds.
+pub async fn join(
+    peers: &[Address],
+    request: &JoinRequest,
+    patience: Patience,
+) -> Result<JoinAnswer, JoinFailure> {
+    let body = Bytes::from(wire::request_out(request));
+    let mut round: u32 = 0;
+    loop {
+        let mut stranger = None;
+        let mut reasons = Vec::new();
+        for peer in peers {
+            match ask(peer, request, &body).await {
+                Outcome::Joined(answer) => return Ok(answer),
+                Outcome::Declined(why) => {
+                    let by = peer.clone();
+                    return Err(JoinFailure::Declined { by, why });
+                }
+                Outcome::Stranger(what) => {
+                    let at = peer.clone();
+                    stranger.get_or_insert(JoinFailure::Stranger { at, what });
+                }
+                Outcome::Later(why) => reasons.push((peer.clone(), why)),
+            }
+        }
+        if let Some(stranger) = stranger {
+            return Err(stranger);
+        }
+        round = round.saturating_add(1);
+        let failure = JoinFailure::Nobody(reasons);
+        if round == patience.attempts || peers.is_empty() {
+            return Err(failure);
+        }
+        let seconds = patience.interval.as_secs_f64();
+        if let JoinFailure::Nobody(reasons) = &failure {
+            for (peer, why) in reasons {
+                info!("{peer} gives no place in its cluster yet: {why}");
+            }
+        }
+        info!("asking again in {seconds} s (round {round})");
+        sleep(patience.interval).await;
+    }
+}
+
+/// Ask one peer, and whomever it sends us to.
+async fn ask(peer: &Address, request: &JoinRequest, body: &Bytes) -> Outcome {
+    let mut to = peer.clone();
+    for _ in 0..=REDIRECTS_MAX {
+        let mut ask = Request::new(Full::new(body.clone()));
+        *ask.method_mut() = Method::POST;
+        *ask.uri_mut() = hyper::Uri::from_static(JOIN_PATH);
+        let json = HeaderValue::from_static("application/json");
+        ask.headers_mut().insert(CONTENT_TYPE, json);
+        let answer = match http::request(&to, ask, ANSWER_TIMEOUT).await {
+            Ok(answer) => answer,
+            Err(Failure::Unreachable(error)) => return Outcome::Later(error.to_string()),
+            Err(Failure::Answer(what)) => return Outcome::Stranger(what),
+        };
+        if answer.status == StatusCode::OK {
+            return match wire::answer_in(&answer.body, request.member.id) {
+                Ok(answer) => Outcome::Joined(answer),
+                Err(what) => Outcome::Stranger(format!("it answers something else: {what}")),
+            };
+        }
+        let Some((message, leader)) = wire::error_in(&answer.body) else {
+            return Outcome::Stranger(format!("it answers {}", answer.status));
+        };
+        match answer.status {
+            StatusCode::SERVICE_UNAVAILABLE => return Outcome::Later(message),
+            StatusCode::TEMPORARY_REDIRECT => match leader.as_deref().map(str::parse) {
+                Some(Ok(leader)) => to = leader,
+                Some(Err(_)) | None => return Outcome::Later(message),
+            },
+            _ => return Outcome::Declined(message),
+        }
+    }
+    Outcome::Later("its members send us in a circle".to_owned())
+}
+
+#[cfg(test)]
+#[path = "join_tests.rs"]
+mod tests;

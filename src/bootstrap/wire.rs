@@ -1,0 +1,260 @@
+//! The JSON that asks for a place and answers.
+
+use serde::{Deserialize, Serialize};
+
+use super::{JoinAnswer, JoinError, JoinRequest};
+use crate::cluster::{ClusterId, Member, MemberId};
+use crate::transport::{Address, PROTOCOL_VERSION};
+
+/// The longest name or URL.
+const TEXT_BYTES_MAX: usize = 1024;
+
+#[derive(Serialize, Deserialize)]
+struct Version {
+    oxetcd: u64,
+}
+
+#[derive(Serialize, Deserialize)]
+struct Request {
+    oxetcd: u64,
+    cluster: Option<String>,
+    member: Machine,
+}
+
+#[derive(Serialize, Deserialize)]
+struct Machine {
+    id: String,
+    name: String,
+    client_url: String,
+    peer_url: String,
+}
+
+#[derive(Serialize, Deserialize)]
+struct Accepted {
+    oxetcd: u64,
+    cluster: String,
+    members: Vec<Machine>,
+}
+
+#[derive(Serialize, Deserialize)]
+struct Declined {
+    oxetcd: u64,
+    message: String,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    leader: Option<String>,
+}
+
+/// The request as JSON.
+pub(super) fn request_out(request: &JoinRequest) -> Vec<u8> {
+    json(&Request {
+        oxetcd: PROTOCOL_VERSION.into(),
+        cluster: request.cluster.map(|id| id.to_string()),
+        member: machine(&request.member),
+    })
+}
+
+/// The request that `body` says. The version comes first: of another one, nothing else can be told.
+pub(super) fn request_in(body: &[u8]) -> Result<JoinRequest, JoinError> {
+    let invalid = |error: serde_json::Error| JoinError::Invalid(error.to_string());
+    let version: Version = serde_json::from_slice(body).map_err(invalid)?;
+    if version.oxetcd != u64::from(PROTOCOL_VERSION) {
+        return Err(JoinError::Version {
+            ours: PROTOCOL_VERSION.into(),
+            theirs: version.oxetcd,
+        });
+    }
+    let request: Request = serde_json::from_slice(body).map_err(invalid)?;
+    let read = || {
+        Ok(JoinRequest {
+            member: member(&request.member)?,
+            cluster: request.cluster.as_deref().map(cluster).transpose()?,
+        })
+    };
+    read().map_err(JoinError::Invalid)
+}
+
+/// The answer as JSON.
+pub(super) fn answer_out(answer: &JoinAnswer) -> Vec<u8> {
+    json(&Accepted {
+        oxetcd: PROTOCOL_VERSION.into(),
+        cluster: answer.cluster.to_string(),
+        members: answer.members.iter().map(machine).collect(),
+    })
+}
+
+/// The answer that `body` says to `asking`, or what is wrong with it.
+pub(super) fn answer_in(body: &[u8], asking: MemberId) -> Result<JoinAnswer, String> {
+    let answer: Accepted = serde_json::from_slice(body).map_err(|error| error.to_string())?;
+    let members: Result<Vec<_>, _> = answer.members.iter().map(member).collect();
+    let answer = JoinAnswer {
+        cluster: cluster(&answer.cluster)?,
+        members: members?,
+    };
+    if !answer.members.iter().any(|member| member.id == asking) {
+        return Err("this machine is not among the members it names".to_owned());
+    }
+    Ok(answer)
+}
+
+/// The error as JSON.
+pub(super) fn error_out(error: &JoinError) -> Vec<u8> {
+    let leader = match error {
+        JoinError::NotLeader { leader } => Some(leader.clone()),
+        JoinError::NameTaken { .. }
+        | JoinError::AddressTaken { .. }
+        | JoinError::Version { .. }
+        | JoinError::ForeignCluster { .. }
+        | JoinError::Invalid(_)
+        | JoinError::Unready(_) => None,
+    };
+    json(&Declined {
+        oxetcd: PROTOCOL_VERSION.into(),
+        message: error.to_string(),
+        leader,
+    })
+}
+
+/// The sentence, and the leader if it names one, that `body` says; none if it is nobody of ours.
+pub(super) fn error_in(body: &[u8]) -> Option<(String, Option<String>)> {
+    let declined: Declined = serde_json::from_slice(body).ok()?;
+    // It will be shown on a terminal.
+    let message = declined.message.chars().filter(|c| !c.is_control());
+    let message = message.take(TEXT_BYTES_MAX).collect();
+    Some((message, declined.leader))
+}
+
+fn json(value: &impl Serialize) -> Vec<u8> {
+    // Strings and numbers always make JSON; an empty body would be refused by the other side.
+    let mut body = serde_json::to_vec(value).unwrap_or_default();
+    body.push(b'\n');
+    body
+}
+
+fn machine(member: &Member) -> Machine {
+    Machine {
+        id: member.id.to_string(),
+        name: member.name.clone(),
+        client_url: member.client_url.clone(),
+        peer_url: member.peer_url.clone(),
+    }
+}
+
+fn member(machine: &Machine) -> Result<Member, String> {
+    let Machine {
+        id,
+        name,
+        client_url,
+        peer_url,
+    } = machine;
+    if name.is_empty()
+        || name.len() > TEXT_BYTES_MAX
+        || name.contains(|c: char| c == '/' || c.is_control())
+    {
+        return Err(format!("{name:?} is no name of a member"));
+    }
+    let known_scheme = ["http://", "https://"]
+        .iter()
+        .any(|scheme| client_url.starts_with(scheme));
+    let blank = |c: char| c.is_control() || c.is_whitespace();
+    if !known_scheme || client_url.len() > TEXT_BYTES_MAX || client_url.contains(blank) {
+        return Err(format!("{client_url:?} is no URL of a client port"));
+    }
+    if let Err(error) = peer_url.parse::<Address>() {
+        return Err(error.to_string());
+    }
+    Ok(Member {
+        id: number(id)
+            .and_then(MemberId::new)
+            .ok_or_else(|| format!("{id:?} is no id of a member"))?,
+        name: name.clone(),
+        client_url: client_url.clone(),
+        peer_url: peer_url.clone(),
+    })
+}
+
+fn cluster(id: &str) -> Result<ClusterId, String> {
+    number(id)
+        .and_then(ClusterId::new)
+        .ok_or_else(|| format!("{id:?} is no id of a cluster"))
+}
+
+/// Sixteen hex digits.
+fn number(text: &str) -> Option<u64> {
+    let digits = text.len() == 16 && text.bytes().all(|byte| byte.is_ascii_hexdigit());
+    digits.then(|| u64::from_str_radix(text, 16).ok()).flatten()
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    fn request() -> JoinRequest {
+        JoinRequest {
+            member: Member {
+                id: MemberId::new(0xfeed).expect("not zero"),
+                name: "ein Döner".to_owned(),
+                client_url: "http://[::1]:4001".to_owned(),
+                peer_url: "http://[::1]:7001".to_owned(),
+            },
+            cluster: ClusterId::new(7),
+        }
+    }
+
+    #[test]
+    fn there_and_back() {
+        let request = request();
+        assert_eq!(request_in(&request_out(&request)), Ok(request.clone()));
+        let alone = JoinRequest {
+            cluster: None,
+            ..request.clone()
+        };
+        assert_eq!(request_in(&request_out(&alone)), Ok(alone));
+
+        let answer = JoinAnswer {
+            cluster: ClusterId::new(7).expect("not zero"),
+            members: vec![request.member.clone()],
+        };
+        let body = answer_out(&answer);
+        assert_eq!(answer_in(&body, request.member.id), Ok(answer));
+        let other = MemberId::new(1).expect("not zero");
+        assert!(answer_in(&body, other).is_err());
+    }
+
+    #[test]
+    fn another_version_is_told_first() {
+        let error = request_in(br#"{"oxetcd":9,"what":"ever"}"#).expect_err("refused");
+        assert_eq!(error, JoinError::Version { ours: 1, theirs: 9 });
+    }
+
+    #[test]
+    fn bad_requests() {
+        let good = String::from_utf8(request_out(&request())).expect("text");
+        for (from, to) in [
+            ("ein Döner", "a/b"),
+            ("ein Döner", ""),
+            ("ein Döner", "a\\nb"),
+            ("000000000000feed", "0000000000000000"),
+            ("000000000000feed", "+00000000000feed"),
+            ("000000000000feed", "feed"),
+            ("http://[::1]:7001", "nowhere at all"),
+            ("http://[::1]:4001", "localhost:4001"),
+            ("\"member\"", "\"number\""),
+        ] {
+            assert!(good.contains(from), "{from}");
+            let bad = good.replace(from, to);
+            let error = request_in(bad.as_bytes()).expect_err(&bad);
+            assert!(matches!(error, JoinError::Invalid(_)), "{error:?}");
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn any_bytes(body in proptest::collection::vec(any::<u8>(), 0..200)) {
+            let _ = request_in(&body);
+            let _ = error_in(&body);
+            let _ = answer_in(&body, request().member.id);
+        }
+    }
+}

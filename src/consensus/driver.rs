@@ -1,0 +1,200 @@
+//! The one thread that drives a member: inputs in, work out.
+
+use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender};
+use std::thread;
+use std::time::{Duration, Instant};
+
+use tokio::sync::OwnedSemaphorePermit;
+use tracing::{error, info, warn};
+
+use super::core::{Core, Work};
+use super::handle::Request;
+use super::message::Message;
+use super::outbox::Outbox;
+use super::wal_thread::Writes;
+use crate::cluster::MemberId;
+use crate::store::{Store, image};
+use crate::wal::SnapshotMark;
+
+/// How many inputs are taken before the work they make is done: many proposals, one sync.
+const BATCH_MAX: usize = 512;
+
+/// How long a leader that stops waits for another to take over.
+const HAND_OVER_MAX: Duration = Duration::from_millis(1_000);
+
+/// Where inputs of the driver go. Each kind is bounded at its source: requests by permits and
+/// connections, messages by a permit each, reports by what was ordered.
+pub type Inputs = Sender<Input>;
+
+/// What the driver hears.
+pub enum Input {
+    /// Someone at this member asks for something.
+    Request(Request),
+    /// A message of another member; the permit is its connection's, given back when it is handled.
+    Message(Message, Option<OwnedSemaphorePermit>),
+    /// A snapshot from the leader that is durable here, its message, and the store made of it.
+    Snapshot(Message, Store),
+    /// All writes up to this number are on disk.
+    Persisted(u64),
+    /// The disk failed; nothing more can be promised.
+    Failed(String),
+    /// The snapshot of this mark is durable and so long, or could not be written.
+    SnapshotWritten(SnapshotMark, Option<u64>),
+    /// The hash of the store at this applied index.
+    Hashed(u64, u64),
+    /// A message to this member could not be delivered.
+    Unreachable(MemberId),
+    /// A snapshot sent to this member is durable there, or failed.
+    SnapshotSent(MemberId, bool),
+    /// Stop: hand over leadership, then end.
+    Stop,
+}
+
+/// The driver: owns the core, hands work to disk and peers.
+pub(super) struct Driver<O> {
+    pub(super) core: Core,
+    pub(super) inputs: Receiver<Input>,
+    /// For the reports of what it starts.
+    pub(super) reports: Inputs,
+    pub(super) writes: Writes,
+    pub(super) outbox: O,
+    pub(super) save: SaveSnapshot,
+    pub(super) tick: Duration,
+    pub(super) origin: Instant,
+}
+
+/// Writes a snapshot's bytes where they last, and tells how many: `wal`'s snapshot files, given by whoever
+/// opened the directory.
+pub type SaveSnapshot = std::sync::Arc<
+    dyn Fn(&SnapshotMark, &mut dyn Iterator<Item = bytes::Bytes>) -> Result<u64, String>
+        + Send
+        + Sync,
+>;
+
+impl<O: Outbox> Driver<O> {
+    /// The thread's whole life.
+    ///
+    /// # Errors
+    ///
+    /// What failed: the disk.
+    pub(super) fn run(mut self) -> Result<(), String> {
+        let mut next_tick = self.now() + self.tick;
+        let mut stop_by = None;
+        self.core.campaign_if_alone();
+        self.do_work();
+        while let Some(input) = self.wait(&mut next_tick, stop_by)? {
+            self.accept(input, &mut stop_by)?;
+            for _ in 1..BATCH_MAX {
+                let Ok(input) = self.inputs.try_recv() else {
+                    break;
+                };
+                self.accept(input, &mut stop_by)?;
+            }
+            self.do_work();
+            if stop_by.is_some() && !self.core.leads() {
+                break;
+            }
+        }
+        Ok(())
+    }
+
+    /// The next input, with the ticks that are due before it. None when it is time to end.
+    fn wait(
+        &mut self,
+        next_tick: &mut Duration,
+        stop_by: Option<Duration>,
+    ) -> Result<Option<Input>, String> {
+        loop {
+            let now = self.now();
+            if stop_by.is_some_and(|by| now >= by) {
+                return Ok(None);
+            }
+            if now >= *next_tick {
+                self.core.tick(now);
+                self.do_work();
+                // A process that was paused does not make up for it: its peers' time passed as well.
+                *next_tick = (*next_tick + self.tick).max(self.now());
+                continue;
+            }
+            match self.inputs.recv_timeout(*next_tick - now) {
+                Ok(input) => return Ok(Some(input)),
+                Err(RecvTimeoutError::Timeout) => {}
+                Err(RecvTimeoutError::Disconnected) => return Ok(None),
+            }
+        }
+    }
+
+    fn accept(&mut self, input: Input, stop_by: &mut Option<Duration>) -> Result<(), String> {
+        let now = self.now();
+        match input {
+            Input::Request(request) => self.core.request(request, now),
+            Input::Message(message, _permit) => self.core.step(message, now),
+            Input::Snapshot(message, store) => self.core.snapshot_received(message, store, now),
+            Input::Persisted(number) => self.core.persisted(number),
+            Input::Failed(error) => return Err(error),
+            Input::SnapshotWritten(mark, bytes) => self.core.snapshot_written(mark, bytes),
+            Input::Hashed(index, hash) => self.core.hashed(index, hash),
+            Input::Unreachable(member) => self.core.unreachable(member),
+            Input::SnapshotSent(member, ok) => self.core.snapshot_sent(member, ok),
+            Input::Stop => {
+                let handed = self.core.hand_over();
+                *stop_by = Some(if handed { now + HAND_OVER_MAX } else { now });
+            }
+        }
+        Ok(())
+    }
+
+    fn do_work(&mut self) {
+        while let Some(work) = self.core.work(self.now()) {
+            let Work {
+                messages,
+                write,
+                snapshot,
+                hash,
+                members,
+            } = work;
+            if let Some(members) = members {
+                self.outbox.set_members(&members);
+            }
+            for message in messages {
+                self.outbox.send(message);
+            }
+            if let Some(write) = write {
+                // The thread ends only after it said why.
+                let _ = self.writes.send(write);
+            }
+            if let Some(job) = snapshot {
+                let (save, mark) = (self.save.clone(), job.mark.clone());
+                self.aside("snapshot", move || {
+                    let saved = save(&job.mark, &mut image::encode(&job.store));
+                    match &saved {
+                        Ok(bytes) => info!(index = job.mark.index, bytes, "took a snapshot"),
+                        Err(error) => error!(index = job.mark.index, %error, "a snapshot could not be written"),
+                    }
+                    Input::SnapshotWritten(mark, saved.ok())
+                });
+            }
+            if let Some(job) = hash {
+                self.aside("hash", move || {
+                    Input::Hashed(job.index, image::hash(&job.store))
+                });
+            }
+        }
+    }
+
+    /// Run `job` on a thread of its own; at most one of each kind is ever under way.
+    fn aside(&self, name: &str, job: impl FnOnce() -> Input + Send + 'static) {
+        let reports = self.reports.clone();
+        let spawned = thread::Builder::new().name(name.to_owned()).spawn(move || {
+            // A driver that is gone needs no report.
+            let _ = reports.send(job());
+        });
+        if let Err(error) = spawned {
+            warn!(%error, "no thread for a {name}");
+        }
+    }
+
+    fn now(&self) -> Duration {
+        self.origin.elapsed()
+    }
+}

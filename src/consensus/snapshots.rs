@@ -1,0 +1,166 @@
+//! When a snapshot is due, and whether the members' stores agree.
+
+use std::collections::VecDeque;
+
+use tracing::error;
+
+use super::apply::Applier;
+use super::settings::Settings;
+use crate::cluster::MemberId;
+use crate::store::Store;
+use crate::wal::SnapshotMark;
+
+/// How many hashes are kept to be compared, of this member and of all others.
+const HASHES_MAX: usize = 32;
+
+/// A snapshot to be encoded and written, off the driver's thread.
+pub struct SnapshotJob {
+    /// What it stands for.
+    pub mark: SnapshotMark,
+    /// The store as of it; a clone that shares its structure.
+    pub store: Store,
+}
+
+/// A hash to be computed, off the driver's thread.
+pub struct HashJob {
+    /// The applied index it is of.
+    pub index: u64,
+    /// The store as of it; a clone that shares its structure.
+    pub store: Store,
+}
+
+/// When a snapshot is due: after so many entries, and once the log since the last one is as large as
+/// that one was, so that the work of taking them stays in proportion to the writes.
+pub(super) struct Snapshots {
+    every: Option<u64>,
+    last_index: u64,
+    last_bytes: u64,
+    log_bytes: u64,
+    running: bool,
+    /// Durable, and not yet noted in the write-ahead log.
+    to_note: Option<SnapshotMark>,
+}
+
+impl Snapshots {
+    /// The last snapshot is at index `last`.
+    pub(super) fn new(settings: &Settings, last: u64) -> Self {
+        let every = settings.snapshot_every;
+        Self {
+            every,
+            last_index: last,
+            last_bytes: 0,
+            log_bytes: 0,
+            running: false,
+            to_note: None,
+        }
+    }
+
+    /// So many bytes of entries were applied: the snapshot to take now, if one is due.
+    pub(super) fn due(&mut self, bytes: u64, applier: &Applier, term: u64) -> Option<SnapshotJob> {
+        self.log_bytes += bytes;
+        let every = self.every?;
+        let index = applier.applied();
+        let enough = index - self.last_index >= every && self.log_bytes >= self.last_bytes;
+        if self.running || !enough {
+            return None;
+        }
+        self.running = true;
+        self.last_index = index;
+        self.log_bytes = 0;
+        let configuration = applier.configuration().clone();
+        let store = applier.with_store(Store::clone);
+        Some(SnapshotJob {
+            mark: SnapshotMark {
+                index,
+                term,
+                configuration,
+            },
+            store,
+        })
+    }
+
+    /// It is durable, and so long.
+    pub(super) fn written(&mut self, mark: SnapshotMark, bytes: u64) {
+        self.running = false;
+        self.last_bytes = bytes;
+        self.to_note = Some(mark);
+    }
+
+    /// It came to nothing; the next is tried when it is due.
+    pub(super) fn failed(&mut self) {
+        self.running = false;
+    }
+
+    /// One from the leader took its place.
+    pub(super) fn installed(&mut self, mark: &SnapshotMark) {
+        self.last_index = mark.index;
+        self.log_bytes = 0;
+        self.to_note = None;
+    }
+
+    /// A durable snapshot the write-ahead log should know of, unless it is just told of another.
+    pub(super) fn take_note(&mut self) -> Option<SnapshotMark> {
+        self.to_note.take()
+    }
+}
+
+/// The hashes of the members' stores: at the same index they must be the same.
+#[derive(Default)]
+pub(super) struct Hashes {
+    own: VecDeque<(u64, u64)>,
+    theirs: VecDeque<(MemberId, u64, u64)>,
+}
+
+impl Hashes {
+    /// This member's own; true if another member's at the same index differs.
+    pub(super) fn own(&mut self, index: u64, hash: u64) -> bool {
+        keep(&mut self.own, (index, hash));
+        let of_this = self.theirs.iter().filter(|(_, at, _)| *at == index);
+        of_this
+            .map(|&(member, _, other)| differs(member, index, hash, other))
+            .fold(false, |a, b| a | b)
+    }
+
+    /// Another member's; true if this member's own at the same index differs.
+    pub(super) fn theirs(&mut self, member: MemberId, index: u64, hash: u64) -> bool {
+        keep(&mut self.theirs, (member, index, hash));
+        let own = self.own.iter().find(|(at, _)| *at == index);
+        own.is_some_and(|&(_, own)| differs(member, index, own, hash))
+    }
+}
+
+fn keep<T>(hashes: &mut VecDeque<T>, hash: T) {
+    if hashes.len() == HASHES_MAX {
+        hashes.pop_front();
+    }
+    hashes.push_back(hash);
+}
+
+fn differs(member: MemberId, index: u64, own: u64, other: u64) -> bool {
+    if own != other {
+        error!(
+            %member,
+            index,
+            "ALARM: this member's store differs from that member's at the same index ({own:016x} here, \
+             {other:016x} there); one of them is damaged. Compare /hash of all members, then rebuild \
+             the one that differs from the rest with an empty directory"
+        );
+    }
+    own != other
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_difference_is_noticed_in_either_order() {
+        let other = MemberId::new(2).expect("not zero");
+        let mut hashes = Hashes::default();
+        assert!(!hashes.own(10, 1));
+        assert!(!hashes.theirs(other, 10, 1));
+        assert!(hashes.theirs(other, 10, 2));
+        assert!(!hashes.theirs(other, 20, 5));
+        assert!(hashes.own(20, 6));
+    }
+}

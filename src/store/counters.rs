@@ -1,0 +1,111 @@
+//! How often what was done here, as `/v2/stats/store` shows it.
+
+use std::sync::atomic::{AtomicU64, Ordering};
+
+/// What is counted, named as the API names it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Counter {
+    GetsSuccess,
+    GetsFail,
+    SetsSuccess,
+    SetsFail,
+    DeleteSuccess,
+    DeleteFail,
+    UpdateSuccess,
+    UpdateFail,
+    CreateSuccess,
+    CreateFail,
+    CompareAndSwapSuccess,
+    CompareAndSwapFail,
+    CompareAndDeleteSuccess,
+    CompareAndDeleteFail,
+    ExpireCount,
+}
+
+const COUNTERS: usize = Counter::ExpireCount as usize + 1;
+
+/// This member's counters since it started; in neither image nor hash, since members differ in them.
+#[derive(Debug, Default)]
+pub(super) struct Counters {
+    counts: [AtomicU64; COUNTERS],
+}
+
+/// The counters at one moment, in the order `/v2/stats/store` shows them.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Counts {
+    /// Reads that found something.
+    pub gets_success: u64,
+    /// Reads that failed.
+    pub gets_fail: u64,
+    /// Unconditional writes that succeeded.
+    pub sets_success: u64,
+    /// Unconditional writes that failed, and creations below a file, as 0.4 counts them.
+    pub sets_fail: u64,
+    /// Deletions that succeeded.
+    pub delete_success: u64,
+    /// Deletions that failed.
+    pub delete_fail: u64,
+    /// Updates that succeeded.
+    pub update_success: u64,
+    /// Updates that failed.
+    pub update_fail: u64,
+    /// Creations that succeeded, in order or not.
+    pub create_success: u64,
+    /// Creations that failed.
+    pub create_fail: u64,
+    /// Swaps that succeeded.
+    pub compare_and_swap_success: u64,
+    /// Swaps that failed, and conditional deletions of a directory, as 0.4 counts them.
+    pub compare_and_swap_fail: u64,
+    /// Conditional deletions that succeeded.
+    pub compare_and_delete_success: u64,
+    /// Conditional deletions that failed.
+    pub compare_and_delete_fail: u64,
+    /// Keys and directories that expired.
+    pub expire_count: u64,
+}
+
+impl Counters {
+    /// One more.
+    pub(super) fn count(&self, counter: Counter) {
+        // Nothing is ordered by these, and nobody reads two of them as one.
+        if let Some(count) = self.counts.get(counter as usize) {
+            count.fetch_add(1, Ordering::Relaxed);
+        }
+    }
+
+    /// One more of `success` or of `fail`.
+    pub(super) fn count_result<T, E>(
+        &self,
+        result: &Result<T, E>,
+        success: Counter,
+        fail: Counter,
+    ) {
+        self.count(if result.is_ok() { success } else { fail });
+    }
+
+    /// All of them now.
+    pub(super) fn counts(&self) -> Counts {
+        let now = |counter: Counter| {
+            let count = self.counts.get(counter as usize);
+            count.map_or(0, |count| count.load(Ordering::Relaxed))
+        };
+        Counts {
+            gets_success: now(Counter::GetsSuccess),
+            gets_fail: now(Counter::GetsFail),
+            sets_success: now(Counter::SetsSuccess),
+            sets_fail: now(Counter::SetsFail),
+            delete_success: now(Counter::DeleteSuccess),
+            delete_fail: now(Counter::DeleteFail),
+            update_success: now(Counter::UpdateSuccess),
+            update_fail: now(Counter::UpdateFail),
+            create_success: now(Counter::CreateSuccess),
+            create_fail: now(Counter::CreateFail),
+            compare_and_swap_success: now(Counter::CompareAndSwapSuccess),
+            compare_and_swap_fail: now(Counter::CompareAndSwapFail),
+            compare_and_delete_success: now(Counter::CompareAndDeleteSuccess),
+            compare_and_delete_fail: now(Counter::CompareAndDeleteFail),
+            expire_count: now(Counter::ExpireCount),
+        }
+    }
+}

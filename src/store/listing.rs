@@ -1,0 +1,69 @@
+//! What a read found, and how it looks.
+
+use imbl::OrdMap;
+
+use super::node::Node;
+use super::tree::children;
+use super::{ClusterTime, NodeView, Path};
+
+/// What is at a key: a cheap handle, taken under the lock and looked at outside it.
+pub struct Found {
+    path: Path,
+    node: Node,
+    /// For a directory: the tree as it was then.
+    tree: Option<OrdMap<Path, Node>>,
+}
+
+/// A node with what is below it, as a read answers it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Listing {
+    /// The node.
+    pub node: NodeView,
+    /// What is in it, by name, without what is hidden; empty for a file, and for directories below the
+    /// one asked for unless the listing is recursive.
+    pub nodes: Vec<Listing>,
+}
+
+impl Found {
+    /// What is at `path`: `node`, which is in `tree`.
+    pub(super) fn new(path: &Path, node: &Node, tree: &OrdMap<Path, Node>) -> Self {
+        Self {
+            path: path.clone(),
+            node: node.clone(),
+            tree: node.is_directory().then(|| tree.clone()),
+        }
+    }
+
+    /// The node with what is in it, `recursive` to the leaves, as of the time `now`.
+    ///
+    /// It recurses once per level of the tree, of which there are at most
+    /// [`PATH_LEVELS_MAX`](super::path::PATH_LEVELS_MAX).
+    pub fn listing(self, recursive: bool, now: ClusterTime) -> Listing {
+        let nodes = self
+            .tree
+            .map(|tree| list(&tree, &self.path, recursive, now))
+            .unwrap_or_default();
+        Listing {
+            node: self.node.view(&self.path, now),
+            nodes,
+        }
+    }
+}
+
+fn list(
+    tree: &OrdMap<Path, Node>,
+    directory: &Path,
+    recursive: bool,
+    now: ClusterTime,
+) -> Vec<Listing> {
+    let seen = children(tree, directory).filter(|(path, _)| !path.is_hidden());
+    seen.map(|(path, node)| Listing {
+        node: node.view(path, now),
+        nodes: if recursive && node.is_directory() {
+            list(tree, path, recursive, now)
+        } else {
+            Vec::new()
+        },
+    })
+    .collect()
+}

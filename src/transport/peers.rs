@@ -1,0 +1,170 @@
+//! The sending side: who the peers are, and a task for each.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+
+use tokio::runtime::Handle;
+use tokio::sync::{Semaphore, watch};
+use tokio::task::AbortHandle;
+use tracing::warn;
+
+use super::peer::{Peer, Target};
+use super::queue::{self, Sender};
+use super::snapshot::{self, OpenSnapshot};
+use super::{Address, Inbox, Local, News, Stats, stats};
+use crate::cluster::{Member, MemberId};
+use crate::consensus::message::{Body, Message, RaftKind};
+
+/// The peers, seen from the driver. Dropping it ends the connections to them.
+pub struct Peers {
+    local: Arc<Local>,
+    runtime: Handle,
+    inbox: Inbox,
+    open: OpenSnapshot,
+    stats: Arc<Stats>,
+    routes: HashMap<MemberId, Route>,
+}
+
+/// The way to one peer.
+struct Route {
+    target: watch::Sender<Target>,
+    queue: Sender,
+    /// Held while a snapshot is on its way.
+    snapshot_slot: Arc<Semaphore>,
+    snapshot_task: Option<AbortHandle>,
+}
+
+impl Drop for Route {
+    fn drop(&mut self) {
+        // The peer's own task sends what waits and ends by itself.
+        if let Some(task) = &self.snapshot_task {
+            task.abort();
+        }
+    }
+}
+
+impl Peers {
+    /// No peers yet. Their tasks will run on `runtime`, say what they have to say to `inbox`, find the
+    /// bytes of snapshots by `open`, and count in `stats`.
+    pub fn new(
+        local: Local,
+        runtime: Handle,
+        inbox: Inbox,
+        open: OpenSnapshot,
+        stats: Arc<Stats>,
+    ) -> Self {
+        Self {
+            local: Arc::new(local),
+            runtime,
+            inbox,
+            open,
+            stats,
+            routes: HashMap::new(),
+        }
+    }
+
+    /// Make these the peers: opens connections to new ones, drops those to who is not among them after
+    /// sending what waits, and reconnects where an address has changed. This member itself may be
+    /// among them.
+    pub fn set_members(&mut self, members: &[Member]) {
+        let kept = |id: &MemberId| members.iter().any(|member| member.id == *id);
+        let gone = self.routes.keys().copied().filter(|id| !kept(id));
+        for id in gone.collect::<Vec<_>>() {
+            self.routes.remove(&id);
+            self.stats.forget(id);
+        }
+        let me = self.local.id;
+        for member in members.iter().filter(|member| member.id != me) {
+            match member.peer_url.parse::<Address>() {
+                Ok(address) => {
+                    let name = member.name.clone();
+                    self.set_member(member.id, Target { name, address });
+                }
+                Err(error) => warn!("peer {}: its address {error}", member.name),
+            }
+        }
+    }
+
+    fn set_member(&mut self, id: MemberId, target: Target) {
+        if let Some(route) = self.routes.get(&id) {
+            let change = |current: &mut Target| {
+                let moved = *current != target;
+                *current = target;
+                moved
+            };
+            route.target.send_if_modified(change);
+            return;
+        }
+        let (queue, waiting) = queue::queue();
+        let (sender, target) = watch::channel(target);
+        let peer = Peer::new(
+            self.local.clone(),
+            id,
+            target,
+            waiting,
+            self.inbox.clone(),
+            self.stats.clone(),
+        );
+        self.runtime.spawn(peer.run());
+        let route = Route {
+            target: sender,
+            queue,
+            snapshot_slot: Arc::new(Semaphore::new(1)),
+            snapshot_task: None,
+        };
+        self.routes.insert(id, route);
+    }
+
+    /// Send a message, soon and at most once. Never blocks: what finds no room, or no connection for
+    /// a while, is dropped, and [`News::Unreachable`] says so. A message to nobody is dropped silently.
+    pub fn send(&mut self, message: Message) {
+        let Some(route) = self.routes.get_mut(&message.to) else {
+            return;
+        };
+        if is_snapshot(&message.body) {
+            self.send_snapshot(message);
+            return;
+        }
+        let counted = stats::is_counted(&message.body);
+        if !route.queue.push(message.body) {
+            self.stats.failed(message.to, counted.into());
+            (self.inbox)(News::Unreachable(message.to));
+        }
+    }
+
+    /// A snapshot goes its own way, one at a time to each peer.
+    fn send_snapshot(&mut self, message: Message) {
+        let (to, index) = (message.to, snapshot::index(&message));
+        let Some(route) = self.routes.get_mut(&to) else {
+            return;
+        };
+        let inbox = self.inbox.clone();
+        let Ok(slot) = route.snapshot_slot.clone().try_acquire_owned() else {
+            // Raft asked again before the last one was over: it will hear of that one, too.
+            return inbox(News::SnapshotSent {
+                to,
+                index,
+                delivered: false,
+            });
+        };
+        let (local, open) = (self.local.clone(), self.open.clone());
+        let target = route.target.borrow().clone();
+        let task = self.runtime.spawn(async move {
+            let delivered = snapshot::deliver(&local, &target, message, open).await;
+            drop(slot);
+            inbox(News::SnapshotSent {
+                to,
+                index,
+                delivered,
+            });
+        });
+        route.snapshot_task = Some(task.abort_handle());
+    }
+}
+
+fn is_snapshot(body: &Body) -> bool {
+    match body {
+        Body::Raft(raft) => raft.kind == RaftKind::Snapshot,
+        Body::Forward(_) | Body::StoreHash { .. } => false,
+    }
+}

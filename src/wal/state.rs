@@ -1,0 +1,283 @@
+//! Where the log stands, and what a batch may do to it.
+//!
+//! The same rules hold when a batch is written and when it is read again, so nothing is ever written that
+//! would be refused after a restart, and nothing reaches Raft that it would stop at.
+
+use super::batch::Part;
+use super::entry::{HardState, SnapshotMark};
+
+/// Where the log stands after some record.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(super) struct State {
+    /// Term, vote and commit mark.
+    pub(super) hard_state: HardState,
+    /// The snapshot the log begins with.
+    pub(super) snapshot: Option<SnapshotMark>,
+    /// The last entry's index; the snapshot's when there is none, 0 when there is neither.
+    pub(super) last_index: u64,
+    /// Its term.
+    pub(super) last_term: u64,
+}
+
+impl State {
+    /// The state after `part`, or why that can't be. `term_at` knows the terms of some older entries.
+    pub(super) fn after(
+        &self,
+        part: &Part<'_>,
+        term_at: impl Fn(u64) -> Option<u64>,
+    ) -> Result<Self, String> {
+        let mut next = self.clone();
+        next.vote(part.hard_state)?;
+        if let Some(first) = part.entries.first()
+            && first.index <= self.hard_state.commit
+            && part.reset.is_none()
+        {
+            return Err(format!(
+                "entry {} is replaced, and entries up to {} are committed",
+                first.index, self.hard_state.commit
+            ));
+        }
+        if let Some(mark) = part.reset {
+            next.reset(mark)?;
+        }
+        next.append(part, &term_at)?;
+        if let Some(mark) = part.compact {
+            next.compact(mark, &term_at)?;
+        }
+        let (commit, last) = (next.hard_state.commit, next.last_index);
+        if commit > last {
+            return Err(format!(
+                "the commit mark {commit} is above the last entry, {last}"
+            ));
+        }
+        Ok(next)
+    }
+
+    /// The index before the first entry.
+    pub(super) fn base(&self) -> u64 {
+        self.snapshot.as_ref().map_or(0, |mark| mark.index)
+    }
+
+    fn vote(&mut self, new: HardState) -> Result<(), String> {
+        let old = self.hard_state;
+        if new.term < old.term {
+            return Err(format!("the term falls from {} to {}", old.term, new.term));
+        }
+        if new.term == old.term && old.vote != 0 && new.vote != old.vote {
+            return Err(format!(
+                "a second vote in term {}: {:x} after {:x}",
+                new.term, new.vote, old.vote
+            ));
+        }
+        if new.commit < old.commit {
+            return Err(format!(
+                "the commit mark falls from {} to {}",
+                old.commit, new.commit
+            ));
+        }
+        self.hard_state = new;
+        Ok(())
+    }
+
+    fn reset(&mut self, mark: &SnapshotMark) -> Result<(), String> {
+        let base = self.base();
+        if mark.index < base {
+            return Err(format!(
+                "a snapshot of entry {} replaces one of entry {base}",
+                mark.index
+            ));
+        }
+        if mark.term > self.hard_state.term {
+            return Err(format!(
+                "a snapshot of term {} in term {}",
+                mark.term, self.hard_state.term
+            ));
+        }
+        self.last_index = mark.index;
+        self.last_term = mark.term;
+        self.snapshot = Some(mark.clone());
+        Ok(())
+    }
+
+    fn append(
+        &mut self,
+        part: &Part<'_>,
+        term_at: &impl Fn(u64) -> Option<u64>,
+    ) -> Result<(), String> {
+        let Some(first) = part.entries.first() else {
+            return Ok(());
+        };
+        if first.index > self.last_index.saturating_add(1) {
+            return Err(format!(
+                "entry {} follows entry {}",
+                first.index, self.last_index
+            ));
+        }
+        if first.index <= self.base() {
+            return Err(format!(
+                "entry {} lies before the snapshot of entry {}",
+                first.index,
+                self.base()
+            ));
+        }
+        let mut index = first.index - 1;
+        let mut term = self.term_at(index, term_at).unwrap_or(0);
+        for entry in part.entries {
+            if Some(entry.index) != index.checked_add(1) {
+                return Err(format!("entry {} follows entry {index}", entry.index));
+            }
+            if entry.term < term || entry.term > self.hard_state.term {
+                return Err(format!(
+                    "entry {} is of term {}, the one before of {term}, the member in {}",
+                    entry.index, entry.term, self.hard_state.term
+                ));
+            }
+            (index, term) = (entry.index, entry.term);
+        }
+        (self.last_index, self.last_term) = (index, term);
+        Ok(())
+    }
+
+    fn compact(
+        &mut self,
+        mark: &SnapshotMark,
+        term_at: &impl Fn(u64) -> Option<u64>,
+    ) -> Result<(), String> {
+        if self.snapshot.is_some() && mark.index <= self.base() {
+            return Ok(());
+        }
+        if mark.index > self.last_index {
+            return Err(format!(
+                "a snapshot of entry {}, above the last one, {}",
+                mark.index, self.last_index
+            ));
+        }
+        if let Some(term) = self.term_at(mark.index, term_at)
+            && term != mark.term
+        {
+            return Err(format!(
+                "a snapshot of entry {} of term {}, which is of term {term}",
+                mark.index, mark.term
+            ));
+        }
+        self.snapshot = Some(mark.clone());
+        Ok(())
+    }
+
+    fn term_at(&self, index: u64, older: &impl Fn(u64) -> Option<u64>) -> Option<u64> {
+        if index == self.last_index {
+            return Some(self.last_term);
+        }
+        match &self.snapshot {
+            Some(mark) if mark.index == index => Some(mark.term),
+            Some(_) | None => older(index),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::entry::{Entry, EntryKind};
+    use super::*;
+
+    fn entries(terms: &[u64], first: u64) -> Vec<Entry> {
+        (first..)
+            .zip(terms)
+            .map(|(index, term)| Entry {
+                index,
+                term: *term,
+                kind: EntryKind::Command,
+                data: bytes::Bytes::new(),
+            })
+            .collect()
+    }
+
+    fn hard(term: u64, vote: u64, commit: u64) -> HardState {
+        HardState { term, vote, commit }
+    }
+
+    fn mark(index: u64, term: u64) -> SnapshotMark {
+        SnapshotMark {
+            index,
+            term,
+            ..SnapshotMark::default()
+        }
+    }
+
+    /// Entries 1 to 4 of terms 1 1 2 2, the first two committed, voted for 9 in term 2.
+    fn somewhere() -> State {
+        let log = entries(&[1, 1, 2, 2], 1);
+        let part = Part {
+            hard_state: hard(2, 9, 2),
+            reset: None,
+            entries: &log,
+            compact: None,
+        };
+        State::default()
+            .after(&part, |_| None)
+            .expect("a plain append")
+    }
+
+    fn try_part(hard_state: HardState, log: &[Entry], compact: Option<&SnapshotMark>) -> bool {
+        let part = Part {
+            hard_state,
+            reset: None,
+            entries: log,
+            compact,
+        };
+        let terms = [0, 1, 1, 2, 2];
+        let known = |index: u64| terms.get(usize::try_from(index).ok()?).copied();
+        somewhere().after(&part, known).is_ok()
+    }
+
+    #[test]
+    fn what_raft_does_is_allowed() {
+        assert!(try_part(hard(2, 9, 4), &[], None));
+        assert!(try_part(hard(3, 1, 2), &[], None));
+        assert!(try_part(hard(3, 0, 3), &entries(&[3], 3), None));
+        assert!(try_part(hard(2, 9, 3), &[], Some(&mark(3, 2))));
+    }
+
+    #[test]
+    fn what_would_break_the_log_is_not() {
+        assert!(!try_part(hard(1, 0, 2), &[], None), "term back");
+        assert!(!try_part(hard(2, 8, 2), &[], None), "second vote");
+        assert!(!try_part(hard(2, 9, 1), &[], None), "commit back");
+        assert!(!try_part(hard(2, 9, 5), &[], None), "commit above");
+        assert!(!try_part(hard(2, 9, 2), &entries(&[2], 6), None), "gap");
+        assert!(
+            !try_part(hard(2, 9, 2), &entries(&[3], 5), None),
+            "term above"
+        );
+        assert!(
+            !try_part(hard(2, 9, 2), &entries(&[1], 5), None),
+            "term falls"
+        );
+        assert!(
+            !try_part(hard(2, 9, 2), &entries(&[2], 2), None),
+            "committed"
+        );
+        assert!(
+            !try_part(hard(2, 9, 2), &[], Some(&mark(3, 1))),
+            "wrong term"
+        );
+        assert!(
+            !try_part(hard(2, 9, 2), &[], Some(&mark(5, 2))),
+            "not there"
+        );
+    }
+
+    #[test]
+    fn a_reset_replaces_everything() {
+        let snapshot = mark(10, 2);
+        let log = entries(&[2], 11);
+        let part = Part {
+            hard_state: hard(2, 9, 10),
+            reset: Some(&snapshot),
+            entries: &log,
+            compact: None,
+        };
+        let next = somewhere().after(&part, |_| None).expect("a reset");
+        assert_eq!((next.base(), next.last_index), (10, 11));
+    }
+}

@@ -1,0 +1,6 @@
+//! What is promised of the log as a whole, over the simulated disk.
+
+mod crash;
+mod damage;
+mod model;
+mod snapshots;

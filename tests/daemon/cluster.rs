@@ -1,0 +1,241 @@
+//! Members as real processes, each with a directory that goes with the test.
+
+use std::io::Read;
+use std::net::{SocketAddr, TcpListener};
+use std::os::unix::process::ExitStatusExt;
+use std::path::PathBuf;
+use std::process::{Child, Command, ExitStatus, Stdio};
+use std::time::{Duration, Instant};
+
+use crate::http::{Answer, request};
+
+/// How long anything may take that should take well under a second.
+pub const PATIENCE: Duration = Duration::from_secs(10);
+
+/// A cluster of processes.
+pub struct Cluster {
+    pub members: Vec<Member>,
+    directory: tempfile::TempDir,
+}
+
+/// One member, running or not.
+pub struct Member {
+    pub client: SocketAddr,
+    pub peer: SocketAddr,
+    arguments: Vec<String>,
+    log: PathBuf,
+    process: Option<Child>,
+}
+
+impl Cluster {
+    /// A cluster of `size` members that serves.
+    pub fn start(size: usize) -> Self {
+        Self::start_with(size, &[])
+    }
+
+    /// The same, each with these arguments more.
+    pub fn start_with(size: usize, arguments: &[&str]) -> Self {
+        let mut cluster = Self::prepare(size, arguments);
+        for number in 0..size {
+            cluster.members[number].start();
+            if number == 0 {
+                cluster.wait_for(0, |member| {
+                    member
+                        .get("/v2/keys/")
+                        .is_ok_and(|answer| answer.status == 200)
+                });
+            }
+        }
+        cluster.wait_until_formed();
+        cluster
+    }
+
+    /// A cluster that is not started yet.
+    pub fn prepare(size: usize, arguments: &[&str]) -> Self {
+        let directory = tempfile::tempdir().expect("a temporary directory");
+        let ports = free_ports(2 * size);
+        let first_peer = ports[1];
+        let members = (0..size).map(|number| {
+            let (client, peer) = (ports[2 * number], ports[2 * number + 1]);
+            let data = directory.path().join(format!("m{number}.etcd"));
+            let mut all: Vec<String> = vec![
+                format!("-name=m{number}"),
+                format!("-addr={client}"),
+                format!("-peer-addr={peer}"),
+                format!("-data-dir={}", data.display()),
+            ];
+            if number > 0 {
+                all.push(format!("-peers={first_peer}"));
+                all.push("-retry-interval=0.2".to_owned());
+            }
+            all.extend(arguments.iter().map(|argument| (*argument).to_owned()));
+            let log = directory.path().join(format!("m{number}.log"));
+            Member {
+                client,
+                peer,
+                arguments: all,
+                log,
+                process: None,
+            }
+        });
+        Self {
+            members: members.collect(),
+            directory,
+        }
+    }
+
+    /// Wait until every member counts all of them as voters.
+    pub fn wait_until_formed(&self) {
+        let size = self.members.len();
+        for number in 0..size {
+            self.wait_for(number, |member| {
+                member
+                    .get("/v2/machines")
+                    .is_ok_and(|answer| answer.body.split(", ").count() == size)
+                    && member
+                        .put("/v2/keys/formed", "value=yes")
+                        .is_ok_and(|answer| answer.status < 300)
+            });
+        }
+    }
+
+    /// Wait until `holds` of a member; fails with its log after [`PATIENCE`].
+    pub fn wait_for(&self, number: usize, holds: impl Fn(&Member) -> bool) {
+        let member = &self.members[number];
+        let started = Instant::now();
+        while !holds(member) {
+            assert!(
+                started.elapsed() < PATIENCE,
+                "member {number} did not get there:\n{}",
+                member.log()
+            );
+            std::thread::sleep(Duration::from_millis(10));
+        }
+    }
+
+    /// Where the members' directories are.
+    pub fn directory(&self) -> &std::path::Path {
+        self.directory.path()
+    }
+}
+
+impl Member {
+    /// Start it.
+    pub fn start(&mut self) {
+        self.start_under(&[]);
+    }
+
+    /// Start it under another program, such as strace.
+    pub fn start_under(&mut self, wrapper: &[&str]) {
+        let log = std::fs::OpenOptions::new()
+            .create(true)
+            .append(true)
+            .open(&self.log)
+            .expect("a log");
+        let mut words = wrapper.iter().copied().chain([env!("CARGO_BIN_EXE_etcd")]);
+        let mut command = Command::new(words.next().expect("a program"));
+        command
+            .args(words)
+            .args(&self.arguments)
+            .stdin(Stdio::null())
+            .stdout(Stdio::null())
+            .stderr(log);
+        for (name, _) in std::env::vars().filter(|(name, _)| name.starts_with("ETCD")) {
+            command.env_remove(name);
+        }
+        self.process = Some(command.spawn().expect("the daemon starts"));
+    }
+
+    /// Kill it, as a power cut would end it.
+    pub fn kill(&mut self) {
+        if let Some(mut process) = self.process.take() {
+            // It may have ended by itself.
+            let _ = process.kill();
+            let _ = process.wait();
+        }
+    }
+
+    /// Whether it was started and not killed since.
+    pub fn runs(&self) -> bool {
+        self.process.is_some()
+    }
+
+    /// Send it a signal.
+    pub fn signal(&self, name: &str) {
+        let pid = self.process.as_ref().expect("it runs").id().to_string();
+        let status = Command::new("kill")
+            .args([name, &pid])
+            .status()
+            .expect("kill");
+        assert!(status.success());
+    }
+
+    /// Wait for its end, at most `patience`.
+    pub fn end(&mut self, patience: Duration) -> Option<ExitStatus> {
+        let started = Instant::now();
+        let process = self.process.as_mut()?;
+        loop {
+            if let Some(status) = process.try_wait().expect("a child") {
+                self.process = None;
+                return Some(status);
+            }
+            if started.elapsed() > patience {
+                return None;
+            }
+            std::thread::sleep(Duration::from_millis(5));
+        }
+    }
+
+    /// The process's number.
+    pub fn pid(&self) -> u32 {
+        self.process.as_ref().expect("it runs").id()
+    }
+
+    /// What it said so far.
+    pub fn log(&self) -> String {
+        let mut text = String::new();
+        if let Ok(mut file) = std::fs::File::open(&self.log) {
+            let _ = file.read_to_string(&mut text);
+        }
+        text
+    }
+
+    /// One more argument from the next start on.
+    pub fn add_argument(&mut self, argument: &str) {
+        self.arguments.push(argument.to_owned());
+    }
+
+    pub fn get(&self, path: &str) -> std::io::Result<Answer> {
+        request(self.client, "GET", path, "", PATIENCE)
+    }
+
+    pub fn put(&self, path: &str, form: &str) -> std::io::Result<Answer> {
+        request(self.client, "PUT", path, form, PATIENCE)
+    }
+
+    pub fn get_from_peer_port(&self, path: &str) -> std::io::Result<Answer> {
+        request(self.peer, "GET", path, "", PATIENCE)
+    }
+}
+
+impl Drop for Member {
+    fn drop(&mut self) {
+        self.kill();
+    }
+}
+
+/// Whether a process ended by itself, with this code.
+pub fn exited_with(status: ExitStatus, code: i32) -> bool {
+    status.signal().is_none() && status.code() == Some(code)
+}
+
+/// Ports nobody uses just now. A restart needs its old port, so the system can't be left to choose.
+fn free_ports(count: usize) -> Vec<SocketAddr> {
+    let listeners: Vec<_> = (0..count)
+        .map(|_| TcpListener::bind("127.0.0.1:0").expect("a free port"))
+        .collect();
+    listeners
+        .iter()
+        .map(|listener| listener.local_addr().expect("an address"))
+        .collect()
+}

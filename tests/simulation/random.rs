@@ -1,0 +1,40 @@
+//! The one source of chance: everything in a run follows from its seed.
+
+use std::time::Duration;
+
+/// SplitMix64: small, fast, and good enough to draw faults from.
+#[derive(Clone)]
+pub struct Random(u64);
+
+impl Random {
+    pub fn new(seed: u64) -> Self {
+        Self(seed)
+    }
+
+    pub fn next(&mut self) -> u64 {
+        self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
+        let mut z = self.0;
+        z = (z ^ (z >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+        z = (z ^ (z >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
+        z ^ (z >> 31)
+    }
+
+    /// A number below `bound`, which is not 0.
+    pub fn below(&mut self, bound: u64) -> u64 {
+        self.next() % bound
+    }
+
+    /// True so many times in a thousand.
+    pub fn permille(&mut self, chance: u64) -> bool {
+        self.below(1000) < chance
+    }
+
+    /// A duration from `low` to `high` microseconds.
+    pub fn micros(&mut self, low: u64, high: u64) -> Duration {
+        Duration::from_micros(low + self.below(high - low + 1))
+    }
+
+    pub fn pick<'a, T>(&mut self, from: &'a [T]) -> &'a T {
+        &from[self.below(from.len() as u64) as usize]
+    }
+}

@@ -208,7 +208,7 @@ mod tests {
             (empty.clone(), &[][..], false, Ok((Keep, Start::Found))),
             (empty.clone(), given, false, Ok((Keep, join()))),
             (empty.clone(), given, true, Ok((Keep, join()))),
-            (empty.clone(), &["me"][..], false, only_self()),
+            (empty, &["me"][..], false, only_self()),
             // The directory wins.
             (used(Alone, 1, 5), &[], false, Ok((Keep, Start::Restart))),
             (used(Peers, 3, 0), given, false, Ok((Keep, Start::Restart))),

@@ -107,18 +107,13 @@ impl Core {
         inputs: Inputs,
         now: Duration,
     ) -> Result<Self, String> {
-        let Recovered {
-            hard_state,
-            snapshot,
-            entries,
-        } = recovered;
+        let Recovered { hard_state, snapshot, entries } = recovered;
         let clock = Clock::new(read(&view).store.clock(), now);
         let applied = snapshot.index;
         let configuration = snapshot.configuration.clone();
         let log = Log::new(hard_state, snapshot, entries);
         let logger = super::raft_log::logger();
-        let raft = RawNode::new(&settings.raft(applied), log, &logger)
-            .map_err(|error| error.to_string())?;
+        let raft = RawNode::new(&settings.raft(applied), log, &logger).map_err(|error| error.to_string())?;
         let watches = Watches::new(inputs, read(&view).watchers.clone());
         let standing = read(&view).standing;
         let hash_every = settings.hash_every;
@@ -154,21 +149,11 @@ impl Core {
     /// Someone at this member asks for something.
     pub fn request(&mut self, request: Request, now: Duration) {
         match request {
-            Request::Write {
-                command,
-                answer,
-                permit,
-            } => {
-                self.writes
-                    .add(codec::encode_command(&command), answer, permit, now);
+            Request::Write { command, answer, permit } => {
+                self.writes.add(codec::encode_command(&command), answer, permit, now);
             }
             Request::Barrier(answer) => self.reads.add(answer, now),
-            Request::Watch {
-                interest,
-                stream,
-                since,
-                answer,
-            } => {
+            Request::Watch { interest, stream, since, answer } => {
                 // Whoever asked may have gone; dropping the answer ends the watch.
                 let _ = answer.send(self.applier.watch(interest, stream, since));
             }
@@ -250,11 +235,7 @@ impl Core {
 
     /// The snapshot sent to this member is durable there, or it failed.
     pub fn snapshot_sent(&mut self, member: MemberId, ok: bool) {
-        let status = if ok {
-            SnapshotStatus::Finish
-        } else {
-            SnapshotStatus::Failure
-        };
+        let status = if ok { SnapshotStatus::Finish } else { SnapshotStatus::Failure };
         self.raft.report_snapshot(member.get(), status);
     }
 
@@ -277,17 +258,8 @@ impl Core {
     pub fn hashed(&mut self, index: u64, hash: u64) {
         self.standing.diverged |= self.hashes.own(index, hash);
         let from = self.settings.member;
-        for member in self
-            .applier
-            .members()
-            .iter()
-            .filter(|member| member.id != from)
-        {
-            self.outgoing.push(Message {
-                from,
-                to: member.id,
-                body: Body::StoreHash { index, hash },
-            });
+        for member in self.applier.members().iter().filter(|member| member.id != from) {
+            self.outgoing.push(Message { from, to: member.id, body: Body::StoreHash { index, hash } });
         }
     }
 
@@ -302,10 +274,7 @@ impl Core {
         let able = raft.prs().iter().filter(|(id, progress)| {
             **id != me && progress.recent_active && self.applier.configuration().voters.contains(id)
         });
-        let Some(best) = able
-            .max_by_key(|(_, progress)| progress.matched)
-            .map(|(id, _)| *id)
-        else {
+        let Some(best) = able.max_by_key(|(_, progress)| progress.matched).map(|(id, _)| *id) else {
             return false;
         };
         self.raft.transfer_leader(best);
@@ -383,12 +352,7 @@ impl Core {
         batch.hard_state = Some(self.hard_state);
         let (at_once, later) = self.part(ready.take_persisted_messages(), votes);
         work.messages.extend(at_once);
-        self.unsynced.hold(Round {
-            number,
-            writes,
-            votes,
-            messages: later,
-        });
+        self.unsynced.hold(Round { number, writes, votes, messages: later });
         if writes {
             work.write = Some(Write { number, batch });
         }
@@ -398,8 +362,7 @@ impl Core {
         }
         self.apply(committed, work, now);
         for state in reads {
-            self.reads
-                .confirm(&state.request_ctx, state.index, self.raft.raft.term);
+            self.reads.confirm(&state.request_ctx, state.index, self.raft.raft.term);
         }
         self.reads.applied(self.applier.applied());
     }
@@ -419,8 +382,7 @@ impl Core {
             self.standing,
         );
         self.raft.advance_apply_to(self.applier.applied());
-        self.clock
-            .at_least(self.applier.with_store(Store::clock), now);
+        self.clock.at_least(self.applier.with_store(Store::clock), now);
         if outcome.clock_written {
             self.clock_proposed = false;
         }
@@ -428,26 +390,16 @@ impl Core {
             work.members = Some(self.applier.members());
         }
         work.hash = outcome.hash;
-        let term = self
-            .raft
-            .raft
-            .raft_log
-            .term(self.applier.applied())
-            .unwrap_or(0);
+        let term = self.raft.raft.raft_log.term(self.applier.applied()).unwrap_or(0);
         work.snapshot = self.snapshots.due(outcome.bytes, &self.applier, term);
     }
 
     /// The raft crate took the snapshot the leader sent.
     fn install(&mut self, mark: &SnapshotMark, now: Duration) {
-        let taken = self
-            .received
-            .take_if(|(received, _)| received.index == mark.index);
+        let taken = self.received.take_if(|(received, _)| received.index == mark.index);
         let Some((_, store)) = taken else {
             // It takes only what was stepped in by `snapshot_received`.
-            panic!(
-                "the snapshot {} was taken before it was received",
-                mark.index
-            );
+            panic!("the snapshot {} was taken before it was received", mark.index);
         };
         info!(index = mark.index, "installed a snapshot from the leader");
         self.clock.at_least(store.clock(), now);
@@ -458,19 +410,12 @@ impl Core {
 
     /// Which messages of a member that doesn't lead may leave before its disk is done: answers that
     /// promise nothing about the log, unless a term or vote is not yet on disk.
-    fn part(
-        &mut self,
-        messages: Vec<eraftpb::Message>,
-        votes: bool,
-    ) -> (Vec<Message>, Vec<Message>) {
+    fn part(&mut self, messages: Vec<eraftpb::Message>, votes: bool) -> (Vec<Message>, Vec<Message>) {
         if votes || self.unsynced.has_vote() {
             return (Vec::new(), self.raft_messages(messages));
         }
         let (at_once, later) = messages.into_iter().partition(|message| {
-            matches!(
-                message.get_msg_type(),
-                MessageType::MsgHeartbeatResponse | MessageType::MsgReadIndex
-            )
+            matches!(message.get_msg_type(), MessageType::MsgHeartbeatResponse | MessageType::MsgReadIndex)
         });
         (self.raft_messages(at_once), self.raft_messages(later))
     }
@@ -479,11 +424,7 @@ impl Core {
         let from = self.settings.member;
         let typed = messages.into_iter().filter_map(|message| {
             let to = MemberId::new(message.to)?;
-            Some(Message {
-                from,
-                to,
-                body: Body::Raft(convert::message_out(message)?),
-            })
+            Some(Message { from, to, body: Body::Raft(convert::message_out(message)?) })
         });
         typed.collect()
     }
@@ -516,12 +457,7 @@ impl Core {
                 None => warn!(term, "no leader"),
             }
         }
-        self.standing = Standing {
-            term,
-            leader,
-            role,
-            ..self.standing
-        };
+        self.standing = Standing { term, leader, role, ..self.standing };
         if before.role == Role::Leader {
             self.changes.lost();
             self.proposals.clear();
@@ -552,11 +488,7 @@ impl Core {
             self.propose_commands(commands, now);
         } else if let Some(to) = self.leader() {
             let from = self.settings.member;
-            self.outgoing.push(Message {
-                from,
-                to,
-                body: Body::Forward(commands),
-            });
+            self.outgoing.push(Message { from, to, body: Body::Forward(commands) });
         }
     }
 
@@ -569,13 +501,7 @@ impl Core {
         let stamp = self.stamp(now);
         for Forwarded { id, command } in commands {
             let data = codec::entry(stamp, Some(id), &command);
-            self.proposals.push((
-                Some(id),
-                eraftpb::Entry {
-                    data,
-                    ..Default::default()
-                },
-            ));
+            self.proposals.push((Some(id), eraftpb::Entry { data, ..Default::default() }));
         }
     }
 
@@ -585,10 +511,7 @@ impl Core {
             return;
         }
         let (ids, entries): (Vec<_>, Vec<_>) = self.proposals.drain(..).unzip();
-        let mut message = eraftpb::Message {
-            from: self.settings.member.get(),
-            ..Default::default()
-        };
+        let mut message = eraftpb::Message { from: self.settings.member.get(), ..Default::default() };
         message.set_msg_type(MessageType::MsgPropose);
         message.set_entries(entries.into());
         if let Err(error) = self.raft.raft.step(message) {
@@ -604,24 +527,17 @@ impl Core {
             return;
         }
         let configuration = self.applier.configuration().clone();
-        let next = self
-            .applier
-            .with_store(|store| self.changes.next(store, &configuration));
+        let next = self.applier.with_store(|store| self.changes.next(store, &configuration));
         let Some(next) = next else { return };
         // Entries put up before it keep their place.
         self.propose();
         let id = self.writes.next_id();
-        let stamped = codec::entry(
-            self.stamp(now),
-            Some(id),
-            &codec::encode_command(&next.command),
-        );
+        let stamped = codec::entry(self.stamp(now), Some(id), &codec::encode_command(&next.command));
         let proposed = if next.steps.is_empty() {
             self.raft.propose(Vec::new(), stamped.to_vec())
         } else {
             let context = membership::encode(&next.steps, &stamped).to_vec();
-            self.raft
-                .propose_conf_change(context, membership::conf_change(&next.steps))
+            self.raft.propose_conf_change(context, membership::conf_change(&next.steps))
         };
         let index = self.raft.raft.raft_log.last_index();
         self.changes.proposed(id, next.change, next.answer, index);
@@ -633,9 +549,8 @@ impl Core {
 
     /// Propose expiry when something is due, and the clock when it has not been written for long.
     fn propose_clock(&mut self, now: Duration) {
-        let (deadline, written) = self
-            .applier
-            .with_store(|store| (store.next_deadline(), store.clock()));
+        let (deadline, written) =
+            self.applier.with_store(|store| (store.next_deadline(), store.clock()));
         let Some(deadline) = deadline else { return };
         let reading = self.stamp(now);
         let command = if deadline <= reading && !self.clock_proposed {
@@ -648,13 +563,7 @@ impl Core {
             return;
         };
         let data = codec::entry(reading, None, &codec::encode_command(&command));
-        self.proposals.push((
-            None,
-            eraftpb::Entry {
-                data,
-                ..Default::default()
-            },
-        ));
+        self.proposals.push((None, eraftpb::Entry { data, ..Default::default() }));
     }
 
     /// Learners that have caught up get a vote.
@@ -663,14 +572,9 @@ impl Core {
         let committed = raft.raft_log.committed;
         let caught_up = self.applier.configuration().learners.iter().filter(|id| {
             let progress = raft.prs().get(**id);
-            progress.is_some_and(|p| {
-                p.recent_active && p.matched + self.settings.learner_lag_max >= committed
-            })
+            progress.is_some_and(|p| p.recent_active && p.matched + self.settings.learner_lag_max >= committed)
         });
-        for id in caught_up
-            .filter_map(|id| MemberId::new(*id))
-            .collect::<Vec<_>>()
-        {
+        for id in caught_up.filter_map(|id| MemberId::new(*id)).collect::<Vec<_>>() {
             self.changes.add(membership::Change::Promote(id), None);
         }
     }
@@ -690,6 +594,5 @@ fn role(state: StateRole) -> Role {
 }
 
 fn read(view: &RwLock<View>) -> RwLockReadGuard<'_, View> {
-    view.read()
-        .unwrap_or_else(std::sync::PoisonError::into_inner)
+    view.read().unwrap_or_else(std::sync::PoisonError::into_inner)
 }

@@ -65,11 +65,8 @@ pub(super) struct Driver<O> {
 
 /// Writes a snapshot's bytes where they last, and tells how many: `wal`'s snapshot files, given by whoever
 /// opened the directory.
-pub type SaveSnapshot = std::sync::Arc<
-    dyn Fn(&SnapshotMark, &mut dyn Iterator<Item = bytes::Bytes>) -> Result<u64, String>
-        + Send
-        + Sync,
->;
+pub type SaveSnapshot =
+    std::sync::Arc<dyn Fn(&SnapshotMark, &mut dyn Iterator<Item = bytes::Bytes>) -> Result<u64, String> + Send + Sync>;
 
 impl<O: Outbox> Driver<O> {
     /// The thread's whole life.
@@ -85,9 +82,7 @@ impl<O: Outbox> Driver<O> {
         while let Some(input) = self.wait(&mut next_tick, stop_by)? {
             self.accept(input, &mut stop_by)?;
             for _ in 1..BATCH_MAX {
-                let Ok(input) = self.inputs.try_recv() else {
-                    break;
-                };
+                let Ok(input) = self.inputs.try_recv() else { break };
                 self.accept(input, &mut stop_by)?;
             }
             self.do_work();
@@ -99,11 +94,7 @@ impl<O: Outbox> Driver<O> {
     }
 
     /// The next input, with the ticks that are due before it. None when it is time to end.
-    fn wait(
-        &mut self,
-        next_tick: &mut Duration,
-        stop_by: Option<Duration>,
-    ) -> Result<Option<Input>, String> {
+    fn wait(&mut self, next_tick: &mut Duration, stop_by: Option<Duration>) -> Result<Option<Input>, String> {
         loop {
             let now = self.now();
             if stop_by.is_some_and(|by| now >= by) {
@@ -146,13 +137,7 @@ impl<O: Outbox> Driver<O> {
 
     fn do_work(&mut self) {
         while let Some(work) = self.core.work(self.now()) {
-            let Work {
-                messages,
-                write,
-                snapshot,
-                hash,
-                members,
-            } = work;
+            let Work { messages, write, snapshot, hash, members } = work;
             if let Some(members) = members {
                 self.outbox.set_members(&members);
             }
@@ -175,9 +160,7 @@ impl<O: Outbox> Driver<O> {
                 });
             }
             if let Some(job) = hash {
-                self.aside("hash", move || {
-                    Input::Hashed(job.index, image::hash(&job.store))
-                });
+                self.aside("hash", move || Input::Hashed(job.index, image::hash(&job.store)));
             }
         }
     }

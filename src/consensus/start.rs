@@ -37,12 +37,7 @@ impl Start {
         let origin = Instant::now();
         let term = recovered.hard_state.term;
         let view = View::new(store, &recovered.snapshot, term, origin, Duration::ZERO);
-        Self {
-            inputs,
-            received,
-            view: Arc::new(RwLock::new(view)),
-            origin,
-        }
+        Self { inputs, received, view: Arc::new(RwLock::new(view)), origin }
     }
 
     /// A handle for requests.
@@ -71,13 +66,7 @@ impl Start {
         let no_thread = |error: std::io::Error| format!("cannot start a thread: {error}");
         let tick = settings.tick;
         let inputs = self.inputs.clone();
-        let core = Core::start(
-            settings,
-            recovered,
-            self.view,
-            inputs.clone(),
-            self.origin.elapsed(),
-        )?;
+        let core = Core::start(settings, recovered, self.view, inputs.clone(), self.origin.elapsed())?;
         let writes = wal_thread::spawn(wal, inputs.clone()).map_err(no_thread)?;
         let driver = Driver {
             core,
@@ -115,8 +104,6 @@ impl Running {
     }
 
     fn join(self) -> Result<(), String> {
-        self.thread
-            .join()
-            .unwrap_or_else(|_| Err("the driver panicked".to_owned()))
+        self.thread.join().unwrap_or_else(|_| Err("the driver panicked".to_owned()))
     }
 }

@@ -72,8 +72,14 @@ pub enum Code {
     InvalidField = 209,
     /// A request that could not be read as a form or as a key.
     InvalidForm = 210,
+    /// `refresh=true` with a value.
+    ValueOnRefresh = 211,
+    /// `refresh=true` without a TTL.
+    TtlRequiredOnRefresh = 212,
     /// The cluster could not do it: no leader, or too much to do.
     RaftInternal = 300,
+    /// Nobody leads.
+    LeaderElection = 301,
     /// The history a watch asks for is gone.
     EventIndexCleared = 401,
 }
@@ -101,7 +107,10 @@ impl Code {
             Self::ValueOrTtlRequired => "Value or TTL is required in POST form",
             Self::InvalidField => "Invalid field",
             Self::InvalidForm => "Invalid POST form",
+            Self::ValueOnRefresh => "Value provided on refresh",
+            Self::TtlRequiredOnRefresh => "A TTL must be provided on refresh",
             Self::RaftInternal => "Raft Internal Error",
+            Self::LeaderElection => "During Leader Election",
             Self::EventIndexCleared => "The event in requested index is outdated and cleared",
         }
     }

@@ -240,8 +240,10 @@ fn speaks_ours(headers: &HeaderMap) -> bool {
 
 /// Sixteen hex digits, as ids are shown.
 fn hex(value: &HeaderValue) -> Option<u64> {
-    let text = value.to_str().ok().filter(|text| text.len() == 16)?;
-    u64::from_str_radix(text, 16).ok()
+    let text = value.to_str().ok()?;
+    // The standard parser would take a plus sign.
+    let digits = text.len() == 16 && text.bytes().all(|byte| byte.is_ascii_hexdigit());
+    digits.then(|| u64::from_str_radix(text, 16).ok()).flatten()
 }
 
 /// The caller's name, safe to show.

@@ -41,6 +41,7 @@ pub struct Listener {
     inbox: Inbox,
     stats: Arc<Stats>,
     receive: ReceiveSnapshot,
+    room_kib: usize,
     callers: Mutex<HashMap<MemberId, Line>>,
     snapshot_slot: Arc<Semaphore>,
     numbers: RandomState,
@@ -75,11 +76,23 @@ impl Listener {
         stats: Arc<Stats>,
         receive: ReceiveSnapshot,
     ) -> Arc<Self> {
+        Self::with_room(local, inbox, stats, receive, ROOM_KIB)
+    }
+
+    /// As [`Listener::new`], with another room for each peer.
+    pub(super) fn with_room(
+        local: Local,
+        inbox: Inbox,
+        stats: Arc<Stats>,
+        receive: ReceiveSnapshot,
+        room_kib: usize,
+    ) -> Arc<Self> {
         Arc::new(Self {
             local,
             inbox,
             stats,
             receive,
+            room_kib,
             callers: Mutex::default(),
             snapshot_slot: Arc::new(Semaphore::new(1)),
             numbers: RandomState::new(),
@@ -151,7 +164,7 @@ impl Listener {
         let line = callers.entry(caller.id).or_insert_with(|| Line {
             connection: None,
             replaced: Arc::new(Notify::new()),
-            room: Arc::new(Semaphore::new(ROOM_KIB)),
+            room: Arc::new(Semaphore::new(self.room_kib)),
         });
         line.replaced.notify_one();
         line.replaced = Arc::new(Notify::new());
@@ -213,7 +226,7 @@ impl Listener {
         }
         self.stats
             .received(message.from, &message.body, bytes, Instant::now());
-        let kib = u32::try_from((bytes / 1024 + 1).min(ROOM_KIB)).unwrap_or(1);
+        let kib = u32::try_from((bytes / 1024 + 1).min(self.room_kib)).unwrap_or(1);
         let room = call.room.clone().acquire_many_owned(kib).await;
         // The semaphore is never closed.
         let room = room.map_err(|_| Ended::Closed)?;

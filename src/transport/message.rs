@@ -305,4 +305,4 @@ fn kind_of(number: u8) -> Result<RaftKind, Malformed> {
 
 #[cfg(test)]
 #[path = "message_tests.rs"]
-mod tests;
+pub(super) mod tests;

@@ -14,6 +14,7 @@
 
 pub mod address;
 pub mod http;
+pub mod snapshot_files;
 pub mod stats;
 
 mod dial;
@@ -66,6 +67,10 @@ pub struct Local {
 }
 
 /// What the transport has to tell the driver.
+#[expect(
+    clippy::large_enum_variant,
+    reason = "nearly all news are messages; a box would cost each an allocation"
+)]
 pub enum News {
     /// A peer said something.
     Received(Received),

@@ -14,6 +14,7 @@ use super::snapshot::{self, OpenSnapshot};
 use super::{Address, Inbox, Local, News, Stats, stats};
 use crate::cluster::{Member, MemberId};
 use crate::consensus::message::{Body, Message, RaftKind};
+use crate::consensus::outbox::Outbox;
 
 /// The peers, seen from the driver. Dropping it ends the connections to them.
 pub struct Peers {
@@ -159,6 +160,16 @@ impl Peers {
             });
         });
         route.snapshot_task = Some(task.abort_handle());
+    }
+}
+
+impl Outbox for Peers {
+    fn send(&mut self, message: Message) {
+        Peers::send(self, message);
+    }
+
+    fn set_members(&mut self, members: &[Member]) {
+        Peers::set_members(self, members);
     }
 }
 

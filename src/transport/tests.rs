@@ -44,3 +44,8 @@ pub(super) fn append(index: u64, bytes: usize) -> Body {
         ..raft(RaftKind::Append, index - 1)
     })
 }
+
+mod endpoint;
+mod exchange;
+mod hostile;
+mod snapshots;

@@ -99,6 +99,7 @@ pub(super) fn put_hard_state(out: &mut Vec<u8>, state: &HardState) {
     put_u64(out, state.commit);
 }
 
+/// Ids in order, so that one configuration is always the same bytes, whoever wrote it.
 pub(super) fn put_mark(out: &mut Vec<u8>, mark: &SnapshotMark) {
     put_u64(out, mark.index);
     put_u64(out, mark.term);
@@ -119,7 +120,9 @@ pub(super) fn put_optional_mark(out: &mut Vec<u8>, mark: Option<&SnapshotMark>) 
 fn put_ids(out: &mut Vec<u8>, ids: &[u64]) {
     // A cluster has a handful of members; what does not fit would be refused when read, not misread.
     put_u32(out, u32::try_from(ids.len()).unwrap_or(u32::MAX));
+    let mut ids = ids.to_vec();
+    ids.sort_unstable();
     for id in ids {
-        put_u64(out, *id);
+        put_u64(out, id);
     }
 }

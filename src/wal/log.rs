@@ -191,10 +191,9 @@ impl<D: Disk> Wal<D> {
     fn write_parts(&mut self, batch: &Batch, sync: bool) -> Result<(), StorageError> {
         let bytes = usize::try_from(self.options.segment_bytes / 2).unwrap_or(usize::MAX);
         for part in batch.parts(bytes, self.state.hard_state, self.state.last_index) {
-            // The terms of older entries are not kept here; they are checked when read again.
             let next = self
                 .state
-                .after(&part, |_| None)
+                .after(&part)
                 .map_err(|what| StorageError::Impossible { what })?;
             if self.must_write(&part, sync) {
                 self.append(&part)?;

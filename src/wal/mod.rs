@@ -2,14 +2,19 @@
 //!
 //! In reading order: [`disk`] is what is asked of a disk, [`entry`] and [`batch`] what is written, `record`
 //! and `segment` how it looks, `state` which batches make sense, [`log`] the writing, [`recover`] the
-//! reading, [`snapshot`] the images, `data_dir` the directory around it all. Everything is synchronous.
+//! reading, [`snapshot`] the images, [`identity`] who the member is,
+//! [`data_dir`] the directory around it all. Everything is synchronous.
 
 pub mod batch;
 mod codec;
+pub mod data_dir;
 pub mod disk;
 pub mod entry;
 pub mod error;
+mod foreign;
+pub mod identity;
 pub mod log;
+mod owner;
 mod real_disk;
 mod record;
 pub mod recover;
@@ -25,9 +30,11 @@ pub mod simulated;
 mod tests;
 
 pub use batch::{Batch, ENTRY_BYTES_MAX};
+pub use data_dir::{DataDir, Destroyed, random_number};
 pub use disk::{Disk, DiskFile};
 pub use entry::{Configuration, Entry, EntryKind, HardState, SnapshotMark};
 pub use error::StorageError;
+pub use identity::{Founding, Identity, MEMBER_VERSION};
 pub use log::{LogOptions, SEGMENT_BYTES, Wal};
 pub use real_disk::{RealDisk, RealFile};
 pub use recover::{Dropped, Recovered};

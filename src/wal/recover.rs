@@ -204,13 +204,7 @@ impl Replay {
 
     fn record(&mut self, payload: &[u8]) -> Result<(), String> {
         let batch = Batch::decode(payload).ok_or("a record makes no sense")?;
-        let term_at = |index: u64| {
-            let place = index.checked_sub(self.known_first)?;
-            self.entries
-                .get(usize::try_from(place).ok()?)
-                .map(|entry| entry.term)
-        };
-        self.state = self.state.after(&Part::of(&batch), term_at)?;
+        self.state = self.state.after(&Part::of(&batch))?;
         if let Some(mark) = &batch.reset {
             self.entries.clear();
             self.known_first = mark.index.saturating_add(1);
@@ -256,7 +250,7 @@ impl Replay {
         }
         let (old, new) = (&self.state, &header.state);
         let same = old.last_index == new.last_index
-            && old.last_term == new.last_term
+            && old.last_term() == new.last_term()
             && old.snapshot == new.snapshot
             && old.hard_state.commit <= new.hard_state.commit;
         if !same {

@@ -54,7 +54,7 @@ impl SegmentHeader {
         put_hard_state(&mut body, &self.state.hard_state);
         put_optional_mark(&mut body, self.state.snapshot.as_ref());
         put_u64(&mut body, self.state.last_index);
-        put_u64(&mut body, self.state.last_term);
+        put_u64(&mut body, self.state.last_term());
 
         let mut out = MAGIC.to_vec();
         put_u32(&mut out, LOG_VERSION);
@@ -106,12 +106,12 @@ impl SegmentHeader {
         let header = Self {
             binding,
             sequence: fields.u64()?,
-            state: State {
-                hard_state: fields.hard_state()?,
-                snapshot: fields.optional_mark()?,
-                last_index: fields.u64()?,
-                last_term: fields.u64()?,
-            },
+            state: State::new(
+                fields.hard_state()?,
+                fields.optional_mark()?,
+                fields.u64()?,
+                fields.u64()?,
+            ),
         };
         fields.is_empty().then_some(header)
     }
@@ -197,6 +197,7 @@ pub(super) fn length_for(header: usize, payload: usize) -> u64 {
 
 #[cfg(test)]
 mod tests {
+    use super::super::entry::HardState;
     use super::*;
 
     #[test]
@@ -221,7 +222,7 @@ mod tests {
                 secret: 4,
             },
             sequence: 5,
-            state: State::default(),
+            state: State::new(HardState::default(), None, 0, 0),
         };
         let bytes = header.encode();
         assert!(matches!(SegmentHeader::decode(&bytes), Ok((read, start))

@@ -353,7 +353,9 @@ fn check<D: Disk>(
             "its content does not match its checksum",
         ));
     }
-    if version != SNAPSHOT_VERSION || Fields::new(encoded).mark().as_ref() != Some(mark) {
+    let mut expected = Vec::new();
+    put_mark(&mut expected, mark);
+    if version != SNAPSHOT_VERSION || encoded != expected {
         return Err(damaged(16, "it is not the snapshot that the log names"));
     }
     Ok((image_start, image_bytes))

@@ -19,7 +19,7 @@ const FILL_BYTES_MIN: u64 = 256 << 10;
 const FILL_BYTES_MAX: u64 = 4 << 20;
 
 /// One write of zeros, in bytes.
-const ZEROS: [u8; 64 << 10] = [0; 64 << 10];
+static ZEROS: [u8; 64 << 10] = [0; 64 << 10];
 
 /// The files kept for later.
 pub(super) struct Spares<D: Disk> {

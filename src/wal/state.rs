@@ -15,34 +15,44 @@ pub(super) struct State {
     pub(super) snapshot: Option<SnapshotMark>,
     /// The last entry's index; the snapshot's when there is none, 0 when there is neither.
     pub(super) last_index: u64,
-    /// Its term.
-    pub(super) last_term: u64,
+    /// Where the terms change: the first index known of each term, and the term; of the entries that
+    /// are still there, and were written or read since some segment began.
+    terms: Vec<(u64, u64)>,
 }
 
 impl State {
-    /// The state after `part`, or why that can't be. `term_at` knows the terms of some older entries.
-    pub(super) fn after(
-        &self,
-        part: &Part<'_>,
-        term_at: impl Fn(u64) -> Option<u64>,
-    ) -> Result<Self, String> {
+    /// The state a segment's header tells of.
+    pub(super) fn new(
+        hard_state: HardState,
+        snapshot: Option<SnapshotMark>,
+        last_index: u64,
+        last_term: u64,
+    ) -> Self {
+        Self {
+            hard_state,
+            snapshot,
+            last_index,
+            terms: vec![(last_index, last_term)],
+        }
+    }
+
+    /// The state after `part`, or why that can't be.
+    pub(super) fn after(&self, part: &Part<'_>) -> Result<Self, String> {
         let mut next = self.clone();
         next.vote(part.hard_state)?;
-        if let Some(first) = part.entries.first()
+        if let Some(mark) = part.reset {
+            next.reset(mark)?;
+        } else if let Some(first) = part.entries.first()
             && first.index <= self.hard_state.commit
-            && part.reset.is_none()
         {
             return Err(format!(
                 "entry {} is replaced, and entries up to {} are committed",
                 first.index, self.hard_state.commit
             ));
         }
-        if let Some(mark) = part.reset {
-            next.reset(mark)?;
-        }
-        next.append(part, &term_at)?;
+        next.append(part)?;
         if let Some(mark) = part.compact {
-            next.compact(mark, &term_at)?;
+            next.compact(mark)?;
         }
         let (commit, last) = (next.hard_state.commit, next.last_index);
         if commit > last {
@@ -51,6 +61,11 @@ impl State {
             ));
         }
         Ok(next)
+    }
+
+    /// The term of the last entry.
+    pub(super) fn last_term(&self) -> u64 {
+        self.terms.last().map_or(0, |(_, term)| *term)
     }
 
     /// The index before the first entry.
@@ -94,16 +109,12 @@ impl State {
             ));
         }
         self.last_index = mark.index;
-        self.last_term = mark.term;
+        self.terms = vec![(mark.index, mark.term)];
         self.snapshot = Some(mark.clone());
         Ok(())
     }
 
-    fn append(
-        &mut self,
-        part: &Part<'_>,
-        term_at: &impl Fn(u64) -> Option<u64>,
-    ) -> Result<(), String> {
+    fn append(&mut self, part: &Part<'_>) -> Result<(), String> {
         let Some(first) = part.entries.first() else {
             return Ok(());
         };
@@ -121,7 +132,8 @@ impl State {
             ));
         }
         let mut index = first.index - 1;
-        let mut term = self.term_at(index, term_at).unwrap_or(0);
+        let mut term = self.term_at(index).unwrap_or(0);
+        self.terms.retain(|(start, _)| *start < first.index);
         for entry in part.entries {
             if Some(entry.index) != index.checked_add(1) {
                 return Err(format!("entry {} follows entry {index}", entry.index));
@@ -132,17 +144,16 @@ impl State {
                     entry.index, entry.term, self.hard_state.term
                 ));
             }
+            if entry.term != term || self.terms.is_empty() {
+                self.terms.push((entry.index, entry.term));
+            }
             (index, term) = (entry.index, entry.term);
         }
-        (self.last_index, self.last_term) = (index, term);
+        self.last_index = index;
         Ok(())
     }
 
-    fn compact(
-        &mut self,
-        mark: &SnapshotMark,
-        term_at: &impl Fn(u64) -> Option<u64>,
-    ) -> Result<(), String> {
+    fn compact(&mut self, mark: &SnapshotMark) -> Result<(), String> {
         if self.snapshot.is_some() && mark.index <= self.base() {
             return Ok(());
         }
@@ -152,7 +163,7 @@ impl State {
                 mark.index, self.last_index
             ));
         }
-        if let Some(term) = self.term_at(mark.index, term_at)
+        if let Some(term) = self.term_at(mark.index)
             && term != mark.term
         {
             return Err(format!(
@@ -161,17 +172,21 @@ impl State {
             ));
         }
         self.snapshot = Some(mark.clone());
+        let begun = self
+            .terms
+            .partition_point(|(start, _)| *start <= mark.index);
+        self.terms.drain(..begun.saturating_sub(1));
         Ok(())
     }
 
-    fn term_at(&self, index: u64, older: &impl Fn(u64) -> Option<u64>) -> Option<u64> {
-        if index == self.last_index {
-            return Some(self.last_term);
+    /// The term of an entry, if it is known.
+    fn term_at(&self, index: u64) -> Option<u64> {
+        if index > self.last_index {
+            return None;
         }
-        match &self.snapshot {
-            Some(mark) if mark.index == index => Some(mark.term),
-            Some(_) | None => older(index),
-        }
+        let begun = self.terms.partition_point(|(start, _)| *start <= index);
+        let (_, term) = self.terms.get(begun.checked_sub(1)?)?;
+        Some(*term)
     }
 }
 
@@ -213,9 +228,7 @@ mod tests {
             entries: &log,
             compact: None,
         };
-        State::default()
-            .after(&part, |_| None)
-            .expect("a plain append")
+        State::default().after(&part).expect("a plain append")
     }
 
     fn try_part(hard_state: HardState, log: &[Entry], compact: Option<&SnapshotMark>) -> bool {
@@ -225,9 +238,7 @@ mod tests {
             entries: log,
             compact,
         };
-        let terms = [0, 1, 1, 2, 2];
-        let known = |index: u64| terms.get(usize::try_from(index).ok()?).copied();
-        somewhere().after(&part, known).is_ok()
+        somewhere().after(&part).is_ok()
     }
 
     #[test]
@@ -277,7 +288,7 @@ mod tests {
             entries: &log,
             compact: None,
         };
-        let next = somewhere().after(&part, |_| None).expect("a reset");
+        let next = somewhere().after(&part).expect("a reset");
         assert_eq!((next.base(), next.last_index), (10, 11));
     }
 }

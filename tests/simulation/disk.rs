@@ -8,6 +8,11 @@
 //! process) end it: each returns a handle for the next life, and all older handles and their files only
 //! answer with errors.
 
+#![allow(
+    dead_code,
+    reason = "each test that brings this disk along uses its own part of it"
+)]
+
 use std::collections::BTreeMap;
 use std::io;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -452,7 +457,7 @@ impl Shared {
 
     fn spend_sync(&mut self) {
         let (least, most) = SYNC_MICROS;
-        let micros = least + self.random.next() % (most - least);
+        let micros = least + self.random.number() % (most - least);
         self.elapsed += Duration::from_micros(micros);
         self.syncs += 1;
     }
@@ -553,7 +558,7 @@ pub struct Random(pub u64);
 
 impl Random {
     /// The next number.
-    pub fn next(&mut self) -> u64 {
+    pub fn number(&mut self) -> u64 {
         self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
         let z = (self.0 ^ (self.0 >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
         let z = (z ^ (z >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
@@ -563,11 +568,11 @@ impl Random {
     /// A number below `limit`, which is not 0.
     pub fn below(&mut self, limit: usize) -> usize {
         let limit = limit as u64;
-        usize::try_from(self.next() % limit).unwrap_or(0)
+        usize::try_from(self.number() % limit).unwrap_or(0)
     }
 
     /// One of two.
     pub fn coin(&mut self) -> bool {
-        self.next() & 1 == 1
+        self.number() & 1 == 1
     }
 }

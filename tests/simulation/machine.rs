@@ -11,12 +11,8 @@ use oxetcd::consensus::core::{Core, Recovered, Work, Write};
 use oxetcd::consensus::handle::Request;
 use oxetcd::consensus::message::{Body, Message};
 use oxetcd::consensus::snapshots::{HashJob, SnapshotJob};
-use oxetcd::consensus::{
-    Input, Inputs, Refused, Settings, View, Watching, Written, commit, gather,
-};
-use oxetcd::store::{
-    ClusterTime, Command, Event, HistoryLimits, Interest, Path, Stamped, Store, image,
-};
+use oxetcd::consensus::{Input, Inputs, Refused, Settings, View, Watching, Written, commit, gather};
+use oxetcd::store::{ClusterTime, Command, Event, HistoryLimits, Interest, Path, Stamped, Store, image};
 use oxetcd::wal::{
     Batch, Configuration, HardState, LogOptions, Snapshot, SnapshotMark, SnapshotWriter, Wal,
 };
@@ -37,8 +33,9 @@ pub struct Machine {
     pub fail_next_write: bool,
     /// Grows with each start, so that what was meant for an earlier life is told apart.
     pub life: u64,
+    /// How many snapshots it received.
+    pub installed: u64,
     pub running: Option<Running>,
-    members: usize,
     /// What its monotonic clock reads more than the world's.
     offset: Duration,
 }
@@ -88,8 +85,8 @@ impl Machine {
             sync_max: SYNC_MAX,
             fail_next_write: false,
             life: 0,
+            installed: 0,
             running: None,
-            members,
             offset: random.micros(0, 1_000_000_000),
         }
     }
@@ -127,28 +124,18 @@ impl Machine {
     pub fn start(&mut self, now: Duration) -> Result<(), String> {
         self.life += 1;
         self.paused = false;
-        let (wal, recovered) = Wal::open(self.disk.clone(), log_options(self.life))
-            .map_err(|error| error.to_string())?;
+        let (wal, recovered) = Wal::open(self.disk.clone(), log_options(self.life)).map_err(|error| error.to_string())?;
         let mark = recovered.snapshot.ok_or("no snapshot")?;
         let store = image::decode(&read_snapshot(&self.disk, &mark)?, HistoryLimits::default())
             .map_err(|error| error.to_string())?;
-        let recovered = Recovered {
-            hard_state: recovered.hard_state,
-            snapshot: mark,
-            entries: recovered.entries,
-        };
+        let recovered =
+            Recovered { hard_state: recovered.hard_state, snapshot: mark, entries: recovered.entries };
         let (reports, inputs) = channel();
         let here = now + self.offset;
         let term = recovered.hard_state.term;
         let view = View::new(store, &recovered.snapshot, term, Instant::now(), here);
         let view = Arc::new(RwLock::new(view));
-        let mut core = Core::start(
-            self.settings(),
-            recovered,
-            view.clone(),
-            reports.clone(),
-            here,
-        )?;
+        let mut core = Core::start(self.settings(), recovered, view.clone(), reports.clone(), here)?;
         core.campaign_if_alone();
         self.running = Some(Running {
             core,
@@ -171,17 +158,15 @@ impl Machine {
     pub fn die(&mut self, random: &mut Random, writing: bool) {
         self.paused = false;
         self.life += 1;
-        let Some(mut running) = self.running.take() else {
-            return;
-        };
+        let Some(mut running) = self.running.take() else { return };
         if writing && let Some((_, _, batch)) = running.writing.take() {
-            self.disk
-                .plan(Operation::Change, random.below(4), disk::Fault::Crash);
+            self.disk.plan(Operation::Change, random.below(4), disk::Fault::Crash);
             // Fails, or not, wherever the disk gave up.
             let _ = commit(&mut running.wal, &batch);
         }
         drop(running);
-        self.disk = self.disk.crash();
+        // The power failed, or the process alone ended.
+        self.disk = if random.permille(700) { self.disk.crash() } else { self.disk.kill() };
     }
 
     pub fn tick(&mut self, now: Duration) {
@@ -207,19 +192,14 @@ impl Machine {
         if self.paused || self.running.is_none() {
             return false;
         }
-        let Body::Raft(raft) = &message.body else {
-            return false;
-        };
-        let Some(mark) = raft.snapshot.clone() else {
-            return false;
-        };
-        let Ok(store) = image::decode(body, HistoryLimits::default()) else {
-            return false;
-        };
+        let Body::Raft(raft) = &message.body else { return false };
+        let Some(mark) = raft.snapshot.clone() else { return false };
+        let Ok(store) = image::decode(body, HistoryLimits::default()) else { return false };
         if save(&self.disk, &mark, &mut std::iter::once(body.clone())).is_err() {
             return false;
         }
         if let Some(running) = &mut self.running {
+            self.installed += 1;
             let _ = running.reports.send(Input::Snapshot(message, store));
         }
         self.catch_up_unless_paused(now);
@@ -228,9 +208,7 @@ impl Machine {
 
     /// The bytes of the snapshot this message announces; none if they are gone.
     pub fn snapshot_body(&self, message: &Message) -> Option<Bytes> {
-        let Body::Raft(raft) = &message.body else {
-            return None;
-        };
+        let Body::Raft(raft) = &message.body else { return None };
         read_snapshot(&self.disk, raft.snapshot.as_ref()?).ok()
     }
 
@@ -249,9 +227,7 @@ impl Machine {
     /// Take in what has arrived.
     pub fn catch_up(&mut self, now: Duration) {
         let now = now + self.offset;
-        let Some(running) = &mut self.running else {
-            return;
-        };
+        let Some(running) = &mut self.running else { return };
         while let Ok(input) = running.inputs.try_recv() {
             let core = &mut running.core;
             match input {
@@ -277,17 +253,9 @@ impl Machine {
         self.catch_up(now);
         let here = now + self.offset;
         let sync_max = self.sync_max;
-        let Some(running) = &mut self.running else {
-            return (messages, due);
-        };
+        let Some(running) = &mut self.running else { return (messages, due) };
         while let Some(work) = running.core.work(here) {
-            let Work {
-                messages: more,
-                write,
-                snapshot,
-                hash,
-                members: _,
-            } = work;
+            let Work { messages: more, write, snapshot, hash, members: _ } = work;
             messages.extend(more);
             running.queue.extend(write);
             if let Some(job) = snapshot {
@@ -315,11 +283,9 @@ impl Machine {
     /// Whatever the disk and the side threads were to have done by now.
     pub fn work_done(&mut self, now: Duration) -> Progress {
         if std::mem::take(&mut self.fail_next_write) {
-            self.disk.plan(Operation::Change, 0, disk::Fault::Error);
+            self.disk.plan(Operation::Change, 0, disk::Fault::Io);
         }
-        let Some(running) = &mut self.running else {
-            return Progress::Fine;
-        };
+        let Some(running) = &mut self.running else { return Progress::Fine };
         if let Some((_, number, batch)) = running.writing.take_if(|(at, ..)| *at <= now) {
             if commit(&mut running.wal, &batch).is_err() {
                 return Progress::Died;
@@ -331,14 +297,10 @@ impl Machine {
         }
         for (_, job) in running.snapshots.extract_if(.., |(at, _)| *at <= now) {
             let bytes = save(&self.disk, &job.mark, &mut image::encode(&job.store)).ok();
-            let _ = running
-                .reports
-                .send(Input::SnapshotWritten(job.mark, bytes));
+            let _ = running.reports.send(Input::SnapshotWritten(job.mark, bytes));
         }
         for (_, job) in running.hashes.extract_if(.., |(at, _)| *at <= now) {
-            let _ = running
-                .reports
-                .send(Input::Hashed(job.index, image::hash(&job.store)));
+            let _ = running.reports.send(Input::Hashed(job.index, image::hash(&job.store)));
         }
         Progress::Fine
     }
@@ -346,15 +308,8 @@ impl Machine {
 
 impl Machine {
     /// Ask for a write; the answer comes later. None at a dead member.
-    pub fn write(
-        &mut self,
-        command: Command,
-    ) -> Option<oneshot::Receiver<Result<Written, Refused>>> {
-        self.ask(|answer, permit| Request::Write {
-            command,
-            answer,
-            permit,
-        })
+    pub fn write(&mut self, command: Command) -> Option<oneshot::Receiver<Result<Written, Refused>>> {
+        self.ask(|answer, permit| Request::Write { command, answer, permit })
     }
 
     /// Ask for a linearizable look.
@@ -364,16 +319,8 @@ impl Machine {
 
     /// Watch the whole tree.
     pub fn watch(&mut self, since: Option<u64>) -> Option<oneshot::Receiver<Watching>> {
-        let interest = Interest {
-            path: Path::root(),
-            recursive: true,
-        };
-        self.ask(|answer, _| Request::Watch {
-            interest,
-            stream: true,
-            since,
-            answer,
-        })
+        let interest = Interest { path: Path::root(), recursive: true };
+        self.ask(|answer, _| Request::Watch { interest, stream: true, since, answer })
     }
 
     fn ask<T>(
@@ -383,10 +330,7 @@ impl Machine {
         let running = self.running.as_mut()?;
         let permit = running.permits.clone().try_acquire_owned().ok()?;
         let (answer, answered) = oneshot::channel();
-        running
-            .reports
-            .send(Input::Request(request(answer, permit)))
-            .ok()?;
+        running.reports.send(Input::Request(request(answer, permit))).ok()?;
         Some(answered)
     }
 
@@ -406,26 +350,15 @@ impl Machine {
 
     /// The store's index.
     pub fn index(&self) -> u64 {
-        self.running
-            .as_ref()
-            .map_or(0, |running| running.view().store.index())
+        self.running.as_ref().map_or(0, |running| running.view().store.index())
     }
 
     /// All that ever happened, as this member tells it.
     pub fn history(&self) -> Vec<Arc<Event>> {
-        let Some(running) = &self.running else {
-            return Vec::new();
-        };
-        let interest = Interest {
-            path: Path::root(),
-            recursive: true,
-        };
+        let Some(running) = &self.running else { return Vec::new() };
+        let interest = Interest { path: Path::root(), recursive: true };
         let (mut events, mut since) = (Vec::new(), 1);
-        while let Ok(past) = running
-            .view()
-            .store
-            .history_since(&interest, since, usize::MAX)
-        {
+        while let Ok(past) = running.view().store.history_since(&interest, since, usize::MAX) {
             events.extend(past.events);
             match past.again {
                 Some(again) => since = again,
@@ -438,11 +371,8 @@ impl Machine {
     /// What it shows; none when it is dead or shows nothing new.
     pub fn observe(&mut self) -> Option<Seen> {
         let running = self.running.as_mut()?;
-        let (applied, term, leads) = (
-            running.core.applied(),
-            running.core.term(),
-            running.core.leads(),
-        );
+        let (applied, term, leads) =
+            (running.core.applied(), running.core.term(), running.core.leads());
         if running.shown == (applied, term, leads) {
             return None;
         }
@@ -451,29 +381,16 @@ impl Machine {
             let view = running.view();
             (view.store.index(), image::hash(&view.store))
         };
-        Some(Seen {
-            leads,
-            term,
-            applied,
-            index,
-            hash,
-        })
+        Some(Seen { leads, term, applied, index, hash })
     }
 
     /// Where it stands, for a person.
     pub fn describe(&self) -> String {
-        let Some(running) = &self.running else {
-            return format!("{} is dead", self.number);
-        };
+        let Some(running) = &self.running else { return format!("{} is dead", self.number) };
         let core = &running.core;
         let paused = if self.paused { ", paused" } else { "" };
         let role = if core.leads() { "leads" } else { "follows" };
-        format!(
-            "{} {role} in term {}, applied {}{paused}",
-            self.number,
-            core.term(),
-            core.applied()
-        )
+        format!("{} {role} in term {}, applied {}{paused}", self.number, core.term(), core.applied())
     }
 }
 
@@ -484,10 +401,7 @@ impl Running {
 }
 
 fn log_options(life: u64) -> LogOptions {
-    LogOptions {
-        segment_bytes: 4 << 10,
-        seed: life,
-    }
+    LogOptions { segment_bytes: 4 << 10, seed: life }
 }
 
 /// What all members begin with: the same snapshot of an empty tree, and all of them in it.
@@ -502,38 +416,17 @@ fn found(disk: &SimDisk, members: usize) {
             peer_url: format!("http://m{number}:7001"),
         };
         let command = Command::PutMember(member);
-        let stamped = Stamped {
-            stamp: ClusterTime::ZERO,
-            id: None,
-            command,
-        };
+        let stamped = Stamped { stamp: ClusterTime::ZERO, id: None, command };
         store.apply(&stamped, &mut events).expect("a member");
     }
-    let voters = (0..members)
-        .map(|number| Machine::id(number).get())
-        .collect();
-    let configuration = Configuration {
-        voters,
-        ..Configuration::default()
-    };
-    let mark = SnapshotMark {
-        index: 1,
-        term: 1,
-        configuration,
-    };
+    let voters = (0..members).map(|number| Machine::id(number).get()).collect();
+    let configuration = Configuration { voters, ..Configuration::default() };
+    let mark = SnapshotMark { index: 1, term: 1, configuration };
     Wal::create(disk, log_options(0)).expect("a new log");
-    save(disk, &mark, &mut image::encode(&store)).expect("a snapshot");
     let (mut wal, _) = Wal::open(disk.clone(), log_options(0)).expect("a new log");
-    let hard_state = Some(HardState {
-        term: 1,
-        vote: 0,
-        commit: 1,
-    });
-    let batch = Batch {
-        hard_state,
-        reset: Some(mark),
-        ..Batch::default()
-    };
+    save(disk, &mark, &mut image::encode(&store)).expect("a snapshot");
+    let hard_state = Some(HardState { term: 1, vote: 0, commit: 1 });
+    let batch = Batch { hard_state, reset: Some(mark), ..Batch::default() };
     commit(&mut wal, &batch).expect("a healthy disk");
 }
 
@@ -542,8 +435,7 @@ fn save(
     mark: &SnapshotMark,
     chunks: &mut dyn Iterator<Item = Bytes>,
 ) -> Result<u64, String> {
-    let mut writer =
-        SnapshotWriter::create(disk, mark.clone()).map_err(|error| error.to_string())?;
+    let mut writer = SnapshotWriter::create(disk, mark.clone()).map_err(|error| error.to_string())?;
     for chunk in chunks {
         writer.write(&chunk).map_err(|error| error.to_string())?;
     }
@@ -552,8 +444,5 @@ fn save(
 
 fn read_snapshot(disk: &SimDisk, mark: &SnapshotMark) -> Result<Bytes, String> {
     let snapshot = Snapshot::open(disk, mark).map_err(|error| error.to_string())?;
-    snapshot
-        .image()
-        .map(Bytes::from)
-        .map_err(|error| error.to_string())
+    snapshot.image().map(Bytes::from).map_err(|error| error.to_string())
 }

@@ -42,13 +42,13 @@ impl Allowed {
 
 fn options(random: &mut Random) -> LogOptions {
     LogOptions {
-        segment_bytes: 512 + 8 * (random.next() % 200),
-        seed: random.next(),
+        segment_bytes: 512 + 8 * (random.number() % 200),
+        seed: random.number(),
     }
 }
 
 fn plan(random: &mut Random, disk: &SimDisk) {
-    let after = random.next() % 80;
+    let after = random.number() % 80;
     match random.below(8) {
         0 => disk.plan(Operation::Sync, after / 2, Fault::Io),
         1 => disk.plan(Operation::Write, after / 2, Fault::Io),
@@ -119,8 +119,8 @@ fn live(random: &mut Random, disk: &SimDisk, allowed: &mut Allowed, seed: u64) {
 
 fn run(seed: u64) {
     let mut random = Random(seed);
-    let mut disk = SimDisk::new(random.next());
-    disk.plan(Operation::Change, random.next() % 30, Fault::Crash);
+    let mut disk = SimDisk::new(random.number());
+    disk.plan(Operation::Change, random.number() % 30, Fault::Crash);
     let first = options(&mut random);
     while let Err(error) = Wal::create(&disk, first) {
         must_be_the_disk(&error, seed);

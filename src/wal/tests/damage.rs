@@ -1,6 +1,6 @@
 //! Damage is told from what a crash leaves, and nothing on disk makes us panic.
 
-use super::model::{Model, any_batch, any_mark, write_snapshot};
+use super::model::{Model, any_batch, mark_of, write_snapshot};
 use crate::wal::simulated::{Random, SimDisk};
 use crate::wal::{Batch, Entry, EntryKind, HardState, LogOptions, StorageError, Wal};
 
@@ -81,7 +81,7 @@ fn random_bytes_anywhere_never_panic() {
                 let start = random.below(bytes.len());
                 let end = start + random.below(bytes.len() - start + 1);
                 for byte in &mut bytes[start..end] {
-                    *byte = random.next().to_le_bytes()[0];
+                    *byte = random.number().to_le_bytes()[0];
                 }
                 if random.coin() {
                     bytes.truncate(end);
@@ -275,7 +275,7 @@ fn without_a_log_it_is_neither_opened_nor_made_anew() {
 fn a_batch_that_breaks_the_log_is_not_written() {
     let disk = three(b"x");
     let (mut wal, _) = Wal::open(disk.clone(), options(2)).expect("well");
-    let mark = any_mark(&mut Random(1), 9, 1);
+    let mark = mark_of(9, 1);
     write_snapshot(&disk, &mark).expect("a good disk");
     let batch = Batch {
         compact: Some(mark),

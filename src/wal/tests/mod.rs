@@ -2,5 +2,6 @@
 
 mod crash;
 mod damage;
+mod data_dir;
 mod model;
 mod snapshots;

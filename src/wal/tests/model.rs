@@ -72,17 +72,17 @@ pub(super) fn any_batch(
 ) -> Result<Batch, StorageError> {
     let mut hard = model.hard_state;
     if hard.term == 0 || random.below(6) == 0 {
-        hard.term += 1 + random.next() % 2;
-        hard.vote = random.next() % 4;
+        hard.term += 1 + random.number() % 2;
+        hard.vote = random.number() % 4;
     } else if hard.vote == 0 {
-        hard.vote = random.next() % 4;
+        hard.vote = random.number() % 4;
     }
     let mut batch = Batch::default();
     let mut last = model.last();
     let mut first_free = hard.commit + 1;
     if random.below(12) == 0 {
-        let index = hard.commit + random.next() % 9;
-        let mark = any_mark(random, index, hard.term);
+        let index = hard.commit + random.number() % 9;
+        let mark = mark_of(index, hard.term);
         write_snapshot(disk, &mark)?;
         (last, first_free) = (mark.index, mark.index + 1);
         hard.commit = mark.index;
@@ -90,25 +90,25 @@ pub(super) fn any_batch(
     }
     if random.below(5) > 0 {
         let first = if random.below(4) == 0 {
-            first_free + random.next() % (last + 2 - first_free)
+            first_free + random.number() % (last + 2 - first_free)
         } else {
             last + 1
         };
-        for index in first..=first + random.next() % 4 {
+        for index in first..=first + random.number() % 4 {
             batch.entries.push(any_entry(random, index, hard.term));
             last = index;
         }
     }
-    hard.commit += random.next() % (last - hard.commit + 1);
+    hard.commit += random.number() % (last - hard.commit + 1);
     if batch.reset.is_none() && hard.commit > model.base() && random.below(6) == 0 {
         let room = hard.commit - model.base();
-        let index = model.base() + 1 + random.next() % room;
+        let index = model.base() + 1 + random.number() % room;
         let known = model.entries.iter().chain(&batch.entries);
         let term = known
             .filter(|entry| entry.index == index)
             .map(|entry| entry.term)
             .next_back();
-        let mark = any_mark(random, index, term.expect("a committed entry is known"));
+        let mark = mark_of(index, term.expect("a committed entry is known"));
         write_snapshot(disk, &mark)?;
         batch.compact = Some(mark);
     }
@@ -121,7 +121,7 @@ pub(super) fn any_batch(
 pub(super) fn any_entry(random: &mut Random, index: u64, term: u64) -> Entry {
     let most = if random.below(40) == 0 { 2000 } else { 60 };
     let data: Vec<u8> = (0..random.below(most))
-        .map(|_| random.next().to_le_bytes()[0])
+        .map(|_| random.number().to_le_bytes()[0])
         .collect();
     let kind = if random.below(10) == 0 {
         EntryKind::Membership
@@ -136,13 +136,14 @@ pub(super) fn any_entry(random: &mut Random, index: u64, term: u64) -> Entry {
     }
 }
 
-pub(super) fn any_mark(random: &mut Random, index: u64, term: u64) -> SnapshotMark {
+/// The snapshot mark of an entry: one index and term, one configuration.
+pub(super) fn mark_of(index: u64, term: u64) -> SnapshotMark {
     SnapshotMark {
         index,
         term,
         configuration: Configuration {
-            voters: (0..random.next() % 5).collect(),
-            learners: vec![7],
+            voters: (0..index % 5).collect(),
+            learners: vec![7, 8],
             ..Configuration::default()
         },
     }

@@ -1,7 +1,7 @@
 //! Snapshot files: whole or not there.
 
-use super::model::{any_mark, write_snapshot};
-use crate::wal::simulated::{Fault, Operation, Random, SimDisk};
+use super::model::{mark_of, write_snapshot};
+use crate::wal::simulated::{Fault, Operation, SimDisk};
 use crate::wal::snapshot::remove_old_snapshots;
 use crate::wal::{Disk, Snapshot, SnapshotMark, SnapshotWriter, StorageError};
 
@@ -12,7 +12,7 @@ fn disk() -> SimDisk {
 }
 
 fn mark(index: u64) -> SnapshotMark {
-    any_mark(&mut Random(index), index, 2)
+    mark_of(index, 2)
 }
 
 #[test]
@@ -87,6 +87,15 @@ fn no_flipped_bit_passes() {
         disk.replace(&name, good[..length].to_vec());
         assert!(Snapshot::open(&disk, &mark(5)).is_err(), "length {length}");
     }
+}
+
+#[test]
+fn the_order_of_members_means_nothing() {
+    let disk = disk();
+    let mut other = mark(9);
+    other.configuration.voters.reverse();
+    write_snapshot(&disk, &other).expect("a good disk");
+    Snapshot::open(&disk, &mark(9)).expect("the same");
 }
 
 #[test]

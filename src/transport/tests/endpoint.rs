@@ -1,0 +1,194 @@
+//! A member's transport with a driver that only listens.
+
+use std::io;
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use hyper::service::service_fn;
+use hyper_util::rt::TokioIo;
+use tokio::net::TcpListener;
+use tokio::runtime::Handle;
+use tokio::sync::mpsc::{UnboundedReceiver, unbounded_channel};
+use tokio::time::timeout;
+
+use super::super::{
+    Inbox, Listener, Local, News, OpenSnapshot, Peers, ReceiveSnapshot, Received, Stats,
+};
+use crate::cluster::{ClusterId, Member, MemberId};
+use crate::consensus::message::{Body, Message};
+
+/// Far longer than anything here takes.
+const PATIENCE: Duration = Duration::from_secs(20);
+
+pub(super) fn local(cluster: u64, id: u64) -> Local {
+    Local {
+        cluster: ClusterId::new(cluster).expect("not zero"),
+        id: MemberId::new(id).expect("not zero"),
+        name: format!("m{id}"),
+    }
+}
+
+/// A member.
+pub(super) struct Endpoint {
+    pub(super) local: Local,
+    pub(super) peers: Peers,
+    pub(super) stats: Arc<Stats>,
+    pub(super) port: u16,
+    inbox: Inbox,
+    news: UnboundedReceiver<News>,
+    listener: Arc<Mutex<Arc<Listener>>>,
+    receive: ReceiveSnapshot,
+}
+
+impl Endpoint {
+    /// A member that knows nobody, and no snapshots.
+    pub(super) async fn new(cluster: u64, id: u64) -> Self {
+        let none: OpenSnapshot = Arc::new(|_| Err(io::Error::other("no snapshot here")));
+        let refuse: ReceiveSnapshot = Arc::new(|_, _| Err(io::Error::other("no room here")));
+        Self::with(cluster, id, none, refuse, 65_537).await
+    }
+
+    pub(super) async fn with(
+        cluster: u64,
+        id: u64,
+        open: OpenSnapshot,
+        receive: ReceiveSnapshot,
+        room_kib: usize,
+    ) -> Self {
+        let local = local(cluster, id);
+        let (sender, news) = unbounded_channel();
+        let inbox: Inbox = Arc::new(move |news| {
+            let _ = sender.send(news);
+        });
+        let stats = Arc::new(Stats::default());
+        let listener = Listener::with_room(
+            local.clone(),
+            inbox.clone(),
+            stats.clone(),
+            receive.clone(),
+            room_kib,
+        );
+        let listener = Arc::new(Mutex::new(listener));
+        let port = serve(listener.clone()).await;
+        let peers = Peers::new(
+            local.clone(),
+            Handle::current(),
+            inbox.clone(),
+            open,
+            stats.clone(),
+        );
+        Self {
+            local,
+            peers,
+            stats,
+            port,
+            inbox,
+            news,
+            listener,
+            receive,
+        }
+    }
+
+    pub(super) fn member(&self) -> Member {
+        Member {
+            id: self.local.id,
+            name: self.local.name.clone(),
+            client_url: "http://127.0.0.1:1".to_owned(),
+            peer_url: format!("http://127.0.0.1:{}", self.port),
+        }
+    }
+
+    /// Say `body` to `to`.
+    pub(super) fn send(&mut self, to: &Endpoint, body: Body) {
+        self.peers.send(Message {
+            from: self.local.id,
+            to: to.local.id,
+            body,
+        });
+    }
+
+    /// The next news of any kind.
+    pub(super) async fn news(&mut self) -> News {
+        let news = timeout(PATIENCE, self.news.recv()).await;
+        news.expect("news in time").expect("the inbox lives")
+    }
+
+    /// News that are there within a moment.
+    pub(super) async fn news_soon(&mut self) -> Option<News> {
+        let soon = timeout(Duration::from_millis(50), self.news.recv()).await;
+        soon.ok().flatten()
+    }
+
+    /// The next message, and the room it takes.
+    pub(super) async fn received(&mut self) -> Received {
+        loop {
+            match self.news().await {
+                News::Received(received) => return received,
+                News::Unreachable(_) | News::SnapshotSent { .. } => {}
+            }
+        }
+    }
+
+    /// Send `body` to `to` until it gets there: at most a few times while there is no connection.
+    pub(super) async fn send_until_heard(&mut self, to: &mut Endpoint, body: Body) -> Message {
+        for _ in 0..400 {
+            self.send(to, body.clone());
+            if let Some(News::Received(received)) = to.news_soon().await {
+                return received.into_parts().0;
+            }
+        }
+        panic!("{:?} did not get there", body);
+    }
+
+    /// What a restart does: all connections end, and a new listener takes calls.
+    pub(super) fn restart(&self) {
+        let fresh = Listener::new(
+            self.local.clone(),
+            self.inbox.clone(),
+            self.stats.clone(),
+            self.receive.clone(),
+        );
+        let mut listener = self.listener.lock().expect("no panic");
+        std::mem::replace(&mut *listener, fresh).close();
+    }
+}
+
+/// Serve a listener on a port of the system's choice.
+async fn serve(listener: Arc<Mutex<Arc<Listener>>>) -> u16 {
+    let socket = TcpListener::bind("127.0.0.1:0").await.expect("a port");
+    let port = socket.local_addr().expect("bound").port();
+    tokio::spawn(async move {
+        while let Ok((stream, _)) = socket.accept().await {
+            let listener = listener.clone();
+            let service = service_fn(move |request| {
+                let listener = listener.lock().expect("no panic").clone();
+                let response = listener.upgrade(request);
+                async { Ok::<_, std::convert::Infallible>(response) }
+            });
+            let connection = hyper::server::conn::http1::Builder::new()
+                .serve_connection(TokioIo::new(stream), service)
+                .with_upgrades();
+            tokio::spawn(connection);
+        }
+    });
+    port
+}
+
+/// An index, and the bytes that came.
+pub(super) type Image = (u64, Vec<u8>);
+
+/// Snapshots that are received into memory.
+#[derive(Clone, Default)]
+pub(super) struct Stored(pub(super) Arc<Mutex<Vec<Image>>>);
+
+impl Stored {
+    pub(super) fn receive(&self) -> ReceiveSnapshot {
+        let stored = self.0.clone();
+        Arc::new(move |mark, bytes| {
+            let mut body = Vec::new();
+            bytes.read_to_end(&mut body)?;
+            stored.lock().expect("no panic").push((mark.index, body));
+            Ok(())
+        })
+    }
+}

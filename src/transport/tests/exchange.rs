@@ -1,0 +1,140 @@
+//! Members that mean well.
+
+use super::super::News;
+use super::endpoint::Endpoint;
+use super::{append, heartbeat};
+use crate::consensus::message::Body;
+
+#[tokio::test]
+async fn three_members_hear_each_other() {
+    let mut ends = [
+        Endpoint::new(7, 1).await,
+        Endpoint::new(7, 2).await,
+        Endpoint::new(7, 3).await,
+    ];
+    let members: Vec<_> = ends.iter().map(Endpoint::member).collect();
+    for end in &mut ends {
+        end.peers.set_members(&members);
+    }
+    for (from, to) in [(0, 1), (1, 2), (2, 0)] {
+        let [from, to] = ends.get_disjoint_mut([from, to]).expect("two of three");
+        let message = from.send_until_heard(to, append(5, 3000)).await;
+        assert_eq!(message.from, from.local.id);
+        assert_eq!(message.to, to.local.id);
+        assert_eq!(message.body, append(5, 3000));
+    }
+}
+
+#[tokio::test]
+async fn appends_keep_their_order_and_arrive_whole() {
+    let (mut one, mut two) = (Endpoint::new(7, 1).await, Endpoint::new(7, 2).await);
+    one.peers.set_members(&[one.member(), two.member()]);
+    one.send_until_heard(&mut two, heartbeat(0)).await;
+    let sizes = [10, 2 << 20, 0, 700_000, 1, 64 * 1024, 3 << 20];
+    for (bytes, index) in sizes.into_iter().zip(1..) {
+        one.send(&two, append(index, bytes));
+    }
+    let mut next = (1..).zip(sizes);
+    while let Some((index, bytes)) = next.next().filter(|(index, _)| *index <= 7) {
+        let (message, _room) = two.received().await.into_parts();
+        assert_eq!(message.body, append(index, bytes));
+    }
+    let sent = one.stats.read(std::time::Instant::now()).sent;
+    let received = two.stats.read(std::time::Instant::now()).received;
+    assert!(sent.count >= 8);
+    assert_eq!((sent.count, sent.bytes), (received.count, received.bytes));
+}
+
+#[tokio::test]
+async fn a_restarted_peer_is_found_again() {
+    let (mut one, mut two) = (Endpoint::new(7, 1).await, Endpoint::new(7, 2).await);
+    one.peers.set_members(&[two.member()]);
+    one.send_until_heard(&mut two, heartbeat(1)).await;
+    two.restart();
+    one.send_until_heard(&mut two, heartbeat(2)).await;
+    let mut told = false;
+    while let Some(news) = one.news_soon().await {
+        told |= matches!(news, News::Unreachable(id) if id == two.local.id);
+    }
+    assert!(told, "the driver hears of lost connections");
+}
+
+#[tokio::test]
+async fn a_peer_that_moves_is_followed() {
+    let mut one = Endpoint::new(7, 1).await;
+    let (mut old, mut new) = (Endpoint::new(7, 2).await, Endpoint::new(7, 2).await);
+    one.peers.set_members(&[old.member()]);
+    one.send_until_heard(&mut old, heartbeat(1)).await;
+    one.peers.set_members(&[new.member()]);
+    one.send_until_heard(&mut new, heartbeat(2)).await;
+}
+
+#[tokio::test]
+async fn the_last_words_reach_a_peer_that_leaves() {
+    let (mut one, mut two) = (Endpoint::new(7, 1).await, Endpoint::new(7, 2).await);
+    one.peers.set_members(&[two.member()]);
+    one.send_until_heard(&mut two, heartbeat(1)).await;
+    one.send(&two, append(9, 100));
+    one.peers.set_members(&[]);
+    one.send(&two, append(10, 100));
+    // More heartbeats may have been on their way.
+    loop {
+        let (message, _room) = two.received().await.into_parts();
+        if message.body != heartbeat(1) {
+            assert_eq!(message.body, append(9, 100));
+            break;
+        }
+    }
+    assert!(two.news_soon().await.is_none());
+}
+
+#[tokio::test]
+async fn nobody_there_is_told_and_harmless() {
+    let (mut one, two) = (Endpoint::new(7, 1).await, Endpoint::new(7, 2).await);
+    let mut gone = two.member();
+    let closed = tokio::net::TcpListener::bind("127.0.0.1:0").await;
+    let closed = closed.and_then(|socket| socket.local_addr());
+    gone.peer_url = format!("http://{}", closed.expect("a port"));
+    let mut nonsense = two.member();
+    nonsense.peer_url = "not a url".to_owned();
+    one.peers.set_members(&[gone]);
+    assert!(matches!(one.news().await, News::Unreachable(id) if id == two.local.id));
+    for index in 1..5000 {
+        one.send(&two, append(index, 100_000));
+    }
+    one.peers.set_members(&[nonsense]);
+    let reading = one.stats.read(std::time::Instant::now());
+    assert!(reading.followers[&two.local.id].fail > 1000);
+    assert_eq!(reading.sent.count, 0);
+}
+
+/// A driver that is stuck keeps the other side from filling the memory, and loses nothing by it.
+#[tokio::test]
+async fn a_slow_reader_is_waited_for() {
+    use super::super::{PEER_PATH, dial, stream::FrameStream};
+    use super::endpoint::{Stored, local};
+    use std::time::Duration;
+
+    let store = Stored::default();
+    let none: super::super::OpenSnapshot =
+        std::sync::Arc::new(|_| Err(std::io::Error::other("none")));
+    let mut slow = Endpoint::with(7, 1, none, store.receive(), 64).await;
+    let address = format!("127.0.0.1:{}", slow.port).parse().expect("fits");
+    let caller = local(7, 2);
+    let connection = dial::dial(&caller, slow.local.id, &address, PEER_PATH).await;
+    let connection = connection.expect("let in");
+    let mut stream = FrameStream::new(connection.io, connection.link, Duration::from_secs(5));
+    let bodies: Vec<Body> = (1..=10).map(|index| append(index, 40 * 1024)).collect();
+    for body in &bodies {
+        let (writer, out) = stream.batch();
+        writer.put_message(body, out).expect("small enough");
+        stream.flush().await.expect("the socket takes it");
+    }
+    let mut held = slow.received().await;
+    for body in &bodies[1..] {
+        assert!(slow.news_soon().await.is_none(), "there is no room");
+        drop(held);
+        held = slow.received().await;
+        assert_eq!(held.message.body, *body);
+    }
+}

@@ -1,0 +1,152 @@
+//! Callers that do not belong, and bytes that make no sense.
+
+use std::time::Duration;
+
+use hyper_util::rt::TokioIo;
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::TcpStream;
+use tokio::time::timeout;
+
+use super::super::frame::{FrameWriter, Link};
+use super::super::{Local, PEER_PATH, SNAPSHOT_PATH, dial};
+use super::endpoint::{Endpoint, local};
+use super::{append, heartbeat};
+use crate::cluster::MemberId;
+use crate::consensus::message::Body;
+use crate::wal::SnapshotMark;
+
+type Raw = TokioIo<hyper::upgrade::Upgraded>;
+
+async fn call(caller: &Local, to: &Endpoint, path: &'static str) -> Result<(Raw, Link), String> {
+    let address = format!("127.0.0.1:{}", to.port).parse().expect("fits");
+    let dialled = dial::dial(caller, to.local.id, &address, path).await;
+    let connection = dialled.map_err(|error| error.to_string())?;
+    Ok((connection.io, connection.link))
+}
+
+/// The other side hangs up, whether or not it had read everything.
+async fn is_closed(mut raw: Raw) -> bool {
+    let mut rest = Vec::new();
+    let reading = timeout(Duration::from_secs(3), raw.read_to_end(&mut rest)).await;
+    reading.is_ok()
+}
+
+fn frame(link: Link, body: &Body) -> Vec<u8> {
+    let mut out = bytes::BytesMut::new();
+    let put = FrameWriter::new(link).put_message(body, &mut out);
+    put.expect("small enough");
+    out.to_vec()
+}
+
+#[tokio::test]
+async fn strangers_are_told_why_they_may_not() {
+    let end = Endpoint::new(7, 1).await;
+    for (caller, expected) in [
+        (local(8, 2), "cluster 0000000000000007"),
+        (local(7, 1), "the very id"),
+    ] {
+        for path in [PEER_PATH, SNAPSHOT_PATH] {
+            let Err(why) = call(&caller, &end, path).await else {
+                panic!("let in");
+            };
+            assert!(why.contains(expected), "{why}");
+        }
+    }
+    let other = Endpoint::new(7, 3).await;
+    let mut wrong = Endpoint::new(7, 3).await;
+    wrong.port = end.port;
+    drop(other);
+    let Err(why) = call(&local(7, 2), &wrong, PEER_PATH).await else {
+        panic!("let in");
+    };
+    assert!(why.contains("it is m1"), "{why}");
+}
+
+#[tokio::test]
+async fn a_plain_request_gets_a_plain_answer() {
+    let end = Endpoint::new(7, 1).await;
+    let mut stream = TcpStream::connect(("127.0.0.1", end.port))
+        .await
+        .expect("there");
+    let request = format!("GET {PEER_PATH} HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n");
+    stream.write_all(request.as_bytes()).await.expect("sent");
+    let mut answer = String::new();
+    stream.read_to_string(&mut answer).await.expect("text");
+    assert!(answer.starts_with("HTTP/1.1 426 "), "{answer}");
+}
+
+#[tokio::test]
+async fn nonsense_ends_the_connection_and_nothing_else() {
+    let mut end = Endpoint::new(7, 1).await;
+    let mut friend = Endpoint::new(7, 3).await;
+    friend.peers.set_members(&[end.member()]);
+    friend.send_until_heard(&mut end, heartbeat(1)).await;
+    let evil = local(7, 2);
+    let snapshot = Body::Raft(crate::consensus::message::RaftMessage {
+        snapshot: Some(SnapshotMark::default()),
+        ..super::raft(crate::consensus::message::RaftKind::Snapshot, 0)
+    });
+    type Attack<'a> = &'a dyn Fn(Link) -> Vec<u8>;
+    let attacks: [Attack<'_>; 9] = [
+        &|_| vec![0xff; 100_000],
+        &|_| vec![0; 100],
+        &|_| b"GET / HTTP/1.1\r\n\r\n".to_vec(),
+        &|link| [frame(link, &heartbeat(1)), frame(link, &heartbeat(2))].concat(),
+        &|link| {
+            frame(
+                Link {
+                    connection: 1,
+                    ..link
+                },
+                &heartbeat(1),
+            )
+        },
+        &|link| {
+            let from = MemberId::new(3).expect("not zero");
+            frame(Link { from, ..link }, &heartbeat(1))
+        },
+        &|link| {
+            let cluster = local(8, 2).cluster;
+            frame(Link { cluster, ..link }, &heartbeat(1))
+        },
+        &|link| frame(link, &snapshot),
+        &|link| {
+            let mut bytes = frame(link, &append(1, 1000));
+            bytes[500] ^= 1;
+            bytes
+        },
+    ];
+    for (number, attack) in attacks.iter().enumerate() {
+        let (mut raw, link) = call(&evil, &end, PEER_PATH).await.expect("let in");
+        let _ = raw.write_all(&attack(link)).await;
+        assert!(is_closed(raw).await, "attack {number}");
+    }
+    for bytes in [vec![0xff; 100_000], b"snapshot!".repeat(10)] {
+        let (mut raw, _) = call(&evil, &end, SNAPSHOT_PATH).await.expect("let in");
+        let _ = raw.write_all(&bytes).await;
+        assert!(is_closed(raw).await);
+    }
+    friend.send_until_heard(&mut end, heartbeat(2)).await;
+    // All that the evil one got through is the one good frame that it then said again.
+    let mut heard = 0;
+    while let Some(news) = end.news_soon().await {
+        if let super::super::News::Received(received) = news
+            && received.message.from == evil.id
+        {
+            heard += 1;
+        }
+    }
+    assert!(heard <= 1, "{heard}");
+}
+
+#[tokio::test]
+async fn a_new_connection_takes_the_place_of_the_old() {
+    let mut end = Endpoint::new(7, 1).await;
+    let caller = local(7, 2);
+    let (first, _) = call(&caller, &end, PEER_PATH).await.expect("let in");
+    let (mut second, link) = call(&caller, &end, PEER_PATH).await.expect("let in");
+    assert!(is_closed(first).await);
+    let sent = second.write_all(&frame(link, &heartbeat(4))).await;
+    sent.expect("sent");
+    assert_eq!(end.received().await.message.body, heartbeat(4));
+}

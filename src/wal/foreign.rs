@@ -1,0 +1,56 @@
+//! Telling a directory of ours from everything else. Reads only.
+
+use std::fs::File;
+use std::io::Read;
+use std::path::Path;
+
+use super::data_dir::LOCK_FILE;
+use super::error::StorageError;
+use super::identity::{MEMBER_FILE, MEMBER_FILE_MAGIC, MEMBER_FILE_NEXT};
+use super::{segment, snapshot};
+
+/// What a fresh file system has in it.
+const HARMLESS: &str = "lost+found";
+
+/// Refuse a directory that is something else's. `names` is all that is in it.
+pub(super) fn check(path: &Path, names: &[String]) -> Result<(), StorageError> {
+    let foreign = |what: String| {
+        let directory = path.display().to_string();
+        Err(StorageError::Foreign { directory, what })
+    };
+    let has = |name: &str| names.iter().any(|there| there == name);
+    if path.join(MEMBER_FILE).is_dir() || path.join("proxy").is_dir() {
+        return foreign("the data of an etcd 2 or later (member/ or proxy/)".into());
+    }
+    let is_old = has("standby_info") || (has("conf") && (has("log") || has("snapshot")));
+    if is_old && !has(MEMBER_FILE) {
+        return foreign("the data of an etcd 0.4 or earlier (conf, log, snapshot)".into());
+    }
+    if has(MEMBER_FILE) {
+        if has(segment::FOLDER) || begins_like_ours(&path.join(MEMBER_FILE)) {
+            return Ok(());
+        }
+        return foreign(format!("a file {MEMBER_FILE} that is not oxetcd's"));
+    }
+    let ours = [
+        LOCK_FILE,
+        MEMBER_FILE_NEXT,
+        segment::FOLDER,
+        snapshot::FOLDER,
+        HARMLESS,
+    ];
+    match names.iter().find(|name| !ours.contains(&name.as_str())) {
+        Some(other) => foreign(format!("{other:?}, which is not oxetcd's")),
+        None => Ok(()),
+    }
+}
+
+/// True too when it can't be read: then whose it is gets said in another sentence.
+fn begins_like_ours(file: &Path) -> bool {
+    let mut begin = Vec::new();
+    let length = MEMBER_FILE_MAGIC.len() as u64;
+    match File::open(file).and_then(|file| file.take(length).read_to_end(&mut begin)) {
+        Ok(_) => begin == MEMBER_FILE_MAGIC.as_bytes(),
+        Err(_) => true,
+    }
+}

@@ -1,0 +1,229 @@
+//! The member file: who this member is. Text, so that a person can read it:
+//!
+//! ```text
+//! oxetcd member 1
+//! id 5e3f0c1a2b3c4d5e
+//! cluster 0000000000000000
+//! founded alone
+//! boots 3
+//! name infra0
+//! check 8a51c2f0
+//! ```
+//!
+//! The check is the CRC-32C of the lines before. The file is replaced as a whole, never changed in place.
+
+use std::io;
+
+use super::disk::{Disk, DiskFile, read_up_to};
+use super::error::StorageError;
+use crate::cluster::{ClusterId, MemberId};
+
+/// The member file's name.
+pub(super) const MEMBER_FILE: &str = "member";
+
+/// Its next version, while that is written.
+pub(super) const MEMBER_FILE_NEXT: &str = "member.tmp";
+
+/// How every version of the file begins.
+pub(super) const MEMBER_FILE_MAGIC: &str = "oxetcd member ";
+
+/// The version of the member file this program writes, and the latest it reads.
+pub const MEMBER_VERSION: u32 = 1;
+
+/// The longest member file, in bytes; a longer one is damage.
+const MEMBER_FILE_BYTES_MAX: usize = 64 << 10;
+
+/// How a data directory came to be.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Founding {
+    /// With neither a token nor peers.
+    Alone,
+    /// By asking peers to let it join.
+    Peers,
+    /// By a discovery token.
+    Discovery,
+}
+
+/// Who a member is, as its directory remembers it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Identity {
+    /// Made with the directory.
+    pub id: MemberId,
+    /// The cluster it belongs to, once that is known.
+    pub cluster: Option<ClusterId>,
+    /// What it was called when the directory was made.
+    pub name: String,
+    /// How the directory came to be.
+    pub founding: Founding,
+    /// How often it was started, this time included. No two starts share a number.
+    pub boots: u64,
+}
+
+impl Identity {
+    /// Read the member file. None when there is none.
+    ///
+    /// # Errors
+    ///
+    /// That it is damaged or from a later version, or the disk's.
+    pub fn load<D: Disk>(disk: &D) -> Result<Option<Self>, StorageError> {
+        let read = || -> io::Result<Vec<u8>> {
+            let file = disk.open(MEMBER_FILE)?;
+            let length = usize::try_from(file.length()?).unwrap_or(usize::MAX);
+            read_up_to(&file, 0, length.min(MEMBER_FILE_BYTES_MAX))
+        };
+        let bytes = match read() {
+            Ok(bytes) => bytes,
+            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
+            Err(error) => return Err(StorageError::io(disk, "read", MEMBER_FILE)(error)),
+        };
+        let text = String::from_utf8_lossy(&bytes);
+        let version = text
+            .lines()
+            .next()
+            .and_then(|line| line.strip_prefix(MEMBER_FILE_MAGIC)?.parse::<u32>().ok());
+        if let Some(version) = version.filter(|version| *version > MEMBER_VERSION) {
+            return Err(StorageError::Newer {
+                path: disk.path_of(MEMBER_FILE),
+                version,
+                known: MEMBER_VERSION,
+            });
+        }
+        let what = "it does not say who this member is";
+        Self::parse(&text)
+            .map(Some)
+            .ok_or_else(|| StorageError::damaged(disk, MEMBER_FILE, 0, what))
+    }
+
+    /// Replace the member file, durably.
+    ///
+    /// # Errors
+    ///
+    /// The disk's, or that the name has control characters in it.
+    pub fn save<D: Disk>(&self, disk: &D) -> Result<(), StorageError> {
+        if self.name.chars().any(char::is_control) {
+            let what = format!("a member called {:?}", self.name);
+            return Err(StorageError::Impossible { what });
+        }
+        let write = || -> io::Result<()> {
+            match disk.remove(MEMBER_FILE_NEXT) {
+                Ok(()) => {}
+                Err(error) if error.kind() == io::ErrorKind::NotFound => {}
+                Err(error) => return Err(error),
+            }
+            let mut file = disk.create(MEMBER_FILE_NEXT)?;
+            file.write_at(0, self.to_text().as_bytes())?;
+            file.sync()?;
+            disk.rename(MEMBER_FILE_NEXT, MEMBER_FILE)?;
+            disk.sync_folder("")
+        };
+        write().map_err(StorageError::io(disk, "write", MEMBER_FILE))
+    }
+
+    fn to_text(&self) -> String {
+        let founding = match self.founding {
+            Founding::Alone => "alone",
+            Founding::Peers => "peers",
+            Founding::Discovery => "discovery",
+        };
+        let lines = format!(
+            "{MEMBER_FILE_MAGIC}{MEMBER_VERSION}\nid {}\ncluster {:016x}\nfounded {founding}\nboots {}\nname {}\n",
+            self.id,
+            self.cluster.map_or(0, ClusterId::get),
+            self.boots,
+            self.name,
+        );
+        let check = crc32c::crc32c(lines.as_bytes());
+        format!("{lines}check {check:08x}\n")
+    }
+
+    fn parse(text: &str) -> Option<Self> {
+        let checked = text.rfind("check ")?;
+        let (lines, check) = text.split_at_checked(checked)?;
+        let sum = format!("check {:08x}\n", crc32c::crc32c(lines.as_bytes()));
+        if check != sum {
+            return None;
+        }
+        let mut lines = lines.lines().skip(1);
+        let mut field = |name: &str| lines.next()?.strip_prefix(name)?.strip_prefix(' ');
+        let identity = Self {
+            id: MemberId::new(u64::from_str_radix(field("id")?, 16).ok()?)?,
+            cluster: ClusterId::new(u64::from_str_radix(field("cluster")?, 16).ok()?),
+            founding: match field("founded")? {
+                "alone" => Founding::Alone,
+                "peers" => Founding::Peers,
+                "discovery" => Founding::Discovery,
+                _ => return None,
+            },
+            boots: field("boots")?.parse().ok()?,
+            name: field("name")?.to_string(),
+        };
+        lines.next().is_none().then_some(identity)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::simulated::{Fault, Operation, SimDisk};
+    use super::*;
+
+    fn identity(boots: u64) -> Identity {
+        Identity {
+            id: MemberId::new(0x12).expect("not zero"),
+            cluster: None,
+            name: "check in ra 0".into(),
+            founding: Founding::Discovery,
+            boots,
+        }
+    }
+
+    #[test]
+    fn it_reads_as_written() {
+        let mut disk = SimDisk::new(1);
+        assert_eq!(Identity::load(&disk).expect("empty"), None);
+        let mut who = identity(1);
+        for cluster in [None, ClusterId::new(u64::MAX)] {
+            who.cluster = cluster;
+            who.save(&disk).expect("a good disk");
+            disk = disk.crash();
+            let read = Identity::load(&disk).expect("whole");
+            assert_eq!(read, Some(who.clone()));
+        }
+    }
+
+    #[test]
+    fn a_crash_leaves_the_old_one_or_the_new_one() {
+        for seed in 0..200 {
+            let disk = SimDisk::new(seed);
+            identity(1).save(&disk).expect("a good disk");
+            disk.plan(Operation::Change, seed % 6, Fault::Crash);
+            let saved = identity(2).save(&disk).is_ok();
+            let disk = disk.crash();
+            let boots = Identity::load(&disk).expect("whole").map(|who| who.boots);
+            assert!(boots == Some(2) || (boots == Some(1) && !saved), "{seed}");
+            identity(3).save(&disk).expect("whatever was left");
+        }
+    }
+
+    #[test]
+    fn no_flipped_bit_passes_and_a_later_version_is_told_apart() {
+        let disk = SimDisk::new(1);
+        identity(1).save(&disk).expect("a good disk");
+        let good = disk.bytes(MEMBER_FILE).expect("there");
+        for bit in 0..good.len() * 8 {
+            let mut bad = good.clone();
+            bad[bit / 8] ^= 1 << (bit % 8);
+            disk.replace(MEMBER_FILE, bad);
+            assert!(Identity::load(&disk).is_err(), "bit {bit}");
+        }
+        disk.replace(MEMBER_FILE, b"oxetcd member 2\nwhatever".to_vec());
+        let error = Identity::load(&disk).expect_err("newer");
+        assert!(matches!(error, StorageError::Newer { version: 2, .. }));
+    }
+
+    #[test]
+    fn a_name_that_would_break_the_file_is_refused() {
+        let mut who = identity(1);
+        who.name = "a\nid 13".into();
+        assert!(who.save(&SimDisk::new(1)).is_err());
+    }
+}

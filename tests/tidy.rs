@@ -273,7 +273,7 @@ fn names(line: &str, word: &str) -> bool {
     line.match_indices(word).any(|(at, _)| {
         let before = line[..at].chars().next_back();
         let after = line[at + word.len()..].chars().next();
-        !(first_is_part && part(before)) && !(last_is_part && part(after))
+        !(first_is_part && part(before) || last_is_part && part(after))
     })
 }
 

@@ -63,7 +63,7 @@ fn serve(stream: &TcpStream, manner: Manner, count: &AtomicU64) {
             Manner::Redirects(port) => format!(
                 "HTTP/1.1 307 X\r\nLocation: http://127.0.0.1:{port}/v2/keys\r\nContent-Length: 0\r\n\r\n"
             ),
-            Manner::Flaky if number % 2 == 0 => {
+            Manner::Flaky if number.is_multiple_of(2) => {
                 String::from("HTTP/1.1 503 X\r\nContent-Length: 17\r\n\r\n{\"errorCode\":300}")
             }
             Manner::Good | Manner::Flaky => String::from(

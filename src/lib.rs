@@ -24,7 +24,7 @@
 //!    reading handle.
 //! 5. Every queue has a bound, and its constructor says what happens when it is full.
 //! 6. No lock is held across an `.await`; JSON is made after the lock is dropped.
-//! 7. serde derives live at the edges (`http`, `bootstrap`, `client`, `ctl`), never on the domain's types.
+//! 7. serde derives live at the edges (`http`, `client`, `ctl`), never on the domain's types.
 
 pub mod bootstrap;
 pub mod client;
@@ -32,6 +32,9 @@ pub mod cluster;
 pub mod config;
 pub mod consensus;
 pub mod ctl;
+pub mod http;
+pub mod membership;
+pub mod server;
 pub mod signals;
 pub mod store;
 pub mod transport;

@@ -4,6 +4,8 @@ use std::io::{IsTerminal, Write};
 use std::process::ExitCode;
 
 use oxetcd::config::{self, Asked, Config, Verbosity, help};
+use oxetcd::server::Server;
+use oxetcd::signals;
 use tracing::Level;
 
 fn main() -> ExitCode {
@@ -48,6 +50,32 @@ fn start_logging(verbosity: Verbosity) {
 }
 
 fn run(config: Config) -> ExitCode {
-    tracing::error!(name = config.name, "there is no server in this build");
-    ExitCode::FAILURE
+    let runtime = match tokio::runtime::Runtime::new() {
+        Ok(runtime) => runtime,
+        Err(error) => {
+            tracing::error!("cannot start: {error}");
+            return ExitCode::FAILURE;
+        }
+    };
+    let ended = runtime.block_on(async {
+        let shutdown = signals::shutdown().map_err(|error| format!("no signals: {error}"))?;
+        tokio::pin!(shutdown);
+        let server = tokio::select! {
+            server = Server::bind(config) => server?,
+            signal = &mut shutdown => {
+                tracing::info!("{signal}: stopped before it served");
+                return Ok(());
+            }
+        };
+        server.run(shutdown).await
+    });
+    // What is still being written to clients that do not read is not waited for.
+    runtime.shutdown_background();
+    match ended {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(why) => {
+            tracing::error!("{why}");
+            ExitCode::FAILURE
+        }
+    }
 }

@@ -3,6 +3,7 @@
 use std::fmt;
 
 use crate::transport::Address;
+use crate::wal::Founding;
 
 /// What the data directory holds.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -18,17 +19,6 @@ pub enum Directory {
         /// How many keys clients have stored in it: those outside `/_etcd`, directories included.
         client_keys: usize,
     },
-}
-
-/// How a directory's member found its cluster.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Founding {
-    /// It was told nothing and founded one.
-    Alone,
-    /// It joined one through peers.
-    Peers,
-    /// It founded or joined one through a discovery token.
-    Discovery,
 }
 
 /// What to do.

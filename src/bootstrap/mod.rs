@@ -2,16 +2,19 @@
 //!
 //! - [`decide`]: what to do, purely.
 //! - [`join`]: asking the peers for a place, and the page of the peer port where they are asked.
+//! - [`begin`]: from the data directory to a member that can run.
 //! - [`admit`]: whether a machine that asks may have one, purely.
 
 mod admission;
+mod begin;
 mod decision;
 mod join;
 mod page;
 mod wire;
 
 pub use admission::{Admission, admit};
-pub use decision::{Decision, Directory, Founding, Refusal, Start, Treatment, decide};
+pub use begin::{Beginning, begin};
+pub use decision::{Decision, Directory, Refusal, Start, Treatment, decide};
 pub use join::{JoinFailure, Patience, join};
 pub use page::page;
 

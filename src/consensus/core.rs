@@ -7,7 +7,7 @@ use std::sync::{Arc, RwLock, RwLockReadGuard};
 use std::time::Duration;
 
 use raft::eraftpb::{self, MessageType};
-use raft::{RawNode, SnapshotStatus, StateRole};
+use raft::{ProgressState, RawNode, SnapshotStatus, StateRole};
 use tracing::{debug, info, warn};
 
 use super::apply::Applier;
@@ -263,22 +263,21 @@ impl Core {
         }
     }
 
-    /// Give leadership to whoever is furthest along. False if there is nothing to give or nobody to
-    /// take it.
-    pub fn hand_over(&mut self) -> bool {
+    /// Give leadership to whoever is furthest along, if this member has it and another can take it.
+    pub fn hand_over(&mut self) {
         if !self.leads() {
-            return false;
+            return;
         }
         let me = self.settings.member.get();
+        let voters = &self.applier.configuration().voters;
         let raft = &self.raft.raft;
-        let able = raft.prs().iter().filter(|(id, progress)| {
-            **id != me && progress.recent_active && self.applier.configuration().voters.contains(id)
-        });
-        let Some(best) = able.max_by_key(|(_, progress)| progress.matched).map(|(id, _)| *id) else {
-            return false;
-        };
-        self.raft.transfer_leader(best);
-        true
+        let able = raft
+            .prs()
+            .iter()
+            .filter(|(id, progress)| **id != me && progress.recent_active && voters.contains(id));
+        if let Some((&best, _)) = able.max_by_key(|(_, progress)| progress.matched) {
+            self.raft.transfer_leader(best);
+        }
     }
 
     /// Whether this member leads.
@@ -365,6 +364,11 @@ impl Core {
             self.reads.confirm(&state.request_ctx, state.index, self.raft.raft.term);
         }
         self.reads.applied(self.applier.applied());
+        if self.raft.store().take_newer_wanted() {
+            self.snapshots.want();
+        }
+        let term = self.raft.raft.raft_log.term(self.applier.applied()).unwrap_or(0);
+        work.snapshot = self.snapshots.due(&self.applier, term);
     }
 
     /// Apply what is committed, and answer those who waited for it.
@@ -390,8 +394,7 @@ impl Core {
             work.members = Some(self.applier.members());
         }
         work.hash = outcome.hash;
-        let term = self.raft.raft.raft_log.term(self.applier.applied()).unwrap_or(0);
-        work.snapshot = self.snapshots.due(outcome.bytes, &self.applier, term);
+        self.snapshots.count(outcome.bytes);
     }
 
     /// The raft crate took the snapshot the leader sent.
@@ -572,7 +575,10 @@ impl Core {
         let committed = raft.raft_log.committed;
         let caught_up = self.applier.configuration().learners.iter().filter(|id| {
             let progress = raft.prs().get(**id);
-            progress.is_some_and(|p| p.recent_active && p.matched + self.settings.learner_lag_max >= committed)
+            progress.is_some_and(|progress| {
+                let near = progress.matched + self.settings.learner_lag_max >= committed;
+                near && progress.recent_active && progress.state == ProgressState::Replicate
+            })
         });
         for id in caught_up.filter_map(|id| MemberId::new(*id)).collect::<Vec<_>>() {
             self.changes.add(membership::Change::Promote(id), None);

@@ -19,9 +19,6 @@ use crate::wal::SnapshotMark;
 /// How many inputs are taken before the work they make is done: many proposals, one sync.
 const BATCH_MAX: usize = 512;
 
-/// How long a leader that stops waits for another to take over.
-const HAND_OVER_MAX: Duration = Duration::from_millis(1_000);
-
 /// Where inputs of the driver go. Each kind is bounded at its source: requests by permits and
 /// connections, messages by a permit each, reports by what was ordered.
 pub type Inputs = Sender<Input>;
@@ -46,7 +43,9 @@ pub enum Input {
     Unreachable(MemberId),
     /// A snapshot sent to this member is durable there, or failed.
     SnapshotSent(MemberId, bool),
-    /// Stop: hand over leadership, then end.
+    /// Give leadership to another member, if this one has it and another can take it.
+    HandOver,
+    /// End now.
     Stop,
 }
 
@@ -76,63 +75,56 @@ impl<O: Outbox> Driver<O> {
     /// What failed: the disk.
     pub(super) fn run(mut self) -> Result<(), String> {
         let mut next_tick = self.now() + self.tick;
-        let mut stop_by = None;
         self.core.campaign_if_alone();
         self.do_work();
-        while let Some(input) = self.wait(&mut next_tick, stop_by)? {
-            self.accept(input, &mut stop_by)?;
-            for _ in 1..BATCH_MAX {
-                let Ok(input) = self.inputs.try_recv() else { break };
-                self.accept(input, &mut stop_by)?;
+        loop {
+            let first = self.wait(&mut next_tick);
+            let more = std::iter::from_fn(|| self.inputs.try_recv().ok()).take(BATCH_MAX);
+            for input in std::iter::once(first).chain(more.collect::<Vec<_>>()) {
+                match input {
+                    Input::Stop => return Ok(()),
+                    Input::Failed(error) => return Err(error),
+                    input => self.accept(input),
+                }
             }
             self.do_work();
-            if stop_by.is_some() && !self.core.leads() {
-                break;
-            }
         }
-        Ok(())
     }
 
-    /// The next input, with the ticks that are due before it. None when it is time to end.
-    fn wait(&mut self, next_tick: &mut Duration, stop_by: Option<Duration>) -> Result<Option<Input>, String> {
+    /// The next input, after the ticks that are due before it.
+    fn wait(&mut self, next_tick: &mut Duration) -> Input {
         loop {
             let now = self.now();
-            if stop_by.is_some_and(|by| now >= by) {
-                return Ok(None);
-            }
             if now >= *next_tick {
                 self.core.tick(now);
                 self.do_work();
                 // A process that was paused does not make up for it: its peers' time passed as well.
-                *next_tick = (*next_tick + self.tick).max(self.now());
+                *next_tick = (*next_tick + self.tick).max(now);
                 continue;
             }
             match self.inputs.recv_timeout(*next_tick - now) {
-                Ok(input) => return Ok(Some(input)),
+                Ok(input) => return input,
                 Err(RecvTimeoutError::Timeout) => {}
-                Err(RecvTimeoutError::Disconnected) => return Ok(None),
+                // It cannot be: the driver holds a sender itself.
+                Err(RecvTimeoutError::Disconnected) => return Input::Stop,
             }
         }
     }
 
-    fn accept(&mut self, input: Input, stop_by: &mut Option<Duration>) -> Result<(), String> {
+    fn accept(&mut self, input: Input) {
         let now = self.now();
         match input {
             Input::Request(request) => self.core.request(request, now),
             Input::Message(message, _permit) => self.core.step(message, now),
             Input::Snapshot(message, store) => self.core.snapshot_received(message, store, now),
             Input::Persisted(number) => self.core.persisted(number),
-            Input::Failed(error) => return Err(error),
             Input::SnapshotWritten(mark, bytes) => self.core.snapshot_written(mark, bytes),
             Input::Hashed(index, hash) => self.core.hashed(index, hash),
             Input::Unreachable(member) => self.core.unreachable(member),
             Input::SnapshotSent(member, ok) => self.core.snapshot_sent(member, ok),
-            Input::Stop => {
-                let handed = self.core.hand_over();
-                *stop_by = Some(if handed { now + HAND_OVER_MAX } else { now });
-            }
+            Input::HandOver => self.core.hand_over(),
+            Input::Stop | Input::Failed(_) => {}
         }
-        Ok(())
     }
 
     fn do_work(&mut self) {

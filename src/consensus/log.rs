@@ -3,6 +3,7 @@
 //! Invariant: `entries[i]` has index `before.index + 1 + i`. What is on disk and what is not yet is the
 //! raft crate's own account; an entry is here from the moment it is handed to the disk.
 
+use std::cell::Cell;
 use std::collections::VecDeque;
 
 use raft::eraftpb::{Entry, Snapshot};
@@ -28,6 +29,8 @@ pub(super) struct Log {
     /// What the raft crate starts from.
     initial: RaftState,
     bytes: u64,
+    /// Whether a follower needs a snapshot newer than the one there is.
+    newer_wanted: Cell<bool>,
 }
 
 impl Log {
@@ -39,7 +42,8 @@ impl Log {
         };
         let entries: VecDeque<Entry> = entries.into_iter().map(convert::entry_in).collect();
         let bytes = entries.iter().map(size).sum();
-        Self { before: (snapshot.index, snapshot.term), entries, snapshot, initial, bytes }
+        let before = (snapshot.index, snapshot.term);
+        Self { before, entries, snapshot, initial, bytes, newer_wanted: Cell::new(false) }
     }
 
     /// Take `new` entries; they replace what was there from the first one's index on.
@@ -90,10 +94,9 @@ impl Log {
         &self.snapshot
     }
 
-    /// The bytes of the entries held.
-    #[cfg(test)]
-    pub(super) fn bytes(&self) -> u64 {
-        self.bytes
+    /// Whether a follower needs a newer snapshot than [`Log::snapshot_mark`]; says so once.
+    pub(super) fn take_newer_wanted(&self) -> bool {
+        self.newer_wanted.take()
     }
 
     fn last(&self) -> u64 {
@@ -164,8 +167,10 @@ impl Storage for Log {
         Ok(self.last())
     }
 
-    fn snapshot(&self, request_index: u64, _: u64) -> raft::Result<Snapshot> {
-        if self.snapshot.index < request_index {
+    fn snapshot(&self, request_index: u64, to: u64) -> raft::Result<Snapshot> {
+        // A member refuses a snapshot from before it was one: it would not be in its own configuration.
+        if self.snapshot.index < request_index || !self.snapshot.configuration.contains(to) {
+            self.newer_wanted.set(true);
             return Err(Error::Store(StorageError::SnapshotTemporarilyUnavailable));
         }
         Ok(convert::snapshot_in(&self.snapshot))

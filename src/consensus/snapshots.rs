@@ -37,6 +37,8 @@ pub(super) struct Snapshots {
     last_bytes: u64,
     log_bytes: u64,
     running: bool,
+    /// A follower needs a newer one, however young the last is.
+    wanted: bool,
     /// Durable, and not yet noted in the write-ahead log.
     to_note: Option<SnapshotMark>,
 }
@@ -45,19 +47,29 @@ impl Snapshots {
     /// The last snapshot is at index `last`.
     pub(super) fn new(settings: &Settings, last: u64) -> Self {
         let every = settings.snapshot_every;
-        Self { every, last_index: last, last_bytes: 0, log_bytes: 0, running: false, to_note: None }
+        Self { every, last_index: last, last_bytes: 0, log_bytes: 0, running: false, wanted: false, to_note: None }
     }
 
-    /// So many bytes of entries were applied: the snapshot to take now, if one is due.
-    pub(super) fn due(&mut self, bytes: u64, applier: &Applier, term: u64) -> Option<SnapshotJob> {
+    /// So many bytes of entries were applied.
+    pub(super) fn count(&mut self, bytes: u64) {
         self.log_bytes += bytes;
-        let every = self.every?;
+    }
+
+    /// A follower needs a newer one.
+    pub(super) fn want(&mut self) {
+        self.wanted = true;
+    }
+
+    /// The snapshot to take now, if one is due; `term` is that of the last applied entry.
+    pub(super) fn due(&mut self, applier: &Applier, term: u64) -> Option<SnapshotJob> {
         let index = applier.applied();
-        let enough = index - self.last_index >= every && self.log_bytes >= self.last_bytes;
-        if self.running || !enough {
+        let grown = index - self.last_index;
+        let enough = self.every.is_some_and(|every| grown >= every) && self.log_bytes >= self.last_bytes;
+        if self.running || !enough && !(self.wanted && grown > 0) {
             return None;
         }
         self.running = true;
+        self.wanted = false;
         self.last_index = index;
         self.log_bytes = 0;
         let configuration = applier.configuration().clone();

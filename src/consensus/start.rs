@@ -2,8 +2,10 @@
 
 use std::sync::mpsc::{Receiver, Sender, channel};
 use std::sync::{Arc, RwLock};
-use std::thread::{self, JoinHandle};
+use std::thread;
 use std::time::{Duration, Instant};
+
+use tokio::sync::oneshot;
 
 use super::core::{Core, Recovered};
 use super::driver::{Driver, Input, Inputs, SaveSnapshot};
@@ -24,10 +26,10 @@ pub struct Start {
     origin: Instant,
 }
 
-/// A running part.
+/// A running part. Dropping it lets it run on.
 pub struct Running {
     inputs: Inputs,
-    thread: JoinHandle<Result<(), String>>,
+    ended: oneshot::Receiver<Result<(), String>>,
 }
 
 impl Start {
@@ -78,32 +80,46 @@ impl Start {
             tick,
             origin: self.origin,
         };
-        let thread = thread::Builder::new()
+        let (end, ended) = oneshot::channel();
+        thread::Builder::new()
             .name("driver".to_owned())
-            .spawn(move || driver.run())
+            .spawn(move || {
+                // Whoever stopped waiting for it does not want to know.
+                let _ = end.send(driver.run());
+            })
             .map_err(no_thread)?;
-        Ok(Running { inputs, thread })
+        Ok(Running { inputs, ended })
     }
 }
 
 impl Running {
-    /// Hand leadership over if this member has it, then end; waits for that, a second at the most.
+    /// Give leadership away, if this member has it; soon, and only if another can take it.
+    pub fn hand_over(&self) {
+        self.tell(Input::HandOver);
+    }
+
+    /// End it; what is not committed yet may still be by others.
     ///
     /// # Errors
     ///
-    /// What the driver failed with.
-    pub fn stop(self) -> Result<(), String> {
-        // A driver that has ended already says below why.
-        let _ = self.inputs.send(Input::Stop);
-        self.join()
+    /// What it failed with before.
+    pub async fn stop(mut self) -> Result<(), String> {
+        self.tell(Input::Stop);
+        self.ended().await
     }
 
-    /// Whether the driver has ended: something failed, and [`Running::stop`] says what.
-    pub fn has_ended(&self) -> bool {
-        self.thread.is_finished()
+    /// Wait until it ends by itself, which it does only when it fails.
+    ///
+    /// # Errors
+    ///
+    /// What it failed with.
+    pub async fn ended(&mut self) -> Result<(), String> {
+        let ended = (&mut self.ended).await;
+        ended.unwrap_or_else(|_| Err("the driver panicked".to_owned()))
     }
 
-    fn join(self) -> Result<(), String> {
-        self.thread.join().unwrap_or_else(|_| Err("the driver panicked".to_owned()))
+    fn tell(&self, input: Input) {
+        // A driver that has ended says why by `ended`.
+        let _ = self.inputs.send(input);
     }
 }

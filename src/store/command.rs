@@ -66,7 +66,8 @@ pub enum Command {
         /// The new time to live; none means for good.
         ttl: Option<Duration>,
     },
-    /// Give a node a new time to live and touch nothing else (`refresh=true`): no watcher hears it.
+    /// Give a node a new time to live and keep its value (`refresh=true`): no watcher hears it, history
+    /// does not know of it. The index moves, and a file's modifiedIndex with it, as they did in 2.x.
     Refresh {
         /// Where.
         path: Path,

@@ -115,10 +115,10 @@ impl Store {
         self.counters = Arc::clone(&before.counters);
     }
 
-    /// Whether it holds any key but those the cluster itself wrote.
-    pub fn has_client_keys(&self) -> bool {
-        let mut keys = self.tree.nodes().keys();
-        keys.any(|path| !reserved::is_the_clusters(path))
+    /// How many keys it holds that the cluster itself did not write, directories among them.
+    pub fn client_keys(&self) -> usize {
+        let keys = self.tree.nodes().keys();
+        keys.filter(|path| !reserved::is_the_clusters(path)).count()
     }
 
     /// What is at `path`; cheap, so that it can be called under a lock and listed outside it.

@@ -50,6 +50,14 @@ pub struct Configuration {
     pub auto_leave: bool,
 }
 
+impl Configuration {
+    /// Whether this member votes or learns.
+    pub fn contains(&self, id: u64) -> bool {
+        let lists = [&self.voters, &self.learners, &self.voters_outgoing, &self.learners_next];
+        lists.into_iter().any(|list| list.contains(&id))
+    }
+}
+
 /// Which entry a snapshot stands for, and the configuration as of that entry.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct SnapshotMark {

@@ -21,7 +21,7 @@ pub const SEGMENT_BYTES: u64 = 16 << 20;
 /// How the log is written.
 #[derive(Clone, Copy, Debug)]
 pub struct LogOptions {
-    /// The length of a segment, in bytes.
+    /// The length of a segment, in bytes; at most 128 MiB, since longer ones are refused when read.
     pub segment_bytes: u64,
     /// A random number, another one each time a log is opened.
     pub seed: u64,

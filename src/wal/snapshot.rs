@@ -15,6 +15,8 @@
 
 use std::io;
 
+use bytes::Bytes;
+
 use super::codec::{Fields, put_mark, put_u32, put_u64};
 use super::disk::{Disk, DiskFile, read_up_to};
 use super::entry::SnapshotMark;
@@ -164,6 +166,23 @@ impl<D: Disk> Drop for SnapshotWriter<D> {
             let _ = self.disk.remove(&self.temporary);
         }
     }
+}
+
+/// Write a whole snapshot; the image's length in bytes.
+///
+/// # Errors
+///
+/// The disk's; then there is no such snapshot.
+pub fn write_snapshot<D: Disk>(
+    disk: &D,
+    mark: &SnapshotMark,
+    image: impl Iterator<Item = Bytes>,
+) -> Result<u64, StorageError> {
+    let mut writer = SnapshotWriter::create(disk, mark.clone())?;
+    for chunk in image {
+        writer.write(&chunk)?;
+    }
+    writer.finish()
 }
 
 /// A snapshot file that was read through once and is whole.

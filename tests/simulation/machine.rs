@@ -14,7 +14,7 @@ use oxetcd::consensus::snapshots::{HashJob, SnapshotJob};
 use oxetcd::consensus::{Input, Inputs, Refused, Settings, View, Watching, Written, commit, gather};
 use oxetcd::store::{ClusterTime, Command, Event, HistoryLimits, Interest, Path, Stamped, Store, image};
 use oxetcd::wal::{
-    Batch, Configuration, HardState, LogOptions, Snapshot, SnapshotMark, SnapshotWriter, Wal,
+    Batch, Configuration, HardState, LogOptions, Snapshot, SnapshotMark, Wal, write_snapshot,
 };
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, oneshot};
 
@@ -195,7 +195,7 @@ impl Machine {
         let Body::Raft(raft) = &message.body else { return false };
         let Some(mark) = raft.snapshot.clone() else { return false };
         let Ok(store) = image::decode(body, HistoryLimits::default()) else { return false };
-        if save(&self.disk, &mark, &mut std::iter::once(body.clone())).is_err() {
+        if write_snapshot(&self.disk, &mark, std::iter::once(body.clone())).is_err() {
             return false;
         }
         if let Some(running) = &mut self.running {
@@ -239,6 +239,7 @@ impl Machine {
                 Input::Hashed(index, hash) => core.hashed(index, hash),
                 Input::Unreachable(member) => core.unreachable(member),
                 Input::SnapshotSent(member, ok) => core.snapshot_sent(member, ok),
+                Input::HandOver => core.hand_over(),
                 Input::Failed(_) | Input::Stop => {}
             }
         }
@@ -296,7 +297,7 @@ impl Machine {
             }
         }
         for (_, job) in running.snapshots.extract_if(.., |(at, _)| *at <= now) {
-            let bytes = save(&self.disk, &job.mark, &mut image::encode(&job.store)).ok();
+            let bytes = write_snapshot(&self.disk, &job.mark, image::encode(&job.store)).ok();
             let _ = running.reports.send(Input::SnapshotWritten(job.mark, bytes));
         }
         for (_, job) in running.hashes.extract_if(.., |(at, _)| *at <= now) {
@@ -424,22 +425,10 @@ fn found(disk: &SimDisk, members: usize) {
     let mark = SnapshotMark { index: 1, term: 1, configuration };
     Wal::create(disk, log_options(0)).expect("a new log");
     let (mut wal, _) = Wal::open(disk.clone(), log_options(0)).expect("a new log");
-    save(disk, &mark, &mut image::encode(&store)).expect("a snapshot");
+    write_snapshot(disk, &mark, image::encode(&store)).expect("a snapshot");
     let hard_state = Some(HardState { term: 1, vote: 0, commit: 1 });
     let batch = Batch { hard_state, reset: Some(mark), ..Batch::default() };
     commit(&mut wal, &batch).expect("a healthy disk");
-}
-
-fn save(
-    disk: &SimDisk,
-    mark: &SnapshotMark,
-    chunks: &mut dyn Iterator<Item = Bytes>,
-) -> Result<u64, String> {
-    let mut writer = SnapshotWriter::create(disk, mark.clone()).map_err(|error| error.to_string())?;
-    for chunk in chunks {
-        writer.write(&chunk).map_err(|error| error.to_string())?;
-    }
-    writer.finish().map_err(|error| error.to_string())
 }
 
 fn read_snapshot(disk: &SimDisk, mark: &SnapshotMark) -> Result<Bytes, String> {

@@ -14,6 +14,9 @@ use super::{MAGIC, VERSION};
 /// The largest record, in bytes: a recursive delete of some ten million keys. A longer one is no image.
 const RECORD_BYTES_MAX: usize = 1 << 30;
 
+/// The highest index an image may have: far from any overflow, and out of reach by counting.
+const INDEX_MAX: u64 = u64::MAX / 2;
+
 /// Why bytes are no image that this version can read.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum ImageError {
@@ -181,6 +184,9 @@ impl Decoder {
     fn head(&mut self, reader: &mut Reader<'_>) -> Result<usize, Malformed> {
         let store = &mut self.store;
         store.index = reader.number()?;
+        if store.index > INDEX_MAX {
+            return Err(Malformed("its index is too high"));
+        }
         store.clock = ClusterTime::from_nanos(reader.number()?);
         let mut above = 0;
         for _ in 0..reader.length()? {

@@ -115,6 +115,21 @@ fn a_file_in_its_place_and_a_later_version_are_refused() {
 }
 
 #[test]
+fn what_we_may_not_use_is_said_with_what_mends_it() {
+    let error = StorageError::NotOurs {
+        directory: "/var/lib/etcd".into(),
+        path: "/var/lib/etcd/wal".into(),
+        owner: "root".into(),
+        user: "etcd".into(),
+    };
+    assert_eq!(
+        error.to_string(),
+        "/var/lib/etcd/wal belongs to root, and etcd may not read and write it. To mend that: \
+         chown -R etcd /var/lib/etcd"
+    );
+}
+
+#[test]
 fn a_fresh_file_system_is_fine() {
     let place = tempfile::tempdir().expect("a directory");
     fs::create_dir(place.path().join("lost+found")).expect("fresh");

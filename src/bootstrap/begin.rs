@@ -1,0 +1,271 @@
+//! From a data directory and the peers given to a member that can run: the only part of this module that
+//! touches the disk.
+
+use std::fs;
+use std::path::PathBuf;
+
+use tracing::info;
+
+use super::{Directory, JoinRequest, Patience, Start, Treatment, decide, join};
+use crate::cluster::{ClusterId, Member, MemberId};
+use crate::config::Config;
+use crate::consensus::core::Recovered;
+use crate::store::{ClusterTime, Command, HistoryLimits, Stamped, Store, codec, image};
+use crate::transport::Address;
+use crate::wal::{
+    Batch, Configuration, DataDir, EntryKind, Founding, HardState, LogOptions, RealDisk, Snapshot,
+    SnapshotMark, Wal, random_number, write_snapshot,
+};
+
+/// The cluster's settings before anyone changed them, as 0.4.6 has them.
+const SETTINGS: &str = r#"{"activeSize":9,"removeDelay":1800,"syncInterval":5}"#;
+
+/// A member that can run.
+pub struct Beginning {
+    /// Its directory; nobody else can have it while this lives.
+    pub directory: DataDir,
+    /// The log.
+    pub wal: Wal<RealDisk>,
+    /// What the log holds.
+    pub recovered: Recovered,
+    /// The store as of the recovered snapshot.
+    pub store: Store,
+    /// Who this is.
+    pub member: Member,
+    /// Of which cluster.
+    pub cluster: ClusterId,
+    /// How often the directory was opened.
+    pub boot: u32,
+    /// Members known from elsewhere than the store: those the cluster named when it gave this one its place.
+    pub named: Vec<Member>,
+}
+
+/// What a used directory holds.
+struct Held {
+    wal: Wal<RealDisk>,
+    recovered: Recovered,
+    store: Store,
+}
+
+/// Open the directory, decide what to do, and do it: found, join, or go on. `urls` are this member's client
+/// and peer URL.
+///
+/// # Errors
+///
+/// A sentence for whoever started it.
+pub async fn begin(config: &Config, urls: (String, String)) -> Result<Beginning, String> {
+    let mut directory = DataDir::open(&config.data_dir).map_err(text)?;
+    let limits = HistoryLimits { events: config.watch_history, bytes: config.watch_history_bytes };
+    let name = name_of(config, &directory)?;
+    let held = look(&directory, limits)?;
+    let peers = config.peers.iter().map(address).collect::<Result<Vec<_>, _>>()?;
+    let own = address(&config.peer.advertised)?;
+    let decision = decide(&describe(&directory, held.as_ref()), &own, &peers, config.force).map_err(text)?;
+    if let Some(sentence) = decision.treatment.sentence() {
+        info!("{}: {sentence}", config.data_dir.display());
+    }
+    let mut held = held;
+    match decision.treatment {
+        Treatment::Keep => {}
+        Treatment::SetAside => {
+            drop((held.take(), directory));
+            set_aside(&config.data_dir)?;
+            directory = DataDir::open(&config.data_dir).map_err(text)?;
+        }
+        Treatment::Discard { .. } => {
+            drop((held.take(), directory));
+            let destroyed = DataDir::destroy(&config.data_dir).map_err(text)?;
+            info!("threw away {destroyed}");
+            directory = DataDir::open(&config.data_dir).map_err(text)?;
+        }
+    }
+    let (client_url, peer_url) = urls;
+    let member = |id| Member { id, name: name.clone(), client_url, peer_url };
+    match (decision.start, held) {
+        (Start::Restart, Some(held)) => restart(directory, held, member),
+        (Start::Restart | Start::Found, _) => found(directory, member, &name, limits),
+        (Start::Join(peers), _) => {
+            let patience =
+                Patience { attempts: config.retry_attempts_max, interval: config.retry_interval };
+            join_through(directory, member, &name, &peers, patience, limits).await
+        }
+    }
+}
+
+/// The member's name: the one asked for, or the directory's.
+fn name_of(config: &Config, directory: &DataDir) -> Result<String, String> {
+    match directory.identity() {
+        Some(identity) if identity.name == config.name || config.force => Ok(config.name.clone()),
+        Some(identity) if !config.name_chosen => Ok(identity.name.clone()),
+        Some(identity) => Err(format!(
+            "{} belongs to the member {}, not to {}: start with -name {}, or choose another -data-dir",
+            directory.path().display(),
+            identity.name,
+            config.name,
+            identity.name
+        )),
+        None => Ok(config.name.clone()),
+    }
+}
+
+/// Read what the directory holds; none when no member has begun in it.
+fn look(directory: &DataDir, limits: HistoryLimits) -> Result<Option<Held>, String> {
+    if directory.identity().is_none() {
+        return Ok(None);
+    }
+    let (wal, recovered) = open_log(directory)?;
+    let Some(snapshot) = recovered.snapshot else { return Ok(None) };
+    let read = Snapshot::open(&directory.disk(), &snapshot).and_then(|snapshot| snapshot.image());
+    let store = image::decode(&read.map_err(text)?, limits).map_err(text)?;
+    let recovered =
+        Recovered { hard_state: recovered.hard_state, snapshot, entries: recovered.entries };
+    Ok(Some(Held { wal, recovered, store }))
+}
+
+fn describe(directory: &DataDir, held: Option<&Held>) -> Directory {
+    let (Some(identity), Some(held)) = (directory.identity(), held) else { return Directory::Empty };
+    let mut store = held.store.clone();
+    let mut events = Vec::new();
+    // What was not committed counts too: better to refuse than to set a key aside.
+    for entry in held.recovered.entries.iter().filter(|entry| entry.kind == EntryKind::Command) {
+        if let Ok(stamped) = codec::decode_stamped(&entry.data) {
+            // Whether it succeeds is of no interest here.
+            let _ = store.apply(&stamped, &mut events);
+            events.clear();
+        }
+    }
+    let members = held.recovered.entries.iter().any(|entry| entry.kind == EntryKind::Membership);
+    let members = store.members().count() + usize::from(members);
+    Directory::Used { founding: identity.founding, members, client_keys: store.client_keys() }
+}
+
+fn restart(
+    mut directory: DataDir,
+    held: Held,
+    member: impl FnOnce(MemberId) -> Member,
+) -> Result<Beginning, String> {
+    let boot = boot(&mut directory)?;
+    let known = directory.identity().and_then(|identity| Some((identity.id, identity.cluster?)));
+    let (id, cluster) = known.ok_or("the data directory does not say which cluster it belongs to")?;
+    let Held { wal, recovered, store } = held;
+    let member = member(id);
+    info!("{} goes on as a member of cluster {cluster}", member.name);
+    Ok(Beginning { directory, wal, recovered, store, member, cluster, boot, named: Vec::new() })
+}
+
+/// Make a cluster of one: its first snapshot holds the member and the settings.
+fn found(
+    mut directory: DataDir,
+    member: impl FnOnce(MemberId) -> Member,
+    name: &str,
+    limits: HistoryLimits,
+) -> Result<Beginning, String> {
+    if directory.identity().is_some_and(|identity| identity.founding != Founding::Alone) {
+        return Err(format!(
+            "{} was given a place in a cluster and has received nothing of it yet: start again with \
+             -peers naming a member of it, or with -force to found a cluster of its own",
+            directory.path().display()
+        ));
+    }
+    let id = identify(&mut directory, name, Founding::Alone)?;
+    let cluster = match directory.identity().and_then(|identity| identity.cluster) {
+        Some(cluster) => cluster,
+        None => {
+            let number = random_number().map_err(text)?;
+            let cluster = ClusterId::new(number).ok_or("the system's random numbers are all zero")?;
+            directory.set_cluster(cluster).map_err(text)?;
+            cluster
+        }
+    };
+    let boot = boot(&mut directory)?;
+    let member = member(id);
+    let mut store = Store::new(limits);
+    let mut events = Vec::new();
+    let settings = Command::PutSettings(bytes::Bytes::from_static(SETTINGS.as_bytes()));
+    for command in [Command::PutMember(member.clone()), settings] {
+        let stamped = Stamped { stamp: ClusterTime::ZERO, id: None, command };
+        store.apply(&stamped, &mut events).map_err(|error| format!("{error:?}"))?;
+    }
+    let configuration = Configuration { voters: vec![id.get()], ..Configuration::default() };
+    let snapshot = SnapshotMark { index: 1, term: 1, configuration };
+    let (mut wal, _) = open_log(&directory)?;
+    write_snapshot(&directory.disk(), &snapshot, image::encode(&store)).map_err(text)?;
+    let hard_state = HardState { term: 1, vote: 0, commit: 1 };
+    let reset = Some(snapshot.clone());
+    let batch = Batch { hard_state: Some(hard_state), reset, ..Batch::default() };
+    wal.write(&batch, true).map_err(text)?;
+    info!("{name} founds a cluster of its own, {cluster}");
+    let recovered = Recovered { hard_state, snapshot, entries: Vec::new() };
+    Ok(Beginning { directory, wal, recovered, store, member, cluster, boot, named: Vec::new() })
+}
+
+/// Ask the peers for a place; the leader sends everything else.
+async fn join_through(
+    mut directory: DataDir,
+    member: impl FnOnce(MemberId) -> Member,
+    name: &str,
+    peers: &[Address],
+    patience: Patience,
+    limits: HistoryLimits,
+) -> Result<Beginning, String> {
+    let id = identify(&mut directory, name, Founding::Peers)?;
+    let boot = boot(&mut directory)?;
+    let member = member(id);
+    let list: Vec<String> = peers.iter().map(Address::to_string).collect();
+    info!("{name} asks for a place in the cluster of {}", list.join(", "));
+    let cluster = directory.identity().and_then(|identity| identity.cluster);
+    let request = JoinRequest { member: member.clone(), cluster };
+    let answer = join(peers, &request, patience).await.map_err(text)?;
+    directory.set_cluster(answer.cluster).map_err(text)?;
+    info!("{name} joins cluster {}", answer.cluster);
+    let (wal, recovered) = open_log(&directory)?;
+    let recovered = Recovered {
+        hard_state: recovered.hard_state,
+        snapshot: SnapshotMark::default(),
+        entries: recovered.entries,
+    };
+    let store = Store::new(limits);
+    let (cluster, named) = (answer.cluster, answer.members);
+    Ok(Beginning { directory, wal, recovered, store, member, cluster, boot, named })
+}
+
+/// The directory's member, made if there is none yet.
+fn identify(directory: &mut DataDir, name: &str, founding: Founding) -> Result<MemberId, String> {
+    match directory.identity() {
+        Some(identity) => Ok(identity.id),
+        None => directory.found(name, founding).map_err(text),
+    }
+}
+
+fn boot(directory: &mut DataDir) -> Result<u32, String> {
+    let boot = directory.boot().map_err(text)?;
+    // Its ids have room for 2^24 starts: one every second for half a year.
+    u32::try_from(boot).map_err(|_| "this directory was opened too often".to_owned())
+}
+
+fn open_log(directory: &DataDir) -> Result<(Wal<RealDisk>, crate::wal::Recovered), String> {
+    let seed = random_number().map_err(text)?;
+    Wal::open(directory.disk(), LogOptions::new(seed)).map_err(text)
+}
+
+/// Rename the directory to one that is free, beside it.
+fn set_aside(path: &std::path::Path) -> Result<(), String> {
+    let aside = |number: u32| {
+        let mut name = path.as_os_str().to_owned();
+        name.push(format!(".aside-{number}"));
+        PathBuf::from(name)
+    };
+    let free = (1..).map(aside).find(|aside| !aside.exists()).unwrap_or_else(|| aside(0));
+    fs::rename(path, &free)
+        .map_err(|error| format!("could not rename {} to {}: {error}", path.display(), free.display()))?;
+    info!("it is now {}", free.display());
+    Ok(())
+}
+
+fn address(address: &crate::config::Address) -> Result<Address, String> {
+    address.to_string().parse().map_err(|error| format!("{address} {error}"))
+}
+
+fn text(error: impl std::fmt::Display) -> String {
+    error.to_string()
+}

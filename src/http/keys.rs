@@ -1,0 +1,73 @@
+//! `/v2/keys`: reading, writing and watching.
+
+use std::sync::Arc;
+
+use hyper::body::Incoming;
+use hyper::{Method, Request};
+
+use super::params::{Ask, Rejection};
+use super::reply::{self, Clock, Reply};
+use super::{Pages, body, watching};
+use crate::consensus::Written;
+use crate::store::{Command, Path};
+
+/// The answer to a request for `key`.
+pub(super) async fn answer(pages: &Arc<Pages>, key: &str, mut request: Request<Incoming>) -> Reply {
+    let ask = match parse(pages, key, &mut request).await {
+        Ok(ask) => ask,
+        Err(rejection) => return reply::rejected(rejection, pages.index()),
+    };
+    match ask {
+        Ask::Write(command) => write(pages, command).await,
+        Ask::Read { path, recursive, linearizable } => {
+            if let Err(reply) = wait(pages, linearizable).await {
+                return reply;
+            }
+            read(pages, &path, recursive)
+        }
+        Ask::Watch { interest, stream, since, linearizable } => {
+            if let Err(reply) = wait(pages, linearizable).await {
+                return reply;
+            }
+            let silent = *request.method() == Method::HEAD;
+            watching::answer(pages, interest, stream, since, silent).await
+        }
+    }
+}
+
+async fn parse(pages: &Pages, key: &str, request: &mut Request<Incoming>) -> Result<Ask, Rejection> {
+    let path = Path::parse(key).map_err(|error| Rejection::Form(error.to_string()))?;
+    let params = body::params(request, &pages.limits).await?;
+    params.ask(request.method(), path)
+}
+
+/// Wait, if asked to, until a read here is as good as a read anywhere.
+async fn wait(pages: &Pages, linearizable: bool) -> Result<(), Reply> {
+    if !linearizable {
+        return Ok(());
+    }
+    let waited = pages.handle.barrier().await;
+    waited.map_err(|refused| reply::refused(refused, pages.index()))
+}
+
+fn read(pages: &Pages, path: &Path, recursive: bool) -> Reply {
+    let (found, position, clock) = {
+        let view = pages.handle.view();
+        (view.store.get(path), view.position(), Clock::new(&view))
+    };
+    match found {
+        Ok(found) => reply::listing(&found.listing(recursive, clock.now()), position, &clock),
+        Err(error) => reply::error(&error),
+    }
+}
+
+async fn write(pages: &Pages, command: Command) -> Reply {
+    match pages.handle.write(command).await {
+        Ok(Written { result: Ok(event), position }) => {
+            let clock = Clock::new(&pages.handle.view());
+            reply::changed(&event, position, &clock)
+        }
+        Ok(Written { result: Err(error), position: _ }) => reply::error(&error),
+        Err(refused) => reply::refused(refused, pages.index()),
+    }
+}

@@ -1,0 +1,318 @@
+//! Answers: status numbers, headers and JSON. The only file that knows status numbers.
+
+use std::cell::OnceCell;
+
+use bytes::{BufMut, Bytes, BytesMut};
+use hyper::header::{ALLOW, CONTENT_TYPE, HeaderName, HeaderValue, LOCATION, RETRY_AFTER};
+use hyper::{Response, StatusCode};
+use jiff::Timestamp;
+
+use super::body::Body;
+use super::json;
+use super::params::Rejection;
+use crate::consensus::{Position, Refused, View};
+use crate::store::{self, Action, ClusterTime, Code, Event, Listing, NodeView};
+
+/// An answer.
+pub(super) type Reply = Response<Body>;
+
+const ETCD_INDEX: HeaderName = HeaderName::from_static("x-etcd-index");
+const RAFT_INDEX: HeaderName = HeaderName::from_static("x-raft-index");
+const RAFT_TERM: HeaderName = HeaderName::from_static("x-raft-term");
+
+const JSON: HeaderValue = HeaderValue::from_static("application/json");
+const TEXT: HeaderValue = HeaderValue::from_static("text/plain; charset=utf-8");
+
+/// Translates deadlines on the cluster's clock into what a wall clock will show.
+pub(super) struct Clock {
+    cluster: ClusterTime,
+    wall: OnceCell<Timestamp>,
+}
+
+impl Clock {
+    /// Both clocks as they stand now; the wall's is only looked at when something has a deadline.
+    pub(super) fn new(view: &View) -> Self {
+        Self::at(view.now(), None)
+    }
+
+    fn at(cluster: ClusterTime, wall: Option<Timestamp>) -> Self {
+        Self {
+            cluster,
+            wall: wall.map(OnceCell::from).unwrap_or_default(),
+        }
+    }
+
+    /// The cluster's time.
+    pub(super) fn now(&self) -> ClusterTime {
+        self.cluster
+    }
+
+    fn wall(&self, deadline: ClusterTime) -> Timestamp {
+        let now = *self.wall.get_or_init(Timestamp::now);
+        let (ahead, behind) = (deadline.since(self.cluster), self.cluster.since(deadline));
+        // A wall clock at the end of time stays there.
+        let then = now.checked_add(ahead).and_then(|then| then.checked_sub(behind));
+        then.unwrap_or(Timestamp::MAX)
+    }
+}
+
+/// What was read.
+pub(super) fn listing(listing: &Listing, position: Position, clock: &Clock) -> Reply {
+    let mut out = BytesMut::with_capacity(256);
+    out.extend_from_slice(b"{\"action\":\"get\",\"node\":");
+    list(&mut out, listing, clock);
+    out.put_u8(b'}');
+    indexed(StatusCode::OK, position, Body::whole(out.freeze()))
+}
+
+/// What was changed.
+pub(super) fn changed(event: &Event, position: Position, clock: &Clock) -> Reply {
+    let status = if event.created() { StatusCode::CREATED } else { StatusCode::OK };
+    indexed(status, position, Body::whole(event_json(event, clock)))
+}
+
+/// The beginning of a watch: all but the events.
+pub(super) fn watching(position: Position, events: Body) -> Reply {
+    indexed(StatusCode::OK, position, events)
+}
+
+/// One event as JSON, without an end of line.
+pub(super) fn event_json(event: &Event, clock: &Clock) -> Bytes {
+    let mut out = BytesMut::with_capacity(256);
+    out.extend_from_slice(b"{\"action\":\"");
+    out.extend_from_slice(action(event.action).as_bytes());
+    out.extend_from_slice(b"\",\"node\":");
+    node(&mut out, &event.node, &[], clock);
+    if let Some(prev_node) = &event.prev_node {
+        out.extend_from_slice(b",\"prevNode\":");
+        node(&mut out, prev_node, &[], clock);
+    }
+    out.put_u8(b'}');
+    out.freeze()
+}
+
+/// An error of the store.
+pub(super) fn error(error: &store::Error) -> Reply {
+    let status = match error.code {
+        Code::KeyNotFound => StatusCode::NOT_FOUND,
+        Code::TestFailed | Code::NodeExists => StatusCode::PRECONDITION_FAILED,
+        Code::NotFile | Code::Reserved | Code::DirectoryNotEmpty => StatusCode::FORBIDDEN,
+        Code::NotDirectory
+        | Code::RootReadOnly
+        | Code::PrevValueRequired
+        | Code::TtlNotANumber
+        | Code::IndexNotANumber
+        | Code::ValueOrTtlRequired
+        | Code::InvalidField
+        | Code::InvalidForm
+        | Code::ValueOnRefresh
+        | Code::TtlRequiredOnRefresh
+        | Code::EventIndexCleared => StatusCode::BAD_REQUEST,
+        Code::RaftInternal | Code::LeaderElection => StatusCode::SERVICE_UNAVAILABLE,
+    };
+    failed(status, error)
+}
+
+/// A request that never got as far as the store.
+pub(super) fn rejected(rejection: Rejection, index: u64) -> Reply {
+    let (code, cause) = match rejection {
+        Rejection::Form(why) => (Code::InvalidForm, why),
+        Rejection::Flag(name) => (Code::InvalidField, format!("invalid value for \"{name}\"")),
+        Rejection::Ttl(operation) => (Code::TtlNotANumber, operation.to_owned()),
+        Rejection::Index(operation) => (Code::IndexNotANumber, operation.to_owned()),
+        Rejection::PrevValue(operation) => (Code::PrevValueRequired, operation.to_owned()),
+        Rejection::ValueOrTtl => (Code::ValueOrTtlRequired, "Update".to_owned()),
+        Rejection::RefreshValue => (Code::ValueOnRefresh, "A value was provided on a refresh".to_owned()),
+        Rejection::RefreshTtl => (Code::TtlRequiredOnRefresh, "No TTL value set".to_owned()),
+        Rejection::BodyType => {
+            let cause = "the body is neither application/x-www-form-urlencoded nor multipart/form-data";
+            return unread(StatusCode::UNSUPPORTED_MEDIA_TYPE, cause.to_owned(), index);
+        }
+        Rejection::TooLarge(bytes_max) => {
+            let cause = format!("the body is longer than {bytes_max} bytes");
+            return unread(StatusCode::PAYLOAD_TOO_LARGE, cause, index);
+        }
+        Rejection::Slow => {
+            let cause = "the body did not come in time".to_owned();
+            return unread(StatusCode::REQUEST_TIMEOUT, cause, index);
+        }
+    };
+    error(&store::Error { code, cause, index })
+}
+
+/// Something the cluster did not do.
+pub(super) fn refused(refused: Refused, index: u64) -> Reply {
+    let cause = match refused {
+        Refused::NoLeader => "there is no leader; the request was not carried out",
+        Refused::Unanswered => "no answer came in time; a write may still happen",
+        Refused::Busy => "too many requests are waiting; the request was not carried out",
+        Refused::Stopping => "this member is stopping; a write may still happen",
+    };
+    let cause = cause.to_owned();
+    unavailable(&store::Error { code: Code::RaftInternal, cause, index })
+}
+
+/// Nobody leads, for a page that says who.
+pub(super) fn leaderless(index: u64) -> Reply {
+    unavailable(&store::Error { code: Code::LeaderElection, cause: String::new(), index })
+}
+
+/// This member could not make the page.
+pub(super) fn unmade(index: u64) -> Reply {
+    let cause = "this member could not do it; try again".to_owned();
+    unavailable(&store::Error { code: Code::RaftInternal, cause, index })
+}
+
+/// A page of plain text.
+pub(super) fn text(text: impl Into<Bytes>) -> Reply {
+    plain(StatusCode::OK, text)
+}
+
+/// A page of JSON.
+pub(super) fn json(text: impl Into<Bytes>) -> Reply {
+    page(StatusCode::OK, JSON, text)
+}
+
+/// The page that says whether this member can serve.
+pub(super) fn health(healthy: bool, text: impl Into<Bytes>) -> Reply {
+    let status = if healthy { StatusCode::OK } else { StatusCode::SERVICE_UNAVAILABLE };
+    page(status, JSON, text)
+}
+
+/// The answer to OPTIONS, and to whatever else has nothing to say.
+pub(super) fn empty() -> Reply {
+    Response::new(Body::whole(Bytes::new()))
+}
+
+/// There is no such page.
+pub(super) fn not_found() -> Reply {
+    plain(StatusCode::NOT_FOUND, "404 page not found\n")
+}
+
+/// There is such a page, but not for this method.
+pub(super) fn not_allowed(allow: &'static str) -> Reply {
+    let mut reply = plain(StatusCode::METHOD_NOT_ALLOWED, "405 method not allowed\n");
+    reply.headers_mut().insert(ALLOW, HeaderValue::from_static(allow));
+    reply
+}
+
+/// The same page, elsewhere, for the same method.
+pub(super) fn redirect(url: &str) -> Option<Reply> {
+    let location = HeaderValue::from_str(url).ok()?;
+    let mut reply = empty();
+    *reply.status_mut() = StatusCode::TEMPORARY_REDIRECT;
+    reply.headers_mut().insert(LOCATION, location);
+    Some(reply)
+}
+
+/// A moment as RFC 3339 has it: UTC, with as many digits of the nanoseconds as are not zero.
+pub(super) fn time(out: &mut BytesMut, time: Timestamp) {
+    out.put_u8(b'"');
+    out.extend_from_slice(time.to_string().as_bytes());
+    out.put_u8(b'"');
+}
+
+fn indexed(status: StatusCode, position: Position, body: Body) -> Reply {
+    let mut reply = Response::new(body);
+    *reply.status_mut() = status;
+    let headers = reply.headers_mut();
+    headers.reserve(5);
+    headers.insert(CONTENT_TYPE, JSON);
+    headers.insert(ETCD_INDEX, HeaderValue::from(position.index));
+    headers.insert(RAFT_INDEX, HeaderValue::from(position.raft_index));
+    headers.insert(RAFT_TERM, HeaderValue::from(position.raft_term));
+    reply
+}
+
+fn unread(status: StatusCode, cause: String, index: u64) -> Reply {
+    failed(status, &store::Error { code: Code::InvalidForm, cause, index })
+}
+
+fn unavailable(failure: &store::Error) -> Reply {
+    let mut reply = error(failure);
+    reply.headers_mut().insert(RETRY_AFTER, HeaderValue::from_static("1"));
+    reply
+}
+
+fn failed(status: StatusCode, error: &store::Error) -> Reply {
+    let mut out = BytesMut::with_capacity(128);
+    out.extend_from_slice(b"{\"errorCode\":");
+    json::integer(&mut out, error.code.number().into());
+    out.extend_from_slice(b",\"message\":");
+    json::string(&mut out, error.code.message().as_bytes());
+    if !error.cause.is_empty() {
+        out.extend_from_slice(b",\"cause\":");
+        json::string(&mut out, error.cause.as_bytes());
+    }
+    out.extend_from_slice(b",\"index\":");
+    json::integer(&mut out, error.index);
+    out.extend_from_slice(b"}\n");
+    let mut reply = page(status, JSON, out.freeze());
+    reply.headers_mut().insert(ETCD_INDEX, HeaderValue::from(error.index));
+    reply
+}
+
+fn plain(status: StatusCode, text: impl Into<Bytes>) -> Reply {
+    page(status, TEXT, text)
+}
+
+fn page(status: StatusCode, content_type: HeaderValue, text: impl Into<Bytes>) -> Reply {
+    let mut reply = Response::new(Body::whole(text));
+    *reply.status_mut() = status;
+    reply.headers_mut().insert(CONTENT_TYPE, content_type);
+    reply
+}
+
+fn action(action: Action) -> &'static str {
+    match action {
+        Action::Get => "get",
+        Action::Set => "set",
+        Action::Create => "create",
+        Action::Update => "update",
+        Action::Delete => "delete",
+        Action::CompareAndSwap => "compareAndSwap",
+        Action::CompareAndDelete => "compareAndDelete",
+        Action::Expire => "expire",
+    }
+}
+
+fn list(out: &mut BytesMut, listing: &Listing, clock: &Clock) {
+    node(out, &listing.node, &listing.nodes, clock);
+}
+
+/// A node with what is listed below it; keys are at most 128 levels deep, and so is this.
+fn node(out: &mut BytesMut, node: &NodeView, below: &[Listing], clock: &Clock) {
+    out.extend_from_slice(b"{\"key\":");
+    json::string(out, node.path.text().as_bytes());
+    if let Some(value) = &node.value {
+        out.extend_from_slice(b",\"value\":");
+        json::string(out, value);
+    }
+    if node.directory {
+        out.extend_from_slice(b",\"dir\":true");
+    }
+    if let Some(deadline) = node.deadline {
+        out.extend_from_slice(b",\"expiration\":");
+        time(out, clock.wall(deadline));
+    }
+    count(out, b",\"ttl\":", node.ttl);
+    for (place, listing) in below.iter().enumerate() {
+        out.extend_from_slice(if place == 0 { b",\"nodes\":[".as_slice() } else { b"," });
+        list(out, listing, clock);
+    }
+    if !below.is_empty() {
+        out.put_u8(b']');
+    }
+    count(out, b",\"modifiedIndex\":", node.modified);
+    count(out, b",\"createdIndex\":", node.created);
+    out.put_u8(b'}');
+}
+
+/// A number that is left out when it is zero.
+fn count(out: &mut BytesMut, name: &[u8], number: u64) {
+    if number != 0 {
+        out.extend_from_slice(name);
+        json::integer(out, number);
+    }
+}
+

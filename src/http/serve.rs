@@ -1,0 +1,132 @@
+//! Connections: accepting them, their limits, their end.
+
+use std::convert::Infallible;
+use std::pin::pin;
+use std::sync::Arc;
+use std::time::Duration;
+
+use hyper::body::Incoming;
+use hyper::header::{HeaderValue, SERVER};
+use hyper::server::conn::http1;
+use hyper::service::service_fn;
+use hyper::Request;
+use hyper_util::rt::TokioIo;
+use socket2::{SockRef, TcpKeepalive};
+use tokio::net::{TcpListener, TcpStream};
+use tokio::sync::Semaphore;
+use tracing::{debug, warn};
+
+use super::reply::Reply;
+use super::socket::{Activity, Socket};
+use super::{Pages, Port, cors};
+
+/// How long the head of a request may be, in bytes; a longer one is answered 431. The number of headers is
+/// bounded too, by 100.
+pub const HEADER_BYTES_MAX: usize = 128 << 10;
+
+/// How long requests may take to end once the server stops; then their connections are closed.
+pub const GRACE: Duration = Duration::from_secs(1);
+
+/// How long to wait before accepting again when there are no descriptors left.
+const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
+
+/// After this long without a word a client is asked by TCP whether it is still there, and again at this
+/// interval, three times in all: watchers of machines that vanished must not pile up.
+const KEEPALIVE: Duration = Duration::from_secs(30);
+
+const NAME: &str = concat!("oxetcd/", env!("CARGO_PKG_VERSION"));
+
+/// Serve the pages of `port` until the pages' stop signal, and then until the last request has ended, which
+/// takes no longer than [`GRACE`]. As many connections as the limits allow are served at once; more wait.
+pub async fn serve(listener: TcpListener, port: Port, pages: Arc<Pages>) {
+    let connections_max = u32::try_from(pages.limits.connections).unwrap_or(u32::MAX).max(1);
+    let permits = Arc::new(Semaphore::new(connections_max as usize));
+    let mut stop = pages.stop.clone();
+    loop {
+        let next = async {
+            let permit = permits.clone().acquire_owned().await;
+            (permit, listener.accept().await)
+        };
+        let (permit, accepted) = tokio::select! {
+            biased;
+            _ = stop.wait_for(|&stop| stop) => break,
+            next = next => next,
+        };
+        let Ok(permit) = permit else { break };
+        match accepted {
+            Ok((stream, _)) => {
+                let (port, pages) = (port.clone(), pages.clone());
+                tokio::spawn(async move {
+                    connection(stream, port, pages).await;
+                    drop(permit);
+                });
+            }
+            Err(error) => {
+                warn!("a connection could not be accepted: {error}");
+                tokio::time::sleep(ACCEPT_PAUSE).await;
+            }
+        }
+    }
+    drop(listener);
+    // Each connection ends by itself within the grace; all permits are back when the last has.
+    let _ = permits.acquire_many(connections_max).await;
+}
+
+async fn connection(stream: TcpStream, port: Port, pages: Arc<Pages>) {
+    let keepalive = TcpKeepalive::new().with_time(KEEPALIVE).with_interval(KEEPALIVE).with_retries(3);
+    let prepared = stream
+        .set_nodelay(true)
+        .and_then(|()| SockRef::from(&stream).set_tcp_keepalive(&keepalive));
+    if let Err(error) = prepared {
+        debug!("a connection was over before it began: {error}");
+        return;
+    }
+    let activity = Activity::new();
+    let limits = pages.limits.clone();
+    let mut stop = pages.stop.clone();
+    let socket = TokioIo::new(Socket::new(stream, activity.clone()));
+    let noted = activity.clone();
+    let service = service_fn(move |request| {
+        let (port, pages, activity) = (port.clone(), pages.clone(), noted.clone());
+        async move { Ok::<_, Infallible>(respond(&port, &pages, &activity, request).await) }
+    });
+    let connection = http1::Builder::new()
+        .title_case_headers(true)
+        .max_header_size(HEADER_BYTES_MAX)
+        .serve_connection(socket, service)
+        .with_upgrades();
+    let mut connection = pin!(connection);
+    tokio::select! {
+        biased;
+        ended = &mut connection => {
+            if let Err(error) = ended {
+                debug!("a connection ended: {error}");
+            }
+            return;
+        }
+        () = activity.overrun(&limits) => {
+            debug!("a connection is closed: nothing happened on it for too long");
+            return;
+        }
+        _ = stop.wait_for(|&stop| stop) => {}
+    }
+    connection.as_mut().graceful_shutdown();
+    if tokio::time::timeout(GRACE, connection).await.is_err() {
+        debug!("a connection is cut off: the server stops");
+    }
+}
+
+async fn respond(port: &Port, pages: &Arc<Pages>, activity: &Arc<Activity>, request: Request<Incoming>) -> Reply {
+    let busy = activity.busy();
+    let origin = pages.cors.allowed(request.headers());
+    let mut reply = pages.answer(port, request).await;
+    if let Some(origin) = origin {
+        cors::allow(reply.headers_mut(), origin);
+    }
+    reply.headers_mut().insert(SERVER, HeaderValue::from_static(NAME));
+    if reply.body().is_watch() {
+        busy.watches();
+    }
+    reply.body_mut().keep(busy);
+    reply
+}

@@ -189,6 +189,10 @@ fn conditions_decide_what_a_put_is() {
         put("value=&dir=true", "prevExist=true"),
         Err(Rejection::ValueOrTtl)
     );
+}
+
+#[test]
+fn conditions_that_cannot_be_met_are_refused() {
     assert_eq!(
         put("", "prevValue="),
         Err(Rejection::PrevValue("CompareAndSwap"))

@@ -44,103 +44,10 @@ fn index(server: &Server) -> String {
 fn malformed_requests_are_refused_and_change_nothing() {
     let server = Server::start(&[]);
     let before = index(&server);
-    let form = "Content-Type: application/x-www-form-urlencoded\r\n";
-    let close = "Host: x\r\nConnection: close\r\n";
-    let many: String = (0..200)
-        .map(|number| format!("X-{number}: y\r\n"))
-        .collect();
-    let cases = [
-        (400, format!("GET /v2/keys/%zz HTTP/1.1\r\n{close}\r\n")),
-        (
-            400,
-            format!("PUT /v2/keys/a%00b?value=1 HTTP/1.1\r\n{close}\r\n"),
-        ),
-        (
-            400,
-            format!("PUT /v2/keys/%ff?value=1 HTTP/1.1\r\n{close}\r\n"),
-        ),
-        (
-            400,
-            format!(
-                "PUT /v2/keys/{}?value=1 HTTP/1.1\r\n{close}\r\n",
-                "k".repeat(4096)
-            ),
-        ),
-        (
-            400,
-            format!(
-                "PUT /v2/keys/{}?value=1 HTTP/1.1\r\n{close}\r\n",
-                "d/".repeat(129)
-            ),
-        ),
-        (
-            414,
-            format!(
-                "PUT /v2/keys/{}?value=1 HTTP/1.1\r\n{close}\r\n",
-                "k".repeat(70_000)
-            ),
-        ),
-        (
-            400,
-            format!("PUT /v2/keys/a?value=1&ttl=9223372037 HTTP/1.1\r\n{close}\r\n"),
-        ),
-        (
-            400,
-            format!(
-                "PUT /v2/keys/a?value=1&prevIndex=18446744073709551616 HTTP/1.1\r\n{close}\r\n"
-            ),
-        ),
-        (
-            405,
-            format!("FOO /v2/keys/a?value=1 HTTP/1.1\r\n{close}\r\n"),
-        ),
-        (
-            400,
-            format!("F(O /v2/keys/a?value=1 HTTP/1.1\r\n{close}\r\n"),
-        ),
-        (
-            431,
-            format!("PUT /v2/keys/a?value=1 HTTP/1.1\r\n{close}{many}\r\n"),
-        ),
-        (
-            431,
-            format!(
-                "PUT /v2/keys/a?value=1 HTTP/1.1\r\n{close}X: {}\r\n\r\n",
-                "y".repeat(200_000)
-            ),
-        ),
-        (
-            413,
-            format!(
-                "PUT /v2/keys/a HTTP/1.1\r\n{close}{form}Content-Length: 3000000\r\n\r\nvalue={}",
-                "v".repeat(2_999_994)
-            ),
-        ),
-        (
-            413,
-            format!(
-                "PUT /v2/keys/a HTTP/1.1\r\n{close}{form}Content-Length: 99999999999\r\n\r\nvalue="
-            ),
-        ),
-        (
-            413,
-            format!(
-                "PUT /v2/keys/a HTTP/1.1\r\n{close}{form}Content-Length: 3000000\r\nExpect: 100-continue\r\n\r\n"
-            ),
-        ),
-        (
-            415,
-            format!("PUT /v2/keys/a HTTP/1.1\r\n{close}Content-Length: 1\r\n\r\nx"),
-        ),
-        (
-            400,
-            format!(
-                "PUT /v2/keys/a HTTP/1.1\r\n{close}{form}Content-Length: nine\r\n\r\nvalue=xyz"
-            ),
-        ),
-        (400, "\u{16}\u{3}\u{1}\r\n\r\n".to_owned()),
-    ];
-    for (status, request) in cases {
+    for (status, request) in lines_that_are_wrong()
+        .into_iter()
+        .chain(bodies_that_are_wrong())
+    {
         let answer = asked(&server, &request);
         let start: String = request.chars().take(80).collect();
         assert!(
@@ -236,4 +143,55 @@ fn a_watcher_that_left_is_forgotten() {
     while watchers() {
         assert!(started.elapsed() < PATIENCE, "it is still there");
     }
+}
+
+/// Requests whose first line or headers are wrong, and what is answered.
+fn lines_that_are_wrong() -> Vec<(u16, String)> {
+    let put = |target: &str| format!("PUT {target} HTTP/1.1\r\nHost: x\r\nConnection: close\r\n");
+    let many: String = (0..200)
+        .map(|number| format!("X-{number}: y\r\n"))
+        .collect();
+    let long = "k".repeat(4096);
+    let deep = "d/".repeat(129);
+    let endless = "k".repeat(70_000);
+    let targets = [
+        (400, "/v2/keys/%zz?value=1"),
+        (400, "/v2/keys/a%00b?value=1"),
+        (400, "/v2/keys/%ff?value=1"),
+        (400, &format!("/v2/keys/{long}?value=1")),
+        (400, &format!("/v2/keys/{deep}?value=1")),
+        (414, &format!("/v2/keys/{endless}?value=1")),
+        (400, "/v2/keys/a?value=1&ttl=9223372037"),
+        (400, "/v2/keys/a?value=1&prevIndex=18446744073709551616"),
+    ];
+    let mut cases: Vec<_> = targets
+        .into_iter()
+        .map(|(status, target)| (status, put(target) + "\r\n"))
+        .collect();
+    let a = put("/v2/keys/a?value=1");
+    cases.extend([
+        (405, a.replace("PUT", "FOO") + "\r\n"),
+        (400, a.replace("PUT", "P(T") + "\r\n"),
+        (431, format!("{a}{many}\r\n")),
+        (431, format!("{a}X: {}\r\n\r\n", "y".repeat(200_000))),
+        (400, "\u{16}\u{3}\u{1}\r\n\r\n".to_owned()),
+    ]);
+    cases
+}
+
+/// Requests whose bodies are wrong, and what is answered.
+fn bodies_that_are_wrong() -> Vec<(u16, String)> {
+    let head = "PUT /v2/keys/a HTTP/1.1\r\nHost: x\r\nConnection: close\r\n";
+    let form = format!("{head}Content-Type: application/x-www-form-urlencoded\r\nContent-Length:");
+    let long = "v".repeat(2_999_994);
+    vec![
+        (413, format!("{form} 3000000\r\n\r\nvalue={long}")),
+        (413, format!("{form} 99999999999\r\n\r\nvalue=")),
+        (
+            413,
+            format!("{form} 3000000\r\nExpect: 100-continue\r\n\r\n"),
+        ),
+        (415, format!("{head}Content-Length: 1\r\n\r\nx")),
+        (400, format!("{form} nine\r\n\r\nvalue=xyz")),
+    ]
 }

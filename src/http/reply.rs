@@ -51,7 +51,9 @@ impl Clock {
         let now = *self.wall.get_or_init(Timestamp::now);
         let (ahead, behind) = (deadline.since(self.cluster), self.cluster.since(deadline));
         // A wall clock at the end of time stays there.
-        let then = now.checked_add(ahead).and_then(|then| then.checked_sub(behind));
+        let then = now
+            .checked_add(ahead)
+            .and_then(|then| then.checked_sub(behind));
         then.unwrap_or(Timestamp::MAX)
     }
 }
@@ -67,7 +69,11 @@ pub(super) fn listing(listing: &Listing, position: Position, clock: &Clock) -> R
 
 /// What was changed.
 pub(super) fn changed(event: &Event, position: Position, clock: &Clock) -> Reply {
-    let status = if event.created() { StatusCode::CREATED } else { StatusCode::OK };
+    let status = if event.created() {
+        StatusCode::CREATED
+    } else {
+        StatusCode::OK
+    };
     indexed(status, position, Body::whole(event_json(event, clock)))
 }
 
@@ -122,10 +128,14 @@ pub(super) fn rejected(rejection: Rejection, index: u64) -> Reply {
         Rejection::Index(operation) => (Code::IndexNotANumber, operation.to_owned()),
         Rejection::PrevValue(operation) => (Code::PrevValueRequired, operation.to_owned()),
         Rejection::ValueOrTtl => (Code::ValueOrTtlRequired, "Update".to_owned()),
-        Rejection::RefreshValue => (Code::ValueOnRefresh, "A value was provided on a refresh".to_owned()),
+        Rejection::RefreshValue => (
+            Code::ValueOnRefresh,
+            "A value was provided on a refresh".to_owned(),
+        ),
         Rejection::RefreshTtl => (Code::TtlRequiredOnRefresh, "No TTL value set".to_owned()),
         Rejection::BodyType => {
-            let cause = "the body is neither application/x-www-form-urlencoded nor multipart/form-data";
+            let cause =
+                "the body is neither application/x-www-form-urlencoded nor multipart/form-data";
             return unread(StatusCode::UNSUPPORTED_MEDIA_TYPE, cause.to_owned(), index);
         }
         Rejection::TooLarge(bytes_max) => {
@@ -149,18 +159,30 @@ pub(super) fn refused(refused: Refused, index: u64) -> Reply {
         Refused::Stopping => "this member is stopping; a write may still happen",
     };
     let cause = cause.to_owned();
-    unavailable(&store::Error { code: Code::RaftInternal, cause, index })
+    unavailable(&store::Error {
+        code: Code::RaftInternal,
+        cause,
+        index,
+    })
 }
 
 /// Nobody leads, for a page that says who.
 pub(super) fn leaderless(index: u64) -> Reply {
-    unavailable(&store::Error { code: Code::LeaderElection, cause: String::new(), index })
+    unavailable(&store::Error {
+        code: Code::LeaderElection,
+        cause: String::new(),
+        index,
+    })
 }
 
 /// This member could not make the page.
 pub(super) fn unmade(index: u64) -> Reply {
     let cause = "this member could not do it; try again".to_owned();
-    unavailable(&store::Error { code: Code::RaftInternal, cause, index })
+    unavailable(&store::Error {
+        code: Code::RaftInternal,
+        cause,
+        index,
+    })
 }
 
 /// A page of plain text.
@@ -175,7 +197,11 @@ pub(super) fn json(text: impl Into<Bytes>) -> Reply {
 
 /// The page that says whether this member can serve.
 pub(super) fn health(healthy: bool, text: impl Into<Bytes>) -> Reply {
-    let status = if healthy { StatusCode::OK } else { StatusCode::SERVICE_UNAVAILABLE };
+    let status = if healthy {
+        StatusCode::OK
+    } else {
+        StatusCode::SERVICE_UNAVAILABLE
+    };
     page(status, JSON, text)
 }
 
@@ -192,7 +218,9 @@ pub(super) fn not_found() -> Reply {
 /// There is such a page, but not for this method.
 pub(super) fn not_allowed(allow: &'static str) -> Reply {
     let mut reply = plain(StatusCode::METHOD_NOT_ALLOWED, "405 method not allowed\n");
-    reply.headers_mut().insert(ALLOW, HeaderValue::from_static(allow));
+    reply
+        .headers_mut()
+        .insert(ALLOW, HeaderValue::from_static(allow));
     reply
 }
 
@@ -225,12 +253,21 @@ fn indexed(status: StatusCode, position: Position, body: Body) -> Reply {
 }
 
 fn unread(status: StatusCode, cause: String, index: u64) -> Reply {
-    failed(status, &store::Error { code: Code::InvalidForm, cause, index })
+    failed(
+        status,
+        &store::Error {
+            code: Code::InvalidForm,
+            cause,
+            index,
+        },
+    )
 }
 
 fn unavailable(failure: &store::Error) -> Reply {
     let mut reply = error(failure);
-    reply.headers_mut().insert(RETRY_AFTER, HeaderValue::from_static("1"));
+    reply
+        .headers_mut()
+        .insert(RETRY_AFTER, HeaderValue::from_static("1"));
     reply
 }
 
@@ -248,7 +285,9 @@ fn failed(status: StatusCode, error: &store::Error) -> Reply {
     json::integer(&mut out, error.index);
     out.extend_from_slice(b"}\n");
     let mut reply = page(status, JSON, out.freeze());
-    reply.headers_mut().insert(ETCD_INDEX, HeaderValue::from(error.index));
+    reply
+        .headers_mut()
+        .insert(ETCD_INDEX, HeaderValue::from(error.index));
     reply
 }
 
@@ -297,7 +336,11 @@ fn node(out: &mut BytesMut, node: &NodeView, below: &[Listing], clock: &Clock) {
     }
     count(out, b",\"ttl\":", node.ttl);
     for (place, listing) in below.iter().enumerate() {
-        out.extend_from_slice(if place == 0 { b",\"nodes\":[".as_slice() } else { b"," });
+        out.extend_from_slice(if place == 0 {
+            b",\"nodes\":[".as_slice()
+        } else {
+            b","
+        });
         list(out, listing, clock);
     }
     if !below.is_empty() {
@@ -316,3 +359,6 @@ fn count(out: &mut BytesMut, name: &[u8], number: u64) {
     }
 }
 
+#[cfg(test)]
+#[path = "reply_tests.rs"]
+mod tests;

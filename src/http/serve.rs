@@ -5,11 +5,11 @@ use std::pin::pin;
 use std::sync::Arc;
 use std::time::Duration;
 
+use hyper::Request;
 use hyper::body::Incoming;
 use hyper::header::{HeaderValue, SERVER};
 use hyper::server::conn::http1;
 use hyper::service::service_fn;
-use hyper::Request;
 use hyper_util::rt::TokioIo;
 use socket2::{SockRef, TcpKeepalive};
 use tokio::net::{TcpListener, TcpStream};
@@ -39,7 +39,9 @@ const NAME: &str = concat!("oxetcd/", env!("CARGO_PKG_VERSION"));
 /// Serve the pages of `port` until the pages' stop signal, and then until the last request has ended, which
 /// takes no longer than [`GRACE`]. As many connections as the limits allow are served at once; more wait.
 pub async fn serve(listener: TcpListener, port: Port, pages: Arc<Pages>) {
-    let connections_max = u32::try_from(pages.limits.connections).unwrap_or(u32::MAX).max(1);
+    let connections_max = u32::try_from(pages.limits.connections)
+        .unwrap_or(u32::MAX)
+        .max(1);
     let permits = Arc::new(Semaphore::new(connections_max as usize));
     let mut stop = pages.stop.clone();
     loop {
@@ -73,7 +75,10 @@ pub async fn serve(listener: TcpListener, port: Port, pages: Arc<Pages>) {
 }
 
 async fn connection(stream: TcpStream, port: Port, pages: Arc<Pages>) {
-    let keepalive = TcpKeepalive::new().with_time(KEEPALIVE).with_interval(KEEPALIVE).with_retries(3);
+    let keepalive = TcpKeepalive::new()
+        .with_time(KEEPALIVE)
+        .with_interval(KEEPALIVE)
+        .with_retries(3);
     let prepared = stream
         .set_nodelay(true)
         .and_then(|()| SockRef::from(&stream).set_tcp_keepalive(&keepalive));
@@ -116,14 +121,21 @@ async fn connection(stream: TcpStream, port: Port, pages: Arc<Pages>) {
     }
 }
 
-async fn respond(port: &Port, pages: &Arc<Pages>, activity: &Arc<Activity>, request: Request<Incoming>) -> Reply {
+async fn respond(
+    port: &Port,
+    pages: &Arc<Pages>,
+    activity: &Arc<Activity>,
+    request: Request<Incoming>,
+) -> Reply {
     let busy = activity.busy();
     let origin = pages.cors.allowed(request.headers());
     let mut reply = pages.answer(port, request).await;
     if let Some(origin) = origin {
         cors::allow(reply.headers_mut(), origin);
     }
-    reply.headers_mut().insert(SERVER, HeaderValue::from_static(NAME));
+    reply
+        .headers_mut()
+        .insert(SERVER, HeaderValue::from_static(NAME));
     if reply.body().is_watch() {
         busy.watches();
     }

@@ -83,9 +83,18 @@ impl Activity {
     fn is_overrun(&self, limits: &Limits) -> bool {
         let now = self.now();
         let phase = self.phase.load(Ordering::Relaxed);
-        let over = |since: u64, limit: Duration| !limit.is_zero() && u128::from(now.saturating_sub(since)) >= limit.as_millis();
+        let over = |since: u64, limit: Duration| {
+            !limit.is_zero() && u128::from(now.saturating_sub(since)) >= limit.as_millis()
+        };
         if let Some(since) = self.blocked.load(Ordering::Relaxed).checked_sub(1)
-            && over(since, if phase == WATCH { STREAM_STALL_MAX } else { limits.write })
+            && over(
+                since,
+                if phase == WATCH {
+                    STREAM_STALL_MAX
+                } else {
+                    limits.write
+                },
+            )
         {
             return true;
         }

@@ -1,5 +1,6 @@
 //! Members as real processes, each with a directory that goes with the test.
 
+use std::hash::{BuildHasher, Hasher, RandomState};
 use std::io::Read;
 use std::net::{SocketAddr, TcpListener};
 use std::os::unix::process::ExitStatusExt;
@@ -196,9 +197,11 @@ pub fn exited_with(status: ExitStatus, code: i32) -> bool {
     status.signal().is_none() && status.code() == Some(code)
 }
 
-/// Ports nobody uses just now. A restart needs its old port, so the system can't be left to choose.
+/// Ports nobody uses just now. A restart needs its old port, so the system can't be left to choose; they
+/// lie below those it gives to outgoing connections, or one of these might take a port in between.
 fn free_ports(count: usize) -> Vec<SocketAddr> {
-    let listeners: Vec<_> =
-        (0..count).map(|_| TcpListener::bind("127.0.0.1:0").expect("a free port")).collect();
-    listeners.iter().map(|listener| listener.local_addr().expect("an address")).collect()
+    let seed = RandomState::new().build_hasher().finish();
+    let candidates = (0..).map(|step: u64| 11_000 + (seed.wrapping_add(step * 7_919) % 20_000) as u16);
+    let addresses = candidates.map(|port| SocketAddr::from(([127, 0, 0, 1], port)));
+    addresses.filter(|address| TcpListener::bind(address).is_ok()).take(count).collect()
 }

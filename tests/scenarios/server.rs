@@ -1,0 +1,77 @@
+//! The server the scenarios are played against.
+
+use std::net::{SocketAddr, TcpListener};
+use std::process::{Child, Command, Stdio};
+use std::time::{Duration, Instant};
+
+use crate::wire::{Exchange, Request};
+
+/// How long a server may take to serve after its start, on a busy machine.
+const START_MAX: Duration = Duration::from_secs(30);
+
+/// What `<name>` stands for.
+const NAME: &str = "machine";
+
+/// A running server, with a directory that goes with it.
+pub struct Server {
+    pub client: String,
+    pub peer: String,
+    pub name: &'static str,
+    process: Child,
+    _directory: tempfile::TempDir,
+}
+
+impl Server {
+    /// Start one alone, with these options more; it serves when this returns.
+    pub fn start(options: &[&str]) -> Self {
+        let directory = tempfile::tempdir().expect("a temporary directory");
+        let [client, peer] = free_addresses().map(|address| address.to_string());
+        let process = Command::new(env!("CARGO_BIN_EXE_etcd"))
+            .arg(format!("-name={NAME}"))
+            .arg(format!("-addr={client}"))
+            .arg(format!("-peer-addr={peer}"))
+            .arg(format!(
+                "-data-dir={}",
+                directory.path().join("data").display()
+            ))
+            .args(options)
+            .stdin(Stdio::null())
+            .stdout(Stdio::null())
+            .stderr(Stdio::null())
+            .spawn()
+            .expect("the server starts");
+        let server = Self {
+            client,
+            peer,
+            name: NAME,
+            process,
+            _directory: directory,
+        };
+        let started = Instant::now();
+        while !server.serves() {
+            assert!(started.elapsed() < START_MAX, "the server does not serve");
+            std::thread::sleep(Duration::from_millis(20));
+        }
+        server
+    }
+
+    fn serves(&self) -> bool {
+        let health = Exchange::start(&self.client, Request::get("/health"));
+        health.wait(START_MAX);
+        health.answer().is_some_and(|answer| answer.status == 200)
+    }
+}
+
+impl Drop for Server {
+    fn drop(&mut self) {
+        // It may have ended by itself.
+        let _ = self.process.kill();
+        let _ = self.process.wait();
+    }
+}
+
+/// Two addresses nobody uses just now. The server has to be told its address, since it tells it others.
+fn free_addresses() -> [SocketAddr; 2] {
+    let bound = [(); 2].map(|()| TcpListener::bind("127.0.0.1:0").expect("a port"));
+    bound.map(|listener| listener.local_addr().expect("an address"))
+}

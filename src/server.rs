@@ -51,7 +51,11 @@ impl Server {
         let peer = reserve(&config.peer.listen, "-peer-addr").await?;
         let urls = (url(&config.client, &client)?, url(&config.peer, &peer)?);
         info!("etcd 0.4.6 (oxetcd {})", env!("CARGO_PKG_VERSION"));
-        info!("name {}, data in {}", config.name, config.data_dir.display());
+        info!(
+            "name {}, data in {}",
+            config.name,
+            config.data_dir.display()
+        );
         info!("clients at {} ({})", urls.0, config.client.listen);
         info!("peers at {} ({})", urls.1, config.peer.listen);
 
@@ -68,14 +72,30 @@ impl Server {
         client: TcpListener,
         peer: TcpListener,
     ) -> Result<Self, String> {
-        let Beginning { directory, wal, recovered, store, member, cluster, boot, named } = beginning;
+        let Beginning {
+            directory,
+            wal,
+            recovered,
+            store,
+            member,
+            cluster,
+            boot,
+            named,
+        } = beginning;
         let mut settings = Settings::new(member.id, boot)
             .timing(config.heartbeat_interval, config.election_timeout);
         settings.snapshot_every = config.snapshot_count;
-        let limits = HistoryLimits { events: config.watch_history, bytes: config.watch_history_bytes };
+        let limits = HistoryLimits {
+            events: config.watch_history,
+            bytes: config.watch_history_bytes,
+        };
         let disk = directory.disk();
         let stats: Arc<Stats> = Arc::default();
-        let local = Local { cluster, id: member.id, name: member.name.clone() };
+        let local = Local {
+            cluster,
+            id: member.id,
+            name: member.name.clone(),
+        };
 
         let mut members: Vec<Member> = store.members().cloned().collect();
         members.extend(named);
@@ -92,15 +112,21 @@ impl Server {
         peers.set_members(&members);
         let receive = snapshot_files::receive_to(disk.clone());
         let listener = Listener::new(local, inbox, stats.clone(), receive);
-        let save = Arc::new(move |mark: &_, image: &mut dyn Iterator<Item = bytes::Bytes>| {
-            write_snapshot(&disk, mark, image).map_err(|error| error.to_string())
-        });
+        let save = Arc::new(
+            move |mark: &_, image: &mut dyn Iterator<Item = bytes::Bytes>| {
+                write_snapshot(&disk, mark, image).map_err(|error| error.to_string())
+            },
+        );
         let running = start.run(settings, recovered, wal, peers, save)?;
 
         let membership = Membership::new(cluster, handle.clone());
         tokio::spawn(membership.clone().announce(member.clone()));
         let (stop, stopped) = watch::channel(false);
-        let facts = Facts { name: member.name, started: Timestamp::now(), traffic: stats };
+        let facts = Facts {
+            name: member.name,
+            started: Timestamp::now(),
+            traffic: stats,
+        };
         let limits = Limits {
             read: config.http_read_timeout.unwrap_or_default(),
             write: config.http_write_timeout.unwrap_or_default(),
@@ -110,7 +136,14 @@ impl Server {
         let client = tokio::spawn(http::serve(client, Port::Client, pages.clone()));
         let member_pages = member_pages(listener.clone(), membership);
         let peer = tokio::spawn(http::serve(peer, Port::Peer(member_pages), pages));
-        Ok(Self { running, listener, client, peer, stop, _directory: directory })
+        Ok(Self {
+            running,
+            listener,
+            client,
+            peer,
+            stop,
+            _directory: directory,
+        })
     }
 
     /// Serve until `shutdown`, then stop: leadership is handed over, watches and requests end, the ports
@@ -158,7 +191,11 @@ fn inbox(inputs: Inputs, disk: RealDisk, limits: HistoryLimits) -> Inbox {
                 Input::Message(message, Some(room))
             }
             News::Unreachable(member) => Input::Unreachable(member),
-            News::SnapshotSent { to, delivered, index: _ } => Input::SnapshotSent(to, delivered),
+            News::SnapshotSent {
+                to,
+                delivered,
+                index: _,
+            } => Input::SnapshotSent(to, delivered),
         };
         // A driver that has ended needs no news.
         let _ = inputs.send(input);
@@ -174,7 +211,9 @@ fn read_snapshot(
     message: &Message,
     limits: HistoryLimits,
 ) -> Result<crate::store::Store, String> {
-    let Body::Raft(raft) = &message.body else { return Err("it is none".to_owned()) };
+    let Body::Raft(raft) = &message.body else {
+        return Err("it is none".to_owned());
+    };
     let mark = raft.snapshot.as_ref().ok_or("it does not say which")?;
     let image = Snapshot::open(disk, mark).and_then(|snapshot| snapshot.image());
     let image = image.map_err(|error| error.to_string())?;
@@ -187,7 +226,11 @@ fn member_pages(listener: Arc<Listener>, membership: Membership) -> MemberPages 
         let (listener, membership) = (listener.clone(), membership.clone());
         Box::pin(async move {
             if request.uri().path() == JOIN_PATH {
-                bootstrap::page(request, |asking| async move { membership.join(asking).await }).await
+                bootstrap::page(
+                    request,
+                    |asking| async move { membership.join(asking).await },
+                )
+                .await
             } else {
                 listener.upgrade(request)
             }
@@ -198,20 +241,33 @@ fn member_pages(listener: Arc<Listener>, membership: Membership) -> MemberPages 
 /// Take a port without opening it: nobody else gets it, and nobody can connect yet.
 async fn reserve(listen: &Listen, flag: &str) -> Result<TcpSocket, String> {
     let taken = |error: std::io::Error| {
-        format!("cannot listen on {listen}: {error}; is another etcd running? choose another {flag}")
+        format!(
+            "cannot listen on {listen}: {error}; is another etcd running? choose another {flag}"
+        )
     };
     let addresses: Vec<SocketAddr> = match listen {
         Listen::Everywhere { port } => {
-            vec![SocketAddr::from(([0_u16; 8], *port)), SocketAddr::from(([0_u8; 4], *port))]
+            vec![
+                SocketAddr::from(([0_u16; 8], *port)),
+                SocketAddr::from(([0_u8; 4], *port)),
+            ]
         }
         Listen::At(address) => {
-            let unknown = |error| format!("{flag}: the host {} is not known: {error}", address.host);
-            lookup_host((address.host.as_str(), address.port)).await.map_err(unknown)?.collect()
+            let unknown =
+                |error| format!("{flag}: the host {} is not known: {error}", address.host);
+            lookup_host((address.host.as_str(), address.port))
+                .await
+                .map_err(unknown)?
+                .collect()
         }
     };
     let mut last = std::io::Error::from(std::io::ErrorKind::AddrNotAvailable);
     for address in addresses {
-        let socket = if address.is_ipv4() { TcpSocket::new_v4() } else { TcpSocket::new_v6() };
+        let socket = if address.is_ipv4() {
+            TcpSocket::new_v4()
+        } else {
+            TcpSocket::new_v6()
+        };
         let bound = socket.and_then(|socket| {
             socket.set_reuseaddr(true)?;
             socket.bind(address)?;
@@ -227,8 +283,12 @@ async fn reserve(listen: &Listen, flag: &str) -> Result<TcpSocket, String> {
 }
 
 fn listen(socket: TcpSocket, flag: &str) -> Result<TcpListener, String> {
-    let at = socket.local_addr().map_or_else(|_| flag.to_owned(), |address| address.to_string());
-    socket.listen(BACKLOG).map_err(|error| format!("cannot listen on {at}: {error}"))
+    let at = socket
+        .local_addr()
+        .map_or_else(|_| flag.to_owned(), |address| address.to_string());
+    socket
+        .listen(BACKLOG)
+        .map_err(|error| format!("cannot listen on {at}: {error}"))
 }
 
 /// The URL others are told, with the port the system chose where it was to choose.
@@ -237,7 +297,9 @@ fn url(endpoint: &Endpoint, socket: &TcpSocket) -> Result<String, String> {
     if advertised.port != 0 {
         return Ok(advertised.url());
     }
-    let port = socket.local_addr().map_err(|error| error.to_string())?.port();
+    let port = socket
+        .local_addr()
+        .map_err(|error| error.to_string())?
+        .port();
     Ok(advertised.with_port(port).url())
 }
-

@@ -107,13 +107,18 @@ impl Core {
         inputs: Inputs,
         now: Duration,
     ) -> Result<Self, String> {
-        let Recovered { hard_state, snapshot, entries } = recovered;
+        let Recovered {
+            hard_state,
+            snapshot,
+            entries,
+        } = recovered;
         let clock = Clock::new(read(&view).store.clock(), now);
         let applied = snapshot.index;
         let configuration = snapshot.configuration.clone();
         let log = Log::new(hard_state, snapshot, entries);
         let logger = super::raft_log::logger();
-        let raft = RawNode::new(&settings.raft(applied), log, &logger).map_err(|error| error.to_string())?;
+        let raft = RawNode::new(&settings.raft(applied), log, &logger)
+            .map_err(|error| error.to_string())?;
         let watches = Watches::new(inputs, read(&view).watchers.clone());
         let standing = read(&view).standing;
         let hash_every = settings.hash_every;
@@ -149,11 +154,21 @@ impl Core {
     /// Someone at this member asks for something.
     pub fn request(&mut self, request: Request, now: Duration) {
         match request {
-            Request::Write { command, answer, permit } => {
-                self.writes.add(codec::encode_command(&command), answer, permit, now);
+            Request::Write {
+                command,
+                answer,
+                permit,
+            } => {
+                self.writes
+                    .add(codec::encode_command(&command), answer, permit, now);
             }
             Request::Barrier(answer) => self.reads.add(answer, now),
-            Request::Watch { interest, stream, since, answer } => {
+            Request::Watch {
+                interest,
+                stream,
+                since,
+                answer,
+            } => {
                 // Whoever asked may have gone; dropping the answer ends the watch.
                 let _ = answer.send(self.applier.watch(interest, stream, since));
             }
@@ -235,7 +250,11 @@ impl Core {
 
     /// The snapshot sent to this member is durable there, or it failed.
     pub fn snapshot_sent(&mut self, member: MemberId, ok: bool) {
-        let status = if ok { SnapshotStatus::Finish } else { SnapshotStatus::Failure };
+        let status = if ok {
+            SnapshotStatus::Finish
+        } else {
+            SnapshotStatus::Failure
+        };
         self.raft.report_snapshot(member.get(), status);
     }
 
@@ -258,8 +277,17 @@ impl Core {
     pub fn hashed(&mut self, index: u64, hash: u64) {
         self.standing.diverged |= self.hashes.own(index, hash);
         let from = self.settings.member;
-        for member in self.applier.members().iter().filter(|member| member.id != from) {
-            self.outgoing.push(Message { from, to: member.id, body: Body::StoreHash { index, hash } });
+        for member in self
+            .applier
+            .members()
+            .iter()
+            .filter(|member| member.id != from)
+        {
+            self.outgoing.push(Message {
+                from,
+                to: member.id,
+                body: Body::StoreHash { index, hash },
+            });
         }
     }
 
@@ -351,7 +379,12 @@ impl Core {
         batch.hard_state = Some(self.hard_state);
         let (at_once, later) = self.part(ready.take_persisted_messages(), votes);
         work.messages.extend(at_once);
-        self.unsynced.hold(Round { number, writes, votes, messages: later });
+        self.unsynced.hold(Round {
+            number,
+            writes,
+            votes,
+            messages: later,
+        });
         if writes {
             work.write = Some(Write { number, batch });
         }
@@ -361,13 +394,19 @@ impl Core {
         }
         self.apply(committed, work, now);
         for state in reads {
-            self.reads.confirm(&state.request_ctx, state.index, self.raft.raft.term);
+            self.reads
+                .confirm(&state.request_ctx, state.index, self.raft.raft.term);
         }
         self.reads.applied(self.applier.applied());
         if self.raft.store().take_newer_wanted() {
             self.snapshots.want();
         }
-        let term = self.raft.raft.raft_log.term(self.applier.applied()).unwrap_or(0);
+        let term = self
+            .raft
+            .raft
+            .raft_log
+            .term(self.applier.applied())
+            .unwrap_or(0);
         work.snapshot = self.snapshots.due(&self.applier, term);
     }
 
@@ -386,7 +425,8 @@ impl Core {
             self.standing,
         );
         self.raft.advance_apply_to(self.applier.applied());
-        self.clock.at_least(self.applier.with_store(Store::clock), now);
+        self.clock
+            .at_least(self.applier.with_store(Store::clock), now);
         if outcome.clock_written {
             self.clock_proposed = false;
         }
@@ -399,10 +439,15 @@ impl Core {
 
     /// The raft crate took the snapshot the leader sent.
     fn install(&mut self, mark: &SnapshotMark, now: Duration) {
-        let taken = self.received.take_if(|(received, _)| received.index == mark.index);
+        let taken = self
+            .received
+            .take_if(|(received, _)| received.index == mark.index);
         let Some((_, store)) = taken else {
             // It takes only what was stepped in by `snapshot_received`.
-            panic!("the snapshot {} was taken before it was received", mark.index);
+            panic!(
+                "the snapshot {} was taken before it was received",
+                mark.index
+            );
         };
         info!(index = mark.index, "installed a snapshot from the leader");
         self.clock.at_least(store.clock(), now);
@@ -413,12 +458,19 @@ impl Core {
 
     /// Which messages of a member that doesn't lead may leave before its disk is done: answers that
     /// promise nothing about the log, unless a term or vote is not yet on disk.
-    fn part(&mut self, messages: Vec<eraftpb::Message>, votes: bool) -> (Vec<Message>, Vec<Message>) {
+    fn part(
+        &mut self,
+        messages: Vec<eraftpb::Message>,
+        votes: bool,
+    ) -> (Vec<Message>, Vec<Message>) {
         if votes || self.unsynced.has_vote() {
             return (Vec::new(), self.raft_messages(messages));
         }
         let (at_once, later) = messages.into_iter().partition(|message| {
-            matches!(message.get_msg_type(), MessageType::MsgHeartbeatResponse | MessageType::MsgReadIndex)
+            matches!(
+                message.get_msg_type(),
+                MessageType::MsgHeartbeatResponse | MessageType::MsgReadIndex
+            )
         });
         (self.raft_messages(at_once), self.raft_messages(later))
     }
@@ -427,7 +479,11 @@ impl Core {
         let from = self.settings.member;
         let typed = messages.into_iter().filter_map(|message| {
             let to = MemberId::new(message.to)?;
-            Some(Message { from, to, body: Body::Raft(convert::message_out(message)?) })
+            Some(Message {
+                from,
+                to,
+                body: Body::Raft(convert::message_out(message)?),
+            })
         });
         typed.collect()
     }
@@ -460,7 +516,12 @@ impl Core {
                 None => warn!(term, "no leader"),
             }
         }
-        self.standing = Standing { term, leader, role, ..self.standing };
+        self.standing = Standing {
+            term,
+            leader,
+            role,
+            ..self.standing
+        };
         if before.role == Role::Leader {
             self.changes.lost();
             self.proposals.clear();
@@ -491,7 +552,11 @@ impl Core {
             self.propose_commands(commands, now);
         } else if let Some(to) = self.leader() {
             let from = self.settings.member;
-            self.outgoing.push(Message { from, to, body: Body::Forward(commands) });
+            self.outgoing.push(Message {
+                from,
+                to,
+                body: Body::Forward(commands),
+            });
         }
     }
 
@@ -504,7 +569,13 @@ impl Core {
         let stamp = self.stamp(now);
         for Forwarded { id, command } in commands {
             let data = codec::entry(stamp, Some(id), &command);
-            self.proposals.push((Some(id), eraftpb::Entry { data, ..Default::default() }));
+            self.proposals.push((
+                Some(id),
+                eraftpb::Entry {
+                    data,
+                    ..Default::default()
+                },
+            ));
         }
     }
 
@@ -514,7 +585,10 @@ impl Core {
             return;
         }
         let (ids, entries): (Vec<_>, Vec<_>) = self.proposals.drain(..).unzip();
-        let mut message = eraftpb::Message { from: self.settings.member.get(), ..Default::default() };
+        let mut message = eraftpb::Message {
+            from: self.settings.member.get(),
+            ..Default::default()
+        };
         message.set_msg_type(MessageType::MsgPropose);
         message.set_entries(entries.into());
         if let Err(error) = self.raft.raft.step(message) {
@@ -530,17 +604,24 @@ impl Core {
             return;
         }
         let configuration = self.applier.configuration().clone();
-        let next = self.applier.with_store(|store| self.changes.next(store, &configuration));
+        let next = self
+            .applier
+            .with_store(|store| self.changes.next(store, &configuration));
         let Some(next) = next else { return };
         // Entries put up before it keep their place.
         self.propose();
         let id = self.writes.next_id();
-        let stamped = codec::entry(self.stamp(now), Some(id), &codec::encode_command(&next.command));
+        let stamped = codec::entry(
+            self.stamp(now),
+            Some(id),
+            &codec::encode_command(&next.command),
+        );
         let proposed = if next.steps.is_empty() {
             self.raft.propose(Vec::new(), stamped.to_vec())
         } else {
             let context = membership::encode(&next.steps, &stamped).to_vec();
-            self.raft.propose_conf_change(context, membership::conf_change(&next.steps))
+            self.raft
+                .propose_conf_change(context, membership::conf_change(&next.steps))
         };
         let index = self.raft.raft.raft_log.last_index();
         self.changes.proposed(id, next.change, next.answer, index);
@@ -552,8 +633,9 @@ impl Core {
 
     /// Propose expiry when something is due, and the clock when it has not been written for long.
     fn propose_clock(&mut self, now: Duration) {
-        let (deadline, written) =
-            self.applier.with_store(|store| (store.next_deadline(), store.clock()));
+        let (deadline, written) = self
+            .applier
+            .with_store(|store| (store.next_deadline(), store.clock()));
         let Some(deadline) = deadline else { return };
         let reading = self.stamp(now);
         let command = if deadline <= reading && !self.clock_proposed {
@@ -566,7 +648,13 @@ impl Core {
             return;
         };
         let data = codec::entry(reading, None, &codec::encode_command(&command));
-        self.proposals.push((None, eraftpb::Entry { data, ..Default::default() }));
+        self.proposals.push((
+            None,
+            eraftpb::Entry {
+                data,
+                ..Default::default()
+            },
+        ));
     }
 
     /// Learners that have caught up get a vote.
@@ -580,7 +668,10 @@ impl Core {
                 near && progress.recent_active && progress.state == ProgressState::Replicate
             })
         });
-        for id in caught_up.filter_map(|id| MemberId::new(*id)).collect::<Vec<_>>() {
+        for id in caught_up
+            .filter_map(|id| MemberId::new(*id))
+            .collect::<Vec<_>>()
+        {
             self.changes.add(membership::Change::Promote(id), None);
         }
     }
@@ -600,5 +691,6 @@ fn role(state: StateRole) -> Role {
 }
 
 fn read(view: &RwLock<View>) -> RwLockReadGuard<'_, View> {
-    view.read().unwrap_or_else(std::sync::PoisonError::into_inner)
+    view.read()
+        .unwrap_or_else(std::sync::PoisonError::into_inner)
 }

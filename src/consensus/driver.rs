@@ -64,8 +64,11 @@ pub(super) struct Driver<O> {
 
 /// Writes a snapshot's bytes where they last, and tells how many: `wal`'s snapshot files, given by whoever
 /// opened the directory.
-pub type SaveSnapshot =
-    std::sync::Arc<dyn Fn(&SnapshotMark, &mut dyn Iterator<Item = bytes::Bytes>) -> Result<u64, String> + Send + Sync>;
+pub type SaveSnapshot = std::sync::Arc<
+    dyn Fn(&SnapshotMark, &mut dyn Iterator<Item = bytes::Bytes>) -> Result<u64, String>
+        + Send
+        + Sync,
+>;
 
 impl<O: Outbox> Driver<O> {
     /// The thread's whole life.
@@ -129,7 +132,13 @@ impl<O: Outbox> Driver<O> {
 
     fn do_work(&mut self) {
         while let Some(work) = self.core.work(self.now()) {
-            let Work { messages, write, snapshot, hash, members } = work;
+            let Work {
+                messages,
+                write,
+                snapshot,
+                hash,
+                members,
+            } = work;
             if let Some(members) = members {
                 self.outbox.set_members(&members);
             }
@@ -152,7 +161,9 @@ impl<O: Outbox> Driver<O> {
                 });
             }
             if let Some(job) = hash {
-                self.aside("hash", move || Input::Hashed(job.index, image::hash(&job.store)));
+                self.aside("hash", move || {
+                    Input::Hashed(job.index, image::hash(&job.store))
+                });
             }
         }
     }

@@ -35,7 +35,11 @@ pub(super) struct Log {
 
 impl Log {
     /// The log as it was recovered: a snapshot, and the entries after it.
-    pub(super) fn new(hard_state: HardState, snapshot: SnapshotMark, entries: Vec<crate::wal::Entry>) -> Self {
+    pub(super) fn new(
+        hard_state: HardState,
+        snapshot: SnapshotMark,
+        entries: Vec<crate::wal::Entry>,
+    ) -> Self {
         let initial = RaftState {
             hard_state: convert::hard_state_in(hard_state),
             conf_state: convert::configuration_in(&snapshot.configuration),
@@ -43,7 +47,14 @@ impl Log {
         let entries: VecDeque<Entry> = entries.into_iter().map(convert::entry_in).collect();
         let bytes = entries.iter().map(size).sum();
         let before = (snapshot.index, snapshot.term);
-        Self { before, entries, snapshot, initial, bytes, newer_wanted: Cell::new(false) }
+        Self {
+            before,
+            entries,
+            snapshot,
+            initial,
+            bytes,
+            newer_wanted: Cell::new(false),
+        }
     }
 
     /// Take `new` entries; they replace what was there from the first one's index on.

@@ -61,13 +61,17 @@ impl Settings {
     pub fn timing(mut self, heartbeat: Duration, election: Duration) -> Self {
         self.tick = (heartbeat / 2).max(Duration::from_millis(1));
         let ticks = election.as_nanos().div_ceil(self.tick.as_nanos());
-        self.election_ticks = usize::try_from(ticks).unwrap_or(usize::MAX / 4).max(self.heartbeat_ticks + 1);
+        self.election_ticks = usize::try_from(ticks)
+            .unwrap_or(usize::MAX / 4)
+            .max(self.heartbeat_ticks + 1);
         self
     }
 
     /// The raft crate's form of it. What that leaves off or unbounded is set here.
     pub(super) fn raft(&self, applied: u64) -> raft::Config {
-        let (min, max) = self.election_ticks_fixed.map_or((0, 0), |ticks| (ticks, ticks + 1));
+        let (min, max) = self
+            .election_ticks_fixed
+            .map_or((0, 0), |ticks| (ticks, ticks + 1));
         raft::Config {
             id: self.member.get(),
             applied,

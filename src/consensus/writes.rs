@@ -42,12 +42,20 @@ impl Writes {
     /// No writes yet, for `member`; `boot` keeps the ids of two lives apart.
     pub(super) fn new(member: MemberId, boot: u32) -> Self {
         let next = u64::from(boot) << 40;
-        Self { member, next, waiting: BTreeMap::new(), fresh: next }
+        Self {
+            member,
+            next,
+            waiting: BTreeMap::new(),
+            fresh: next,
+        }
     }
 
     /// An id for a command of this member that nobody waits for here.
     pub(super) fn next_id(&mut self) -> CommandId {
-        let id = CommandId { member: self.member, sequence: self.next };
+        let id = CommandId {
+            member: self.member,
+            sequence: self.next,
+        };
         self.next += 1;
         id
     }
@@ -61,7 +69,13 @@ impl Writes {
         now: Duration,
     ) {
         let id = self.next_id();
-        let write = Write { command, answer, since: now, sent: None, _permit: permit };
+        let write = Write {
+            command,
+            answer,
+            since: now,
+            sent: None,
+            _permit: permit,
+        };
         self.waiting.insert(id.sequence, write);
     }
 
@@ -70,7 +84,9 @@ impl Writes {
         let from = std::mem::replace(&mut self.fresh, self.next);
         let member = self.member;
         let fresh = self.waiting.range_mut(from..);
-        fresh.map(|(&sequence, write)| write.hand_on(CommandId { member, sequence }, term, now)).collect()
+        fresh
+            .map(|(&sequence, write)| write.hand_on(CommandId { member, sequence }, term, now))
+            .collect()
     }
 
     /// What must be handed on again: what was not in this term, and at a follower what has waited long.
@@ -82,7 +98,9 @@ impl Writes {
             Some((_, at)) => !leads && now.saturating_sub(at) >= FORWARD_AGAIN,
         };
         let writes = self.waiting.iter_mut().filter(|(_, write)| due(write));
-        writes.map(|(&sequence, write)| write.hand_on(CommandId { member, sequence }, term, now)).collect()
+        writes
+            .map(|(&sequence, write)| write.hand_on(CommandId { member, sequence }, term, now))
+            .collect()
     }
 
     /// These could not be handed on after all.
@@ -97,7 +115,10 @@ impl Writes {
     }
 
     /// Takes the write with this id out, if it is one of ours that still waits: its entry was applied.
-    pub(super) fn take(&mut self, id: CommandId) -> Option<oneshot::Sender<Result<Written, Refused>>> {
+    pub(super) fn take(
+        &mut self,
+        id: CommandId,
+    ) -> Option<oneshot::Sender<Result<Written, Refused>>> {
         if id.member != self.member {
             return None;
         }
@@ -108,7 +129,11 @@ impl Writes {
     pub(super) fn expire(&mut self, now: Duration) {
         let late = |_: &u64, write: &mut Write| now.saturating_sub(write.since) >= WRITE_WAIT_MAX;
         for (_, write) in self.waiting.extract_if(.., late) {
-            let refused = if write.sent.is_some() { Refused::Unanswered } else { Refused::NoLeader };
+            let refused = if write.sent.is_some() {
+                Refused::Unanswered
+            } else {
+                Refused::NoLeader
+            };
             let _ = write.answer.send(Err(refused));
         }
     }
@@ -122,6 +147,9 @@ impl Writes {
 impl Write {
     fn hand_on(&mut self, id: CommandId, term: u64, now: Duration) -> Forwarded {
         self.sent = Some((term, now));
-        Forwarded { id, command: self.command.clone() }
+        Forwarded {
+            id,
+            command: self.command.clone(),
+        }
     }
 }

@@ -26,11 +26,20 @@ pub struct Operation {
 #[derive(Debug)]
 pub enum Kind {
     /// A write. With no outcome it may or may not have happened.
-    Write { command: Command, outcome: Option<(Result<Arc<Event>, Error>, Position)> },
+    Write {
+        command: Command,
+        outcome: Option<(Result<Arc<Event>, Error>, Position)>,
+    },
     /// A linearizable read of a key: the index it was read at, and the value then.
-    Read { path: Path, outcome: Option<(u64, Option<Bytes>)> },
+    Read {
+        path: Path,
+        outcome: Option<(u64, Option<Bytes>)>,
+    },
     /// A read of whatever the member has.
-    PlainRead { path: Path, outcome: Option<(u64, Option<Bytes>)> },
+    PlainRead {
+        path: Path,
+        outcome: Option<(u64, Option<Bytes>)>,
+    },
 }
 
 /// The key of this number.
@@ -46,36 +55,76 @@ pub fn draw(random: &mut Random, unique: u64, known: &mut [(u64, Option<Bytes>)]
     let (index, held) = known[number as usize].clone();
     let content = Content::Value(value.clone());
     match random.below(100) {
-        0..35 => write(Command::Set { path, content, ttl: None }),
+        0..35 => write(Command::Set {
+            path,
+            content,
+            ttl: None,
+        }),
         35..40 => {
             let ttl = Some(Duration::from_secs(1 + random.below(3)));
             write(Command::Set { path, content, ttl })
         }
-        40..45 => write(Command::Create { path, content, ttl: None }),
+        40..45 => write(Command::Create {
+            path,
+            content,
+            ttl: None,
+        }),
         45..55 => {
             let condition = if random.permille(500) {
-                Condition { value: held.filter(|held| !held.is_empty()), index: None }
+                Condition {
+                    value: held.filter(|held| !held.is_empty()),
+                    index: None,
+                }
             } else {
-                Condition { value: None, index: Some(index.max(1)) }
+                Condition {
+                    value: None,
+                    index: Some(index.max(1)),
+                }
             };
-            write(Command::CompareAndSwap { path, condition, value, ttl: None })
+            write(Command::CompareAndSwap {
+                path,
+                condition,
+                value,
+                ttl: None,
+            })
         }
-        55..60 => write(Command::Delete { path, directory: false, recursive: false }),
+        55..60 => write(Command::Delete {
+            path,
+            directory: false,
+            recursive: false,
+        }),
         60..62 => {
             let path = self::path(&format!("/k{}", random.below(3)));
-            write(Command::Delete { path, directory: true, recursive: true })
+            write(Command::Delete {
+                path,
+                directory: true,
+                recursive: true,
+            })
         }
         62..66 => {
             let directory = self::path("/queue");
-            write(Command::CreateInOrder { directory, content, ttl: None })
+            write(Command::CreateInOrder {
+                directory,
+                content,
+                ttl: None,
+            })
         }
-        66..88 => Kind::Read { path, outcome: None },
-        _ => Kind::PlainRead { path, outcome: None },
+        66..88 => Kind::Read {
+            path,
+            outcome: None,
+        },
+        _ => Kind::PlainRead {
+            path,
+            outcome: None,
+        },
     }
 }
 
 fn write(command: Command) -> Kind {
-    Kind::Write { command, outcome: None }
+    Kind::Write {
+        command,
+        outcome: None,
+    }
 }
 
 fn path(text: &str) -> Path {

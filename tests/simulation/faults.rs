@@ -43,7 +43,10 @@ pub struct Faults {
 
 impl Faults {
     pub fn new(count: usize) -> Self {
-        Self { left: count, counts: BTreeMap::new() }
+        Self {
+            left: count,
+            counts: BTreeMap::new(),
+        }
     }
 
     /// Whether all have happened.
@@ -99,7 +102,9 @@ impl World {
             }
             Fault::Split => {
                 let half = members / 2;
-                for (one, other) in (0..half).flat_map(|one| (half..members).map(move |other| (one, other))) {
+                for (one, other) in
+                    (0..half).flat_map(|one| (half..members).map(move |other| (one, other)))
+                {
                     self.network.cut(one, other);
                     self.network.cut(other, one);
                 }

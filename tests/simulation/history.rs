@@ -26,14 +26,26 @@ impl History {
     pub fn new(events: Vec<Arc<Event>>) -> Self {
         let mut values: HashMap<Path, BTreeMap<u64, Option<Bytes>>> = HashMap::new();
         for event in &events {
-            let gone = matches!(event.action, Action::Delete | Action::CompareAndDelete | Action::Expire);
+            let gone = matches!(
+                event.action,
+                Action::Delete | Action::CompareAndDelete | Action::Expire
+            );
             let value = if gone { None } else { event.node.value.clone() };
-            values.entry(event.node.path.clone()).or_default().insert(event.index(), value);
+            values
+                .entry(event.node.path.clone())
+                .or_default()
+                .insert(event.index(), value);
             for path in &event.removed {
-                values.entry(path.clone()).or_default().insert(event.index(), None);
+                values
+                    .entry(path.clone())
+                    .or_default()
+                    .insert(event.index(), None);
             }
         }
-        let events = events.into_iter().map(|event| (event.index(), event)).collect();
+        let events = events
+            .into_iter()
+            .map(|event| (event.index(), event))
+            .collect();
         Self { events, values }
     }
 
@@ -44,12 +56,17 @@ impl History {
 
     fn value_at(&self, path: &Path, index: u64) -> Option<Bytes> {
         let values = self.values.get(path)?;
-        values.range(..=index).next_back().and_then(|(_, value)| value.clone())
+        values
+            .range(..=index)
+            .next_back()
+            .and_then(|(_, value)| value.clone())
     }
 
     fn changed_at(&self, path: &Path, index: u64) -> u64 {
         let values = self.values.get(path);
-        values.and_then(|values| values.range(..=index).next_back()).map_or(0, |(index, _)| *index)
+        values
+            .and_then(|values| values.range(..=index).next_back())
+            .map_or(0, |(index, _)| *index)
     }
 
     /// Hold every answer against the history.
@@ -60,7 +77,8 @@ impl History {
     pub fn check(&self, operations: &[Operation]) -> Result<(), String> {
         self.check_contiguous()?;
         for operation in operations {
-            self.check_answer(operation).map_err(|why| format!("{why}: {operation:?}"))?;
+            self.check_answer(operation)
+                .map_err(|why| format!("{why}: {operation:?}"))?;
         }
         check_real_time(operations)?;
         self.check_once(operations)
@@ -77,21 +95,33 @@ impl History {
 
     fn check_answer(&self, operation: &Operation) -> Result<(), String> {
         match &operation.kind {
-            Kind::Write { outcome: Some((Ok(event), _)), .. } => match self.events.get(&event.index()) {
+            Kind::Write {
+                outcome: Some((Ok(event), _)),
+                ..
+            } => match self.events.get(&event.index()) {
                 Some(kept) if kept == event => Ok(()),
                 Some(other) => Err(format!("an acknowledged write became {other:?}")),
                 None => Err("an acknowledged write is lost".to_owned()),
             },
-            Kind::Write { command, outcome: Some((Err(error), _)) } => {
-                self.check_refusal(command, error.code, error.index)
+            Kind::Write {
+                command,
+                outcome: Some((Err(error), _)),
+            } => self.check_refusal(command, error.code, error.index),
+            Kind::Read {
+                path,
+                outcome: Some((index, value)),
             }
-            Kind::Read { path, outcome: Some((index, value)) }
-            | Kind::PlainRead { path, outcome: Some((index, value)) } => {
+            | Kind::PlainRead {
+                path,
+                outcome: Some((index, value)),
+            } => {
                 let expected = self.value_at(path, *index);
                 if *value == expected {
                     return Ok(());
                 }
-                Err(format!("read {value:?} at {index}, where it was {expected:?}"))
+                Err(format!(
+                    "read {value:?} at {index}, where it was {expected:?}"
+                ))
             }
             Kind::Write { .. } | Kind::Read { .. } | Kind::PlainRead { .. } => Ok(()),
         }
@@ -100,21 +130,44 @@ impl History {
     /// A write that was refused must have had a reason at the index it was refused at.
     fn check_refusal(&self, command: &Command, code: Code, index: u64) -> Result<(), String> {
         let justified = match (command, code) {
-            (Command::Create { path, .. }, Code::NodeExists) => self.value_at(path, index).is_some(),
-            (Command::CompareAndSwap { path, condition, .. }, Code::TestFailed) => {
+            (Command::Create { path, .. }, Code::NodeExists) => {
+                self.value_at(path, index).is_some()
+            }
+            (
+                Command::CompareAndSwap {
+                    path, condition, ..
+                },
+                Code::TestFailed,
+            ) => {
                 let value = self.value_at(path, index);
                 let differs = condition.value.is_some() && condition.value != value;
-                let moved = condition.index.is_some_and(|wanted| wanted != self.changed_at(path, index));
+                let moved = condition
+                    .index
+                    .is_some_and(|wanted| wanted != self.changed_at(path, index));
                 value.is_some() && (differs || moved)
             }
             (
-                Command::CompareAndSwap { path, .. } | Command::Delete { path, directory: false, .. },
+                Command::CompareAndSwap { path, .. }
+                | Command::Delete {
+                    path,
+                    directory: false,
+                    ..
+                },
                 Code::KeyNotFound,
             ) => self.value_at(path, index).is_none(),
-            (Command::Delete { directory: true, .. }, Code::KeyNotFound) => true,
+            (
+                Command::Delete {
+                    directory: true, ..
+                },
+                Code::KeyNotFound,
+            ) => true,
             _ => false,
         };
-        if justified { Ok(()) } else { Err(format!("refused with {code:?} at {index} for no reason")) }
+        if justified {
+            Ok(())
+        } else {
+            Err(format!("refused with {code:?} at {index} for no reason"))
+        }
     }
 
     /// Values are unique, so a write that was applied twice shows, answered or not.
@@ -146,11 +199,17 @@ impl History {
         for (index, event) in self.events.range(from..to) {
             match heard.next() {
                 Some(next) if next == event => {}
-                other => return Err(format!("a watch from {from} heard {other:?} instead of {index}: {event:?}")),
+                other => {
+                    return Err(format!(
+                        "a watch from {from} heard {other:?} instead of {index}: {event:?}"
+                    ));
+                }
             }
         }
         match heard.next() {
-            Some(more) => Err(format!("a watch from {from} heard {more:?}, which is not in the history")),
+            Some(more) => Err(format!(
+                "a watch from {from} heard {more:?}, which is not in the history"
+            )),
             None => Ok(()),
         }
     }
@@ -166,10 +225,25 @@ impl History {
         seen: &BTreeMap<u64, Duration>,
     ) -> Result<(), String> {
         for operation in operations {
-            let Kind::Write { command, outcome: Some((Ok(event), _)) } = &operation.kind else { continue };
-            let Command::Set { path, ttl: Some(ttl), .. } = command else { continue };
+            let Kind::Write {
+                command,
+                outcome: Some((Ok(event), _)),
+            } = &operation.kind
+            else {
+                continue;
+            };
+            let Command::Set {
+                path,
+                ttl: Some(ttl),
+                ..
+            } = command
+            else {
+                continue;
+            };
             let after = self.events.range(event.index() + 1..);
-            let next = after.map(|(_, event)| event).find(|event| event.node.path == *path);
+            let next = after
+                .map(|(_, event)| event)
+                .find(|event| event.node.path == *path);
             if let Some(next) = next
                 && next.action == Action::Expire
                 && let Some(at) = seen.get(&next.index())
@@ -200,7 +274,9 @@ fn check_real_time(operations: &[Operation]) -> Result<(), String> {
         })
         .collect();
     for operation in operations {
-        let Some(index) = linearizable_index_of(operation) else { continue };
+        let Some(index) = linearizable_index_of(operation) else {
+            continue;
+        };
         let before = bounds.partition_point(|(at, _)| *at < operation.asked);
         if before > 0 && index < bounds[before - 1].1 {
             return Err(format!(
@@ -215,10 +291,18 @@ fn check_real_time(operations: &[Operation]) -> Result<(), String> {
 /// The index up to which an answer proves the log was applied somewhere.
 fn index_of(operation: &Operation) -> Option<u64> {
     match &operation.kind {
-        Kind::Write { outcome: Some((_, position)), .. } => Some(position.index),
-        Kind::Read { outcome: Some((index, _)), .. } | Kind::PlainRead { outcome: Some((index, _)), .. } => {
-            Some(*index)
+        Kind::Write {
+            outcome: Some((_, position)),
+            ..
+        } => Some(position.index),
+        Kind::Read {
+            outcome: Some((index, _)),
+            ..
         }
+        | Kind::PlainRead {
+            outcome: Some((index, _)),
+            ..
+        } => Some(*index),
         Kind::Write { .. } | Kind::Read { .. } | Kind::PlainRead { .. } => None,
     }
 }
@@ -232,9 +316,18 @@ fn linearizable_index_of(operation: &Operation) -> Option<u64> {
 
 fn written(command: &Command) -> Option<&Bytes> {
     match command {
-        Command::Set { content: Content::Value(value), .. }
-        | Command::Create { content: Content::Value(value), .. }
-        | Command::CreateInOrder { content: Content::Value(value), .. }
+        Command::Set {
+            content: Content::Value(value),
+            ..
+        }
+        | Command::Create {
+            content: Content::Value(value),
+            ..
+        }
+        | Command::CreateInOrder {
+            content: Content::Value(value),
+            ..
+        }
         | Command::CompareAndSwap { value, .. } => Some(value),
         _ => None,
     }

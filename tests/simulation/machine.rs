@@ -11,8 +11,12 @@ use oxetcd::consensus::core::{Core, Recovered, Work, Write};
 use oxetcd::consensus::handle::Request;
 use oxetcd::consensus::message::{Body, Message};
 use oxetcd::consensus::snapshots::{HashJob, SnapshotJob};
-use oxetcd::consensus::{Input, Inputs, Refused, Settings, View, Watching, Written, commit, gather};
-use oxetcd::store::{ClusterTime, Command, Event, HistoryLimits, Interest, Path, Stamped, Store, image};
+use oxetcd::consensus::{
+    Input, Inputs, Refused, Settings, View, Watching, Written, commit, gather,
+};
+use oxetcd::store::{
+    ClusterTime, Command, Event, HistoryLimits, Interest, Path, Stamped, Store, image,
+};
 use oxetcd::wal::{
     Batch, Configuration, HardState, LogOptions, Snapshot, SnapshotMark, Wal, write_snapshot,
 };
@@ -124,18 +128,28 @@ impl Machine {
     pub fn start(&mut self, now: Duration) -> Result<(), String> {
         self.life += 1;
         self.paused = false;
-        let (wal, recovered) = Wal::open(self.disk.clone(), log_options(self.life)).map_err(|error| error.to_string())?;
+        let (wal, recovered) = Wal::open(self.disk.clone(), log_options(self.life))
+            .map_err(|error| error.to_string())?;
         let mark = recovered.snapshot.ok_or("no snapshot")?;
         let store = image::decode(&read_snapshot(&self.disk, &mark)?, HistoryLimits::default())
             .map_err(|error| error.to_string())?;
-        let recovered =
-            Recovered { hard_state: recovered.hard_state, snapshot: mark, entries: recovered.entries };
+        let recovered = Recovered {
+            hard_state: recovered.hard_state,
+            snapshot: mark,
+            entries: recovered.entries,
+        };
         let (reports, inputs) = channel();
         let here = now + self.offset;
         let term = recovered.hard_state.term;
         let view = View::new(store, &recovered.snapshot, term, Instant::now(), here);
         let view = Arc::new(RwLock::new(view));
-        let mut core = Core::start(self.settings(), recovered, view.clone(), reports.clone(), here)?;
+        let mut core = Core::start(
+            self.settings(),
+            recovered,
+            view.clone(),
+            reports.clone(),
+            here,
+        )?;
         core.campaign_if_alone();
         self.running = Some(Running {
             core,
@@ -158,15 +172,22 @@ impl Machine {
     pub fn die(&mut self, random: &mut Random, writing: bool) {
         self.paused = false;
         self.life += 1;
-        let Some(mut running) = self.running.take() else { return };
+        let Some(mut running) = self.running.take() else {
+            return;
+        };
         if writing && let Some((_, _, batch)) = running.writing.take() {
-            self.disk.plan(Operation::Change, random.below(4), disk::Fault::Crash);
+            self.disk
+                .plan(Operation::Change, random.below(4), disk::Fault::Crash);
             // Fails, or not, wherever the disk gave up.
             let _ = commit(&mut running.wal, &batch);
         }
         drop(running);
         // The power failed, or the process alone ended.
-        self.disk = if random.permille(700) { self.disk.crash() } else { self.disk.kill() };
+        self.disk = if random.permille(700) {
+            self.disk.crash()
+        } else {
+            self.disk.kill()
+        };
     }
 
     pub fn tick(&mut self, now: Duration) {
@@ -192,9 +213,15 @@ impl Machine {
         if self.paused || self.running.is_none() {
             return false;
         }
-        let Body::Raft(raft) = &message.body else { return false };
-        let Some(mark) = raft.snapshot.clone() else { return false };
-        let Ok(store) = image::decode(body, HistoryLimits::default()) else { return false };
+        let Body::Raft(raft) = &message.body else {
+            return false;
+        };
+        let Some(mark) = raft.snapshot.clone() else {
+            return false;
+        };
+        let Ok(store) = image::decode(body, HistoryLimits::default()) else {
+            return false;
+        };
         if write_snapshot(&self.disk, &mark, std::iter::once(body.clone())).is_err() {
             return false;
         }
@@ -208,7 +235,9 @@ impl Machine {
 
     /// The bytes of the snapshot this message announces; none if they are gone.
     pub fn snapshot_body(&self, message: &Message) -> Option<Bytes> {
-        let Body::Raft(raft) = &message.body else { return None };
+        let Body::Raft(raft) = &message.body else {
+            return None;
+        };
         read_snapshot(&self.disk, raft.snapshot.as_ref()?).ok()
     }
 
@@ -227,7 +256,9 @@ impl Machine {
     /// Take in what has arrived.
     pub fn catch_up(&mut self, now: Duration) {
         let now = now + self.offset;
-        let Some(running) = &mut self.running else { return };
+        let Some(running) = &mut self.running else {
+            return;
+        };
         while let Ok(input) = running.inputs.try_recv() {
             let core = &mut running.core;
             match input {
@@ -254,9 +285,17 @@ impl Machine {
         self.catch_up(now);
         let here = now + self.offset;
         let sync_max = self.sync_max;
-        let Some(running) = &mut self.running else { return (messages, due) };
+        let Some(running) = &mut self.running else {
+            return (messages, due);
+        };
         while let Some(work) = running.core.work(here) {
-            let Work { messages: more, write, snapshot, hash, members: _ } = work;
+            let Work {
+                messages: more,
+                write,
+                snapshot,
+                hash,
+                members: _,
+            } = work;
             messages.extend(more);
             running.queue.extend(write);
             if let Some(job) = snapshot {
@@ -286,7 +325,9 @@ impl Machine {
         if std::mem::take(&mut self.fail_next_write) {
             self.disk.plan(Operation::Change, 0, disk::Fault::Io);
         }
-        let Some(running) = &mut self.running else { return Progress::Fine };
+        let Some(running) = &mut self.running else {
+            return Progress::Fine;
+        };
         if let Some((_, number, batch)) = running.writing.take_if(|(at, ..)| *at <= now) {
             if commit(&mut running.wal, &batch).is_err() {
                 return Progress::Died;
@@ -298,10 +339,14 @@ impl Machine {
         }
         for (_, job) in running.snapshots.extract_if(.., |(at, _)| *at <= now) {
             let bytes = write_snapshot(&self.disk, &job.mark, image::encode(&job.store)).ok();
-            let _ = running.reports.send(Input::SnapshotWritten(job.mark, bytes));
+            let _ = running
+                .reports
+                .send(Input::SnapshotWritten(job.mark, bytes));
         }
         for (_, job) in running.hashes.extract_if(.., |(at, _)| *at <= now) {
-            let _ = running.reports.send(Input::Hashed(job.index, image::hash(&job.store)));
+            let _ = running
+                .reports
+                .send(Input::Hashed(job.index, image::hash(&job.store)));
         }
         Progress::Fine
     }
@@ -309,8 +354,15 @@ impl Machine {
 
 impl Machine {
     /// Ask for a write; the answer comes later. None at a dead member.
-    pub fn write(&mut self, command: Command) -> Option<oneshot::Receiver<Result<Written, Refused>>> {
-        self.ask(|answer, permit| Request::Write { command, answer, permit })
+    pub fn write(
+        &mut self,
+        command: Command,
+    ) -> Option<oneshot::Receiver<Result<Written, Refused>>> {
+        self.ask(|answer, permit| Request::Write {
+            command,
+            answer,
+            permit,
+        })
     }
 
     /// Ask for a linearizable look.
@@ -320,8 +372,16 @@ impl Machine {
 
     /// Watch the whole tree.
     pub fn watch(&mut self, since: Option<u64>) -> Option<oneshot::Receiver<Watching>> {
-        let interest = Interest { path: Path::root(), recursive: true };
-        self.ask(|answer, _| Request::Watch { interest, stream: true, since, answer })
+        let interest = Interest {
+            path: Path::root(),
+            recursive: true,
+        };
+        self.ask(|answer, _| Request::Watch {
+            interest,
+            stream: true,
+            since,
+            answer,
+        })
     }
 
     fn ask<T>(
@@ -331,7 +391,10 @@ impl Machine {
         let running = self.running.as_mut()?;
         let permit = running.permits.clone().try_acquire_owned().ok()?;
         let (answer, answered) = oneshot::channel();
-        running.reports.send(Input::Request(request(answer, permit))).ok()?;
+        running
+            .reports
+            .send(Input::Request(request(answer, permit)))
+            .ok()?;
         Some(answered)
     }
 
@@ -351,15 +414,26 @@ impl Machine {
 
     /// The store's index.
     pub fn index(&self) -> u64 {
-        self.running.as_ref().map_or(0, |running| running.view().store.index())
+        self.running
+            .as_ref()
+            .map_or(0, |running| running.view().store.index())
     }
 
     /// All that ever happened, as this member tells it.
     pub fn history(&self) -> Vec<Arc<Event>> {
-        let Some(running) = &self.running else { return Vec::new() };
-        let interest = Interest { path: Path::root(), recursive: true };
+        let Some(running) = &self.running else {
+            return Vec::new();
+        };
+        let interest = Interest {
+            path: Path::root(),
+            recursive: true,
+        };
         let (mut events, mut since) = (Vec::new(), 1);
-        while let Ok(past) = running.view().store.history_since(&interest, since, usize::MAX) {
+        while let Ok(past) = running
+            .view()
+            .store
+            .history_since(&interest, since, usize::MAX)
+        {
             events.extend(past.events);
             match past.again {
                 Some(again) => since = again,
@@ -372,8 +446,11 @@ impl Machine {
     /// What it shows; none when it is dead or shows nothing new.
     pub fn observe(&mut self) -> Option<Seen> {
         let running = self.running.as_mut()?;
-        let (applied, term, leads) =
-            (running.core.applied(), running.core.term(), running.core.leads());
+        let (applied, term, leads) = (
+            running.core.applied(),
+            running.core.term(),
+            running.core.leads(),
+        );
         if running.shown == (applied, term, leads) {
             return None;
         }
@@ -382,16 +459,29 @@ impl Machine {
             let view = running.view();
             (view.store.index(), image::hash(&view.store))
         };
-        Some(Seen { leads, term, applied, index, hash })
+        Some(Seen {
+            leads,
+            term,
+            applied,
+            index,
+            hash,
+        })
     }
 
     /// Where it stands, for a person.
     pub fn describe(&self) -> String {
-        let Some(running) = &self.running else { return format!("{} is dead", self.number) };
+        let Some(running) = &self.running else {
+            return format!("{} is dead", self.number);
+        };
         let core = &running.core;
         let paused = if self.paused { ", paused" } else { "" };
         let role = if core.leads() { "leads" } else { "follows" };
-        format!("{} {role} in term {}, applied {}{paused}", self.number, core.term(), core.applied())
+        format!(
+            "{} {role} in term {}, applied {}{paused}",
+            self.number,
+            core.term(),
+            core.applied()
+        )
     }
 }
 
@@ -402,7 +492,10 @@ impl Running {
 }
 
 fn log_options(life: u64) -> LogOptions {
-    LogOptions { segment_bytes: 4 << 10, seed: life }
+    LogOptions {
+        segment_bytes: 4 << 10,
+        seed: life,
+    }
 }
 
 /// What all members begin with: the same snapshot of an empty tree, and all of them in it.
@@ -417,21 +510,45 @@ fn found(disk: &SimDisk, members: usize) {
             peer_url: format!("http://m{number}:7001"),
         };
         let command = Command::PutMember(member);
-        let stamped = Stamped { stamp: ClusterTime::ZERO, id: None, command };
+        let stamped = Stamped {
+            stamp: ClusterTime::ZERO,
+            id: None,
+            command,
+        };
         store.apply(&stamped, &mut events).expect("a member");
     }
-    let voters = (0..members).map(|number| Machine::id(number).get()).collect();
-    let configuration = Configuration { voters, ..Configuration::default() };
-    let mark = SnapshotMark { index: 1, term: 1, configuration };
+    let voters = (0..members)
+        .map(|number| Machine::id(number).get())
+        .collect();
+    let configuration = Configuration {
+        voters,
+        ..Configuration::default()
+    };
+    let mark = SnapshotMark {
+        index: 1,
+        term: 1,
+        configuration,
+    };
     Wal::create(disk, log_options(0)).expect("a new log");
     let (mut wal, _) = Wal::open(disk.clone(), log_options(0)).expect("a new log");
     write_snapshot(disk, &mark, image::encode(&store)).expect("a snapshot");
-    let hard_state = Some(HardState { term: 1, vote: 0, commit: 1 });
-    let batch = Batch { hard_state, reset: Some(mark), ..Batch::default() };
+    let hard_state = Some(HardState {
+        term: 1,
+        vote: 0,
+        commit: 1,
+    });
+    let batch = Batch {
+        hard_state,
+        reset: Some(mark),
+        ..Batch::default()
+    };
     commit(&mut wal, &batch).expect("a healthy disk");
 }
 
 fn read_snapshot(disk: &SimDisk, mark: &SnapshotMark) -> Result<Bytes, String> {
     let snapshot = Snapshot::open(disk, mark).map_err(|error| error.to_string())?;
-    snapshot.image().map(Bytes::from).map_err(|error| error.to_string())
+    snapshot
+        .image()
+        .map(Bytes::from)
+        .map_err(|error| error.to_string())
 }

@@ -22,10 +22,17 @@ const SEEDS: u64 = 60;
 
 #[test]
 fn every_seed_holds() {
-    let number = |name| std::env::var(name).ok().and_then(|text| text.parse::<u64>().ok());
+    let number = |name| {
+        std::env::var(name)
+            .ok()
+            .and_then(|text| text.parse::<u64>().ok())
+    };
     let (first, count) = match number("OXETCD_SEED") {
         Some(seed) => (seed, 1),
-        None => (number("OXETCD_FIRST_SEED").unwrap_or(1), number("OXETCD_SEEDS").unwrap_or(SEEDS)),
+        None => (
+            number("OXETCD_FIRST_SEED").unwrap_or(1),
+            number("OXETCD_SEEDS").unwrap_or(SEEDS),
+        ),
     };
     let next = AtomicU64::new(first);
     let faults: Mutex<BTreeMap<&'static str, u64>> = Mutex::default();
@@ -43,10 +50,18 @@ fn every_seed_holds() {
                     match run {
                         Ok(Ok(counts)) => {
                             let mut faults = faults.lock().expect("no panic");
-                            counts.into_iter().for_each(|(name, n)| *faults.entry(name).or_default() += n);
+                            counts
+                                .into_iter()
+                                .for_each(|(name, n)| *faults.entry(name).or_default() += n);
                         }
-                        Ok(Err(why)) => failures.lock().expect("no panic").push(format!("seed {seed}: {why}")),
-                        Err(_) => failures.lock().expect("no panic").push(format!("seed {seed}: a panic")),
+                        Ok(Err(why)) => failures
+                            .lock()
+                            .expect("no panic")
+                            .push(format!("seed {seed}: {why}")),
+                        Err(_) => failures
+                            .lock()
+                            .expect("no panic")
+                            .push(format!("seed {seed}: a panic")),
                     }
                 }
             });
@@ -58,7 +73,10 @@ fn every_seed_holds() {
         "{}\nreplay with OXETCD_SEED=N cargo test --test simulation",
         failures.join("\n")
     );
-    println!("{count} seeds, at least {} operations each; faults:", world::OPERATIONS);
+    println!(
+        "{count} seeds, at least {} operations each; faults:",
+        world::OPERATIONS
+    );
     for (name, times) in faults.into_inner().expect("no panic") {
         println!("  {name:<20} {times}");
     }

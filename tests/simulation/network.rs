@@ -18,7 +18,12 @@ pub struct Network {
 
 impl Network {
     pub fn new() -> Self {
-        Self { cut: HashSet::new(), loss: 0, repeat: 0, delay_max: 500 }
+        Self {
+            cut: HashSet::new(),
+            loss: 0,
+            repeat: 0,
+            delay_max: 500,
+        }
     }
 
     /// Nothing gets from `from` to `to` any more; the other way round is another matter.

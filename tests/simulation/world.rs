@@ -37,10 +37,22 @@ const RECOVERY_MAX: Duration = Duration::from_secs(30);
 
 /// What happens at some moment.
 enum Happening {
-    Tick { member: usize, life: u64 },
-    Deliver { to: usize, message: Message, body: Option<Bytes> },
-    Work { member: usize, life: u64 },
-    Ask { client: usize },
+    Tick {
+        member: usize,
+        life: u64,
+    },
+    Deliver {
+        to: usize,
+        message: Message,
+        body: Option<Bytes>,
+    },
+    Work {
+        member: usize,
+        life: u64,
+    },
+    Ask {
+        client: usize,
+    },
     Fault,
     Mend(Fault),
 }
@@ -92,7 +104,9 @@ impl World {
     pub fn new(seed: u64) -> Self {
         let mut random = Random::new(seed);
         let members = *random.pick(&[3, 3, 3, 5, 1]);
-        let machines = (0..members).map(|number| Machine::new(number, members, &mut random)).collect();
+        let machines = (0..members)
+            .map(|number| Machine::new(number, members, &mut random))
+            .collect();
         let watcher = |number: usize| Watcher {
             member: number % members,
             from: 0,
@@ -155,7 +169,9 @@ impl World {
             self.step()?;
             if self.now > deadline {
                 let standing: Vec<String> = self.machines.iter().map(Machine::describe).collect();
-                return Err(format!("not well {RECOVERY_MAX:?} after the last fault: {standing:?}"));
+                return Err(format!(
+                    "not well {RECOVERY_MAX:?} after the last fault: {standing:?}"
+                ));
             }
         }
         Ok(())
@@ -168,15 +184,23 @@ impl World {
         let index = self.machines[0].index();
         agree
             && self.clients.iter().all(|client| client.waiting.is_none())
-            && self.watchers.iter().all(|watcher| watcher.next == index + 1)
+            && self
+                .watchers
+                .iter()
+                .all(|watcher| watcher.next == index + 1)
     }
 
     fn check(self) -> Result<BTreeMap<&'static str, u64>, String> {
         let histories: Vec<_> = self.machines.iter().map(Machine::history).collect();
-        let Some((first, others)) = histories.split_first() else { return Err("no members".to_owned()) };
+        let Some((first, others)) = histories.split_first() else {
+            return Err("no members".to_owned());
+        };
         for (number, other) in others.iter().enumerate() {
             if other != first {
-                return Err(format!("members 0 and {} tell different histories", number + 1));
+                return Err(format!(
+                    "members 0 and {} tell different histories",
+                    number + 1
+                ));
             }
         }
         let history = History::new(first.clone());
@@ -186,8 +210,16 @@ impl World {
             history.check_watch(watcher.from, watcher.next, &watcher.heard)?;
         }
         let mut counts = self.faults.counts().clone();
-        let answered = self.operations.iter().filter(|operation| operation.answered.is_some()).count();
-        let heard: usize = self.watchers.iter().map(|watcher| watcher.heard.len()).sum();
+        let answered = self
+            .operations
+            .iter()
+            .filter(|operation| operation.answered.is_some())
+            .count();
+        let heard: usize = self
+            .watchers
+            .iter()
+            .map(|watcher| watcher.heard.len())
+            .sum();
         let lives: u64 = self.machines.iter().map(|machine| machine.life).sum();
         let installed: u64 = self.machines.iter().map(|machine| machine.installed).sum();
         for (name, count) in [
@@ -237,7 +269,9 @@ impl World {
             }
             Happening::Ask { client } => self.ask(client),
             Happening::Fault => {
-                if let Some((fault, lasts)) = self.faults.draw(self.machines.len(), &mut self.random) {
+                if let Some((fault, lasts)) =
+                    self.faults.draw(self.machines.len(), &mut self.random)
+                {
                     self.inflict(fault);
                     self.at(lasts, Happening::Mend(fault));
                     let after = self.random.micros(100_000, 2_000_000);
@@ -284,7 +318,10 @@ impl World {
         let (messages, due) = self.machines[member].pump(self.now, &mut self.random);
         let life = self.machines[member].life;
         for at in due {
-            self.at(at.saturating_sub(self.now), Happening::Work { member, life });
+            self.at(
+                at.saturating_sub(self.now),
+                Happening::Work { member, life },
+            );
         }
         for message in messages {
             self.send(member, message);
@@ -295,15 +332,24 @@ impl World {
 
     fn send(&mut self, from: usize, message: Message) {
         let to = Machine::number_of(message.to);
-        let is_snapshot = matches!(&message.body, Body::Raft(raft) if raft.kind == RaftKind::Snapshot);
-        let body = if is_snapshot { self.machines[from].snapshot_body(&message) } else { None };
+        let is_snapshot =
+            matches!(&message.body, Body::Raft(raft) if raft.kind == RaftKind::Snapshot);
+        let body = if is_snapshot {
+            self.machines[from].snapshot_body(&message)
+        } else {
+            None
+        };
         let deliveries = self.network.deliveries(from, to, &mut self.random);
         if is_snapshot && (deliveries.is_empty() || body.is_none()) {
             self.machines[from].snapshot_sent(message.to, false);
             return;
         }
         for delay in deliveries {
-            let happening = Happening::Deliver { to, message: message.clone(), body: body.clone() };
+            let happening = Happening::Deliver {
+                to,
+                message: message.clone(),
+                body: body.clone(),
+            };
             self.at(delay, happening);
         }
     }
@@ -324,17 +370,25 @@ impl World {
 
     /// Hold what a member shows now against what the others showed.
     fn observe(&mut self, member: usize) {
-        let Some(seen) = self.machines[member].observe() else { return };
+        let Some(seen) = self.machines[member].observe() else {
+            return;
+        };
         if seen.leads {
             let leader = *self.leaders.entry(seen.term).or_insert(member);
             if leader != member {
-                self.wrong = Some(format!("{leader} and {member} both lead in term {}", seen.term));
+                self.wrong = Some(format!(
+                    "{leader} and {member} both lead in term {}",
+                    seen.term
+                ));
             }
         }
         self.seen.entry(seen.index).or_insert(self.now);
         let hash = *self.hashes.entry(seen.applied).or_insert(seen.hash);
         if hash != seen.hash {
-            self.wrong = Some(format!("member {member}'s store differs at entry {}", seen.applied));
+            self.wrong = Some(format!(
+                "member {member}'s store differs at entry {}",
+                seen.applied
+            ));
         }
     }
 
@@ -355,8 +409,13 @@ impl World {
         let unique = self.operations.len() as u64;
         let kind = client::draw(&mut self.random, unique, &mut self.known);
         let number = self.operations.len();
-        let mut operation =
-            Operation { client, member, asked: self.now, answered: None, kind };
+        let mut operation = Operation {
+            client,
+            member,
+            asked: self.now,
+            answered: None,
+            kind,
+        };
         let machine = &mut self.machines[member];
         let waiting = match &mut operation.kind {
             Kind::Write { command, .. } => machine.write(command.clone()).map(Waiting::Write),
@@ -378,7 +437,9 @@ impl World {
     /// Look whether anyone got an answer.
     fn poll(&mut self) {
         for client in 0..self.clients.len() {
-            let Some((number, waiting)) = self.clients[client].waiting.take() else { continue };
+            let Some((number, waiting)) = self.clients[client].waiting.take() else {
+                continue;
+            };
             if let Some(waiting) = self.poll_one(number, waiting) {
                 self.clients[client].waiting = Some((number, waiting));
             }
@@ -438,7 +499,8 @@ impl World {
     fn at(&mut self, after: Duration, happening: Happening) {
         let slot = self.happenings.len();
         self.happenings.push(Some(happening));
-        self.queue.push(Reverse((self.now + after, slot as u64, slot)));
+        self.queue
+            .push(Reverse((self.now + after, slot as u64, slot)));
     }
 }
 
@@ -458,7 +520,9 @@ impl Watcher {
     }
 
     fn listen(&mut self) {
-        let Some(mut live) = self.live.take() else { return };
+        let Some(mut live) = self.live.take() else {
+            return;
+        };
         loop {
             let polled = {
                 let next = std::pin::pin!(live.next());

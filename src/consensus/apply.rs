@@ -18,6 +18,9 @@ use crate::cluster::{Member, MemberId};
 use crate::store::{Command, CommandId, Event, Interest, Stamped, Store, codec};
 use crate::wal::{Configuration, SnapshotMark};
 
+/// What a writer is told.
+type Answer = Result<Written, Refused>;
+
 /// The store's writing side. Nobody else takes the view's lock for writing.
 pub(super) struct Applier {
     view: Arc<RwLock<View>>,
@@ -26,10 +29,7 @@ pub(super) struct Applier {
     applied: u64,
     hash_every: u64,
     events: Vec<Arc<Event>>,
-    answers: Vec<(
-        oneshot::Sender<Result<Written, Refused>>,
-        Result<Written, Refused>,
-    )>,
+    answers: Vec<(oneshot::Sender<Answer>, Answer)>,
 }
 
 /// What applying a batch came to.

@@ -84,10 +84,8 @@ impl<O: Outbox> Driver<O> {
             let first = self.wait(&mut next_tick);
             let more = std::iter::from_fn(|| self.inputs.try_recv().ok()).take(BATCH_MAX);
             for input in std::iter::once(first).chain(more.collect::<Vec<_>>()) {
-                match input {
-                    Input::Stop => return Ok(()),
-                    Input::Failed(error) => return Err(error),
-                    input => self.accept(input),
+                if let Some(end) = self.accept(input) {
+                    return end;
                 }
             }
             self.do_work();
@@ -114,7 +112,8 @@ impl<O: Outbox> Driver<O> {
         }
     }
 
-    fn accept(&mut self, input: Input) {
+    /// Take an input in; how it ends, if that is what it says.
+    fn accept(&mut self, input: Input) -> Option<Result<(), String>> {
         let now = self.now();
         match input {
             Input::Request(request) => self.core.request(request, now),
@@ -126,8 +125,10 @@ impl<O: Outbox> Driver<O> {
             Input::Unreachable(member) => self.core.unreachable(member),
             Input::SnapshotSent(member, ok) => self.core.snapshot_sent(member, ok),
             Input::HandOver => self.core.hand_over(),
-            Input::Stop | Input::Failed(_) => {}
+            Input::Stop => return Some(Ok(())),
+            Input::Failed(error) => return Some(Err(error)),
         }
+        None
     }
 
     fn do_work(&mut self) {

@@ -12,11 +12,7 @@ use raft::{Error, GetEntriesContext, RaftState, Storage, StorageError};
 use super::convert;
 use crate::wal::{HardState, SnapshotMark};
 
-/// How many applied entries stay behind a snapshot, so that a follower that was away for a moment
-/// catches up without one.
-const TRAILING_ENTRIES: usize = 5_000;
-
-/// How many bytes of them; the older go first.
+/// How many bytes of entries may stay behind a snapshot; the older go first.
 const TRAILING_BYTES: u64 = 16 << 20;
 
 /// The log in memory.
@@ -29,16 +25,21 @@ pub(super) struct Log {
     /// What the raft crate starts from.
     initial: RaftState,
     bytes: u64,
+    /// How many applied entries stay behind a snapshot, so that a follower that was away for a moment
+    /// catches up without one.
+    trailing_entries: u64,
     /// Whether a follower needs a snapshot newer than the one there is.
     newer_wanted: Cell<bool>,
 }
 
 impl Log {
-    /// The log as it was recovered: a snapshot, and the entries after it.
+    /// The log as it was recovered: a snapshot, and the entries after it. Behind a later snapshot it
+    /// will keep up to `trailing_entries`.
     pub(super) fn new(
         hard_state: HardState,
         snapshot: SnapshotMark,
         entries: Vec<crate::wal::Entry>,
+        trailing_entries: u64,
     ) -> Self {
         let initial = RaftState {
             hard_state: convert::hard_state_in(hard_state),
@@ -53,6 +54,7 @@ impl Log {
             snapshot,
             initial,
             bytes,
+            trailing_entries,
             newer_wanted: Cell::new(false),
         }
     }
@@ -89,8 +91,8 @@ impl Log {
         let covered = snapshot.index;
         self.snapshot = snapshot;
         while let Some(front) = self.entries.front() {
-            let behind = usize::try_from(covered.saturating_sub(front.index)).unwrap_or(usize::MAX);
-            let excess = behind >= TRAILING_ENTRIES || self.bytes > TRAILING_BYTES;
+            let behind = covered.saturating_sub(front.index);
+            let excess = behind >= self.trailing_entries || self.bytes > TRAILING_BYTES;
             if front.index > covered || !excess {
                 break;
             }

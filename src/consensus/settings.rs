@@ -34,6 +34,12 @@ pub struct Settings {
     /// A snapshot is taken after so many entries, and once the log since the last is as large as that
     /// was; none: never.
     pub snapshot_every: Option<u64>,
+    /// How many applied entries stay in the log behind a snapshot, so that a follower that was away for
+    /// a moment catches up without one; fewer when they are large.
+    pub trailing_entries: u64,
+    /// While a deadline is pending the leader writes its reading of the clock this often, so that a
+    /// restart of all members makes time to live longer by no more than this.
+    pub clock_written_every: Duration,
     /// Members compare their stores at each multiple of this index.
     pub hash_every: u64,
     /// How far a learner may be behind what is committed and still be given a vote.
@@ -47,19 +53,21 @@ impl Settings {
         Self {
             member,
             boot,
-            tick: Duration::from_millis(25),
-            heartbeat_ticks: 2,
-            election_ticks: 8,
+            tick: Duration::from_millis(50),
+            heartbeat_ticks: 1,
+            election_ticks: 4,
             election_ticks_fixed: None,
             snapshot_every: Some(10_000),
+            trailing_entries: 5_000,
+            clock_written_every: Duration::from_secs(10),
             hash_every: 16_384,
             learner_lag_max: 1_000,
         }
     }
 
-    /// With these timings, each at least one tick; a tick is half a heartbeat.
+    /// With these timings, each at least one tick; a tick is a heartbeat, so that an idle member seldom wakes.
     pub fn timing(mut self, heartbeat: Duration, election: Duration) -> Self {
-        self.tick = (heartbeat / 2).max(Duration::from_millis(1));
+        self.tick = heartbeat.max(Duration::from_millis(1));
         let ticks = election.as_nanos().div_ceil(self.tick.as_nanos());
         self.election_ticks = usize::try_from(ticks)
             .unwrap_or(usize::MAX / 4)
@@ -85,7 +93,9 @@ impl Settings {
             max_committed_size_per_ready: APPLY_BYTES_MAX,
             check_quorum: true,
             pre_vote: true,
-            batch_append: true,
+            // Batching may put entries behind a message that says it comes after them: a follower then
+            // acknowledges entries nobody sent it. Proposals travel together as they are.
+            batch_append: false,
             // Never LeaseBased: a paused process would answer from a lease that has run out.
             read_only_option: raft::ReadOnlyOption::Safe,
             ..Default::default()

@@ -74,7 +74,8 @@ impl Snapshots {
         let grown = index - self.last_index;
         let enough =
             self.every.is_some_and(|every| grown >= every) && self.log_bytes >= self.last_bytes;
-        if self.running || !enough && !(self.wanted && grown > 0) {
+        let wanted = self.wanted && grown > 0;
+        if self.running || !(enough || wanted) {
             return None;
         }
         self.running = true;

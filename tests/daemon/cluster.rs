@@ -187,11 +187,6 @@ impl Member {
         }
     }
 
-    /// The process's number.
-    pub fn pid(&self) -> u32 {
-        self.process.as_ref().expect("it runs").id()
-    }
-
     /// What it said so far.
     pub fn log(&self) -> String {
         let mut text = String::new();

@@ -98,7 +98,7 @@ fn settings_are_a_key() {
     );
     assert_eq!(run.store.client_keys(), 0);
     run.done(set("/_etcd/registry/x", "1"));
-    assert_eq!(run.store.client_keys(), 1);
+    assert_eq!(run.store.client_keys(), 2, "the key and its directory");
 }
 
 #[test]

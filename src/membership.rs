@@ -8,6 +8,7 @@ use tracing::{info, warn};
 use crate::bootstrap::{Admission, JoinAnswer, JoinError, JoinRequest, Patience, admit, join};
 use crate::cluster::{ClusterId, Member};
 use crate::consensus::{Change, ChangeRefused, Handle, Role};
+use crate::transport::peer_address;
 
 /// How long to wait before telling the cluster again.
 const ANNOUNCE_AGAIN: Duration = Duration::from_millis(500);
@@ -89,7 +90,7 @@ impl Membership {
                     .map(|_| ())
                     .map_err(|error| error.to_string())
             } else {
-                let Ok(peer) = leader.peer_url.parse() else {
+                let Ok(peer) = peer_address(&leader.peer_url) else {
                     continue;
                 };
                 let patience = Patience {

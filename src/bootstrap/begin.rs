@@ -8,10 +8,10 @@ use tracing::info;
 
 use super::{Directory, JoinRequest, Patience, Start, Treatment, decide, join};
 use crate::cluster::{ClusterId, Member, MemberId};
-use crate::config::Config;
+use crate::config::{Address, Config};
 use crate::consensus::core::Recovered;
 use crate::store::{ClusterTime, Command, HistoryLimits, Stamped, Store, codec, image};
-use crate::transport::Address;
+use crate::transport::peer_address;
 use crate::wal::{
     Batch, Configuration, DataDir, EntryKind, Founding, HardState, LogOptions, RealDisk, Snapshot,
     SnapshotMark, Wal, random_number, write_snapshot,
@@ -61,16 +61,11 @@ pub async fn begin(config: &Config, urls: (String, String)) -> Result<Beginning,
     };
     let name = name_of(config, &directory)?;
     let held = look(&directory, limits)?;
-    let peers = config
-        .peers
-        .iter()
-        .map(address)
-        .collect::<Result<Vec<_>, _>>()?;
-    let own = address(&config.peer.advertised)?;
+    let own = peer_address(&urls.1).map_err(text)?;
     let decision = decide(
         &describe(&directory, held.as_ref()),
         &own,
-        &peers,
+        &config.peers,
         config.force,
     )
     .map_err(text)?;
@@ -381,13 +376,6 @@ fn set_aside(path: &std::path::Path) -> Result<(), String> {
     })?;
     info!("it is now {}", free.display());
     Ok(())
-}
-
-fn address(address: &crate::config::Address) -> Result<Address, String> {
-    address
-        .to_string()
-        .parse()
-        .map_err(|error| format!("{address} {error}"))
 }
 
 fn text(error: impl std::fmt::Display) -> String {

@@ -55,10 +55,7 @@ struct Held {
 /// A sentence for whoever started it.
 pub async fn begin(config: &Config, urls: (String, String)) -> Result<Beginning, String> {
     let mut directory = DataDir::open(&config.data_dir).map_err(text)?;
-    let limits = HistoryLimits {
-        events: config.watch_history,
-        bytes: config.watch_history_bytes,
-    };
+    let limits = limits(config);
     let name = name_of(config, &directory)?;
     let held = look(&directory, limits)?;
     let own = peer_address(&urls.1).map_err(text)?;
@@ -104,6 +101,14 @@ pub async fn begin(config: &Config, urls: (String, String)) -> Result<Beginning,
             };
             join_through(directory, member, &name, &peers, patience, limits).await
         }
+    }
+}
+
+/// How much history the store keeps.
+pub fn limits(config: &Config) -> HistoryLimits {
+    HistoryLimits {
+        events: config.watch_history,
+        bytes: config.watch_history_bytes,
     }
 }
 

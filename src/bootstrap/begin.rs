@@ -2,9 +2,9 @@
 //! touches the disk.
 
 use std::fs;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
-use tracing::info;
+use tracing::{info, warn};
 
 use super::{Directory, JoinRequest, Patience, Start, Treatment, decide, join};
 use crate::cluster::{ClusterId, Member, MemberId};
@@ -54,36 +54,20 @@ struct Held {
 ///
 /// A sentence for whoever started it.
 pub async fn begin(config: &Config, urls: (String, String)) -> Result<Beginning, String> {
-    let mut directory = DataDir::open(&config.data_dir).map_err(text)?;
+    let directory = DataDir::open(&config.data_dir).map_err(text)?;
     let limits = limits(config);
     let name = name_of(config, &directory)?;
-    let held = look(&directory, limits)?;
+    let held = match look(&directory, limits) {
+        Err(why) if config.force => {
+            warn!("what is thrown away cannot be read: {why}");
+            None
+        }
+        held => held?,
+    };
     let own = peer_address(&urls.1).map_err(text)?;
-    let decision = decide(
-        &describe(&directory, held.as_ref()),
-        &own,
-        &config.peers,
-        config.force,
-    )
-    .map_err(text)?;
-    if let Some(sentence) = decision.treatment.sentence() {
-        info!("{}: {sentence}", config.data_dir.display());
-    }
-    let mut held = held;
-    match decision.treatment {
-        Treatment::Keep => {}
-        Treatment::SetAside => {
-            drop((held.take(), directory));
-            set_aside(&config.data_dir)?;
-            directory = DataDir::open(&config.data_dir).map_err(text)?;
-        }
-        Treatment::Discard { .. } => {
-            drop((held.take(), directory));
-            let destroyed = DataDir::destroy(&config.data_dir).map_err(text)?;
-            info!("threw away {destroyed}");
-            directory = DataDir::open(&config.data_dir).map_err(text)?;
-        }
-    }
+    let found_there = describe(&directory, held.as_ref(), config.force);
+    let decision = decide(&found_there, &own, &config.peers, config.force).map_err(text)?;
+    let (directory, held) = treat(decision.treatment, directory, held, &config.data_dir)?;
     let (client_url, peer_url) = urls;
     let member = |id| Member {
         id,
@@ -102,6 +86,31 @@ pub async fn begin(config: &Config, urls: (String, String)) -> Result<Beginning,
             join_through(directory, member, &name, &peers, patience, limits).await
         }
     }
+}
+
+/// Do with the directory what was decided; what is used from then on.
+fn treat(
+    treatment: Treatment,
+    directory: DataDir,
+    held: Option<Held>,
+    path: &Path,
+) -> Result<(DataDir, Option<Held>), String> {
+    if let Some(sentence) = treatment.sentence() {
+        info!("{}: {sentence}", path.display());
+    }
+    match treatment {
+        Treatment::Keep => return Ok((directory, held)),
+        Treatment::SetAside => {
+            drop((held, directory));
+            set_aside(path)?;
+        }
+        Treatment::Discard { .. } => {
+            drop((held, directory));
+            let destroyed = DataDir::destroy(path).map_err(text)?;
+            info!("threw away {destroyed}");
+        }
+    }
+    Ok((DataDir::open(path).map_err(text)?, None))
 }
 
 /// How much history the store keeps.
@@ -151,9 +160,23 @@ fn look(directory: &DataDir, limits: HistoryLimits) -> Result<Option<Held>, Stri
     }))
 }
 
-fn describe(directory: &DataDir, held: Option<&Held>) -> Directory {
-    let (Some(identity), Some(held)) = (directory.identity(), held) else {
+/// What the directory holds, for the decision. One that cannot be read, or in which a member has not begun
+/// yet, is as good as empty, but for `-force`.
+fn describe(directory: &DataDir, held: Option<&Held>, force: bool) -> Directory {
+    let Some(identity) = directory.identity() else {
         return Directory::Empty;
+    };
+    let founding = identity.founding;
+    let Some(held) = held else {
+        let (members, client_keys) = (0, 0);
+        return match force {
+            true => Directory::Used {
+                founding,
+                members,
+                client_keys,
+            },
+            false => Directory::Empty,
+        };
     };
     let mut store = held.store.clone();
     let mut events = Vec::new();
@@ -177,7 +200,7 @@ fn describe(directory: &DataDir, held: Option<&Held>) -> Directory {
         .any(|entry| entry.kind == EntryKind::Membership);
     let members = store.members().count() + usize::from(members);
     Directory::Used {
-        founding: identity.founding,
+        founding,
         members,
         client_keys: store.client_keys(),
     }
@@ -231,31 +254,10 @@ fn found(
         ));
     }
     let id = identify(&mut directory, name, Founding::Alone)?;
-    let cluster = match directory.identity().and_then(|identity| identity.cluster) {
-        Some(cluster) => cluster,
-        None => {
-            let number = random_number().map_err(text)?;
-            let cluster =
-                ClusterId::new(number).ok_or("the system's random numbers are all zero")?;
-            directory.set_cluster(cluster).map_err(text)?;
-            cluster
-        }
-    };
+    let cluster = name_cluster(&mut directory)?;
     let boot = boot(&mut directory)?;
     let member = member(id);
-    let mut store = Store::new(limits);
-    let mut events = Vec::new();
-    let settings = Command::PutSettings(bytes::Bytes::from_static(SETTINGS.as_bytes()));
-    for command in [Command::PutMember(member.clone()), settings] {
-        let stamped = Stamped {
-            stamp: ClusterTime::ZERO,
-            id: None,
-            command,
-        };
-        store
-            .apply(&stamped, &mut events)
-            .map_err(|error| format!("{error:?}"))?;
-    }
+    let store = first_store(&member, limits)?;
     let configuration = Configuration {
         voters: vec![id.get()],
         ..Configuration::default()
@@ -295,6 +297,32 @@ fn found(
         boot,
         named: Vec::new(),
     })
+}
+
+/// The cluster this directory founds, drawn once.
+fn name_cluster(directory: &mut DataDir) -> Result<ClusterId, String> {
+    if let Some(known) = directory.identity().and_then(|identity| identity.cluster) {
+        return Ok(known);
+    }
+    let number = random_number().map_err(text)?;
+    let cluster = ClusterId::new(number).ok_or("the system's random numbers are all zero")?;
+    directory.set_cluster(cluster).map_err(text)?;
+    Ok(cluster)
+}
+
+/// The store a cluster begins with: its founder, and the settings.
+fn first_store(founder: &Member, limits: HistoryLimits) -> Result<Store, String> {
+    let mut store = Store::new(limits);
+    let settings = Command::PutSettings(bytes::Bytes::from_static(SETTINGS.as_bytes()));
+    for command in [Command::PutMember(founder.clone()), settings] {
+        let stamped = Stamped {
+            stamp: ClusterTime::ZERO,
+            id: None,
+            command,
+        };
+        store.apply(&stamped, &mut Vec::new()).map_err(text)?;
+    }
+    Ok(store)
 }
 
 /// Ask the peers for a place; the leader sends everything else.
@@ -362,7 +390,7 @@ fn open_log(directory: &DataDir) -> Result<(Wal<RealDisk>, crate::wal::Recovered
 }
 
 /// Rename the directory to one that is free, beside it.
-fn set_aside(path: &std::path::Path) -> Result<(), String> {
+fn set_aside(path: &Path) -> Result<(), String> {
     let aside = |number: u32| {
         let mut name = path.as_os_str().to_owned();
         name.push(format!(".aside-{number}"));

@@ -35,6 +35,8 @@ struct Write {
     since: Duration,
     /// In which term and when it was last handed on.
     sent: Option<(u64, Duration)>,
+    /// Whether it was handed on before that: then it may happen, whatever became of the last attempt.
+    sent_before: bool,
     _permit: OwnedSemaphorePermit,
 }
 
@@ -74,6 +76,7 @@ impl Writes {
             answer,
             since: now,
             sent: None,
+            sent_before: false,
             _permit: permit,
         };
         self.waiting.insert(id.sequence, write);
@@ -129,7 +132,8 @@ impl Writes {
     pub(super) fn expire(&mut self, now: Duration) {
         let late = |_: &u64, write: &mut Write| now.saturating_sub(write.since) >= WRITE_WAIT_MAX;
         for (_, write) in self.waiting.extract_if(.., late) {
-            let refused = if write.sent.is_some() {
+            let may_happen = write.sent.is_some() || write.sent_before;
+            let refused = if may_happen {
                 Refused::Unanswered
             } else {
                 Refused::NoLeader
@@ -146,6 +150,7 @@ impl Writes {
 
 impl Write {
     fn hand_on(&mut self, id: CommandId, term: u64, now: Duration) -> Forwarded {
+        self.sent_before |= self.sent.is_some();
         self.sent = Some((term, now));
         Forwarded {
             id,

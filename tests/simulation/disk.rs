@@ -77,6 +77,9 @@ struct Shared {
     durable_names: BTreeMap<String, u64>,
     pending_names: Vec<(String, NameChange)>,
     planned: Vec<(Operation, u64, Fault)>,
+    /// No file may grow, and none may be made.
+    full: bool,
+    met: u64,
     changes: u64,
     elapsed: Duration,
     syncs: u64,
@@ -112,6 +115,8 @@ impl SimDisk {
             durable_names: BTreeMap::new(),
             pending_names: Vec::new(),
             planned: Vec::new(),
+            full: false,
+            met: 0,
             changes: 0,
             elapsed: Duration::ZERO,
             syncs: 0,
@@ -147,6 +152,16 @@ impl SimDisk {
     /// Forget all planned faults that have not happened.
     pub fn unplan(&self) {
         self.lock().planned.clear();
+    }
+
+    /// From now on there is no room, or there is again: what would grow or be made meets ENOSPC.
+    pub fn fill(&self, full: bool) {
+        self.lock().full = full;
+    }
+
+    /// How many operations failed or ended in a crash, through all lives.
+    pub fn met(&self) -> u64 {
+        self.lock().met
     }
 
     /// Whether a planned crash has happened: everything fails until [`SimDisk::crash`].
@@ -268,6 +283,8 @@ impl Disk for SimDisk {
             return Err(io::ErrorKind::AlreadyExists.into());
         }
         shared.meet(Operation::Change)?;
+        let full = shared.full;
+        shared.find_room(full)?;
         let id = shared.new_file();
         shared.names.insert(name.to_string(), id);
         let change = NameChange::Give {
@@ -358,8 +375,11 @@ impl DiskFile for SimFile {
     fn write_at(&mut self, offset: u64, bytes: &[u8]) -> io::Result<()> {
         let mut shared = self.disk.alive()?;
         let offset = usize::try_from(offset).map_err(io::Error::other)?;
-        shared.content(self.id)?;
-        let fault = shared.meet(Operation::Write);
+        let grows = shared.content(self.id)?.bytes.len() < offset + bytes.len();
+        let grows_too_much = grows && shared.full;
+        let fault = shared
+            .meet(Operation::Write)
+            .and_then(|()| shared.find_room(grows_too_much));
         let mut reached = bytes.len();
         if fault.is_err() {
             // Any part of a failed write may have been done; a crash decides for itself.
@@ -433,6 +453,7 @@ impl Shared {
             met = Some(*fault);
             false
         });
+        self.met += u64::from(met.is_some_and(|fault| !matches!(fault, Fault::Stall(_))));
         match met {
             None => Ok(()),
             Some(Fault::Stall(time)) => {
@@ -446,6 +467,14 @@ impl Shared {
                 Err(io::Error::other("the power failed"))
             }
         }
+    }
+
+    fn find_room(&mut self, lacks: bool) -> io::Result<()> {
+        self.met += u64::from(lacks);
+        if lacks {
+            return Err(io::Error::from_raw_os_error(28));
+        }
+        Ok(())
     }
 
     /// A name change that failed; one that met a crash stays pending, so that either may be found.

@@ -2,31 +2,39 @@
 
 use std::collections::VecDeque;
 use std::sync::mpsc::{Receiver, channel};
-use std::sync::{Arc, RwLock, RwLockReadGuard};
+use std::sync::{Arc, RwLock};
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
-use oxetcd::cluster::{Member, MemberId};
+use oxetcd::cluster::MemberId;
 use oxetcd::consensus::core::{Core, Recovered, Work, Write};
-use oxetcd::consensus::handle::Request;
 use oxetcd::consensus::message::{Body, Message};
 use oxetcd::consensus::snapshots::{HashJob, SnapshotJob};
-use oxetcd::consensus::{
-    Input, Inputs, Refused, Settings, View, Watching, Written, commit, gather,
-};
-use oxetcd::store::{
-    ClusterTime, Command, Event, HistoryLimits, Interest, Path, Stamped, Store, image,
-};
-use oxetcd::wal::{
-    Batch, Configuration, HardState, LogOptions, Snapshot, SnapshotMark, Wal, write_snapshot,
-};
-use tokio::sync::{OwnedSemaphorePermit, Semaphore, oneshot};
+use oxetcd::consensus::{Input, Inputs, Settings, View, commit, gather};
+use oxetcd::store::{HistoryLimits, image};
+use oxetcd::wal::{Batch, StorageError, Wal};
+use tokio::sync::Semaphore;
 
 use crate::disk::{self, Operation, SimDisk};
+use crate::founding::{log_options, read_snapshot, save};
 use crate::random::Random;
+use crate::shadow::Shadow;
 
 /// The longest a healthy disk takes to sync, in microseconds.
 pub const SYNC_MAX: u64 = 400;
+
+/// How often the leader writes its clock while a deadline is pending: more often than usual, as runs are
+/// short.
+pub const CLOCK_WRITTEN_EVERY: Duration = Duration::from_millis(1_000);
+
+/// How much faster or slower a member's clock runs than the world's, in millionths.
+pub const DRIFT_MAX: u32 = 100;
+
+/// Times of the leader's heartbeats, and until an election.
+const TIMING: (Duration, Duration) = (Duration::from_millis(20), Duration::from_millis(80));
+
+/// How many writes and reads may wait at a member.
+const WAITING_MAX: usize = 64;
 
 /// A machine: its disk outlives its lives.
 pub struct Machine {
@@ -34,64 +42,103 @@ pub struct Machine {
     pub disk: SimDisk,
     pub paused: bool,
     pub sync_max: u64,
-    pub fail_next_write: bool,
-    /// Grows with each start, so that what was meant for an earlier life is told apart.
+    /// Grows with each start and death, so that what was meant for an earlier life is told apart.
     pub life: u64,
-    /// How many snapshots it received.
-    pub installed: u64,
     pub running: Option<Running>,
-    /// What its monotonic clock reads more than the world's.
+    /// It cannot start before.
+    pub dead_until: Duration,
+    /// Armed: it dies at this point of the next snapshot it receives.
+    pub trap: Option<Trap>,
+    pub counts: Counts,
+    limits: HistoryLimits,
+    /// What its monotonic clock reads more than the world's, at first.
     offset: Duration,
+    /// How fast its clock runs, in millionths of the world's.
+    rate: u64,
 }
 
 /// A life of a member.
 pub struct Running {
-    core: Core,
-    view: Arc<RwLock<View>>,
+    pub core: Core,
+    pub shadow: Shadow,
+    /// The last entry that was compared with the others'.
+    pub compared: u64,
+    /// It began with an image, or was given one, that was not compared yet.
+    pub image_is_new: bool,
+    /// It is going to look at its inputs.
+    pub woken: bool,
+    pub view: Arc<RwLock<View>>,
     wal: Wal<SimDisk>,
     inputs: Receiver<Input>,
-    reports: Inputs,
+    pub reports: Inputs,
     queue: VecDeque<Write>,
     writing: Option<(Duration, u64, Batch)>,
     snapshots: Vec<(Duration, SnapshotJob)>,
     hashes: Vec<(Duration, HashJob)>,
-    permits: Arc<Semaphore>,
-    /// What was last observed: applied index, term, whether it leads.
-    shown: (u64, u64, bool),
+    pub permits: Arc<Semaphore>,
 }
 
-/// Whether a step of the disk went well.
-#[derive(PartialEq, Eq)]
+/// When a member that receives a snapshot dies.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Trap {
+    /// While the image is being written.
+    Receiving,
+    /// When the image is there.
+    Received,
+    /// While the log is being reset.
+    Resetting,
+    /// When it is.
+    Reset,
+}
+
+/// What happened to a machine, how often.
+#[derive(Clone, Copy, Default)]
+pub struct Counts {
+    pub installed: u64,
+    pub installed_in_a_row: u64,
+    pub taken: u64,
+    pub trapped: u64,
+    pub disk_failed: u64,
+}
+
+/// Whether a member lives on.
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Progress {
     Fine,
-    /// The disk failed: the member ends itself.
+    /// Its disk failed: the member ends itself.
     Died,
+    /// The power failed.
+    Crashed,
+    /// Its log failed, and no disk did.
+    Wrong(String),
 }
 
-/// What a running member shows.
-pub struct Seen {
-    pub leads: bool,
-    pub term: u64,
-    pub applied: u64,
-    pub index: u64,
-    pub hash: u64,
+/// What a member wants done.
+#[derive(Default)]
+pub struct Doings {
+    pub messages: Vec<Message>,
+    /// When something of its own is done.
+    pub due: Vec<Duration>,
+    /// The first entry that was replaced by another.
+    pub replaced: Option<u64>,
 }
 
 impl Machine {
-    /// A machine whose disk holds what all members begin with.
-    pub fn new(number: usize, members: usize, random: &mut Random) -> Self {
-        let disk = SimDisk::new(random.next());
-        found(&disk, members);
+    /// A machine whose disk is empty yet.
+    pub fn new(number: usize, limits: HistoryLimits, random: &mut Random) -> Self {
         Self {
             number,
-            disk,
+            disk: SimDisk::new(random.number()),
             paused: false,
             sync_max: SYNC_MAX,
-            fail_next_write: false,
             life: 0,
-            installed: 0,
             running: None,
-            offset: random.micros(0, 1_000_000_000),
+            dead_until: Duration::ZERO,
+            trap: None,
+            counts: Counts::default(),
+            limits,
+            offset: random.micros(0, 36_000_000_000),
+            rate: 1_000_000 + random.below(2 * u64::from(DRIFT_MAX) + 1) - u64::from(DRIFT_MAX),
         }
     }
 
@@ -102,57 +149,85 @@ impl Machine {
 
     /// The reverse of [`Machine::id`].
     pub fn number_of(id: MemberId) -> usize {
-        id.get() as usize - 1
+        usize::try_from(id.get() - 1).expect("a small number")
     }
 
-    /// Its own timing: elections at different times, the same in every run.
-    fn settings(&self) -> Settings {
+    /// Timings as usual, only faster; snapshots often, and little left of the log behind them.
+    fn settings(&self, random: &mut Random) -> Settings {
         let boot = u32::try_from(self.life).expect("few lives");
-        let mut settings = Settings::new(Self::id(self.number), boot);
-        settings.election_ticks_fixed = Some(settings.election_ticks + 3 * self.number);
-        settings.snapshot_every = Some(40);
+        let mut settings = Settings::new(Self::id(self.number), boot).timing(TIMING.0, TIMING.1);
+        settings.election_ticks_fixed =
+            Some(settings.election_ticks + random.place(settings.election_ticks));
+        settings.snapshot_every = Some(20);
+        settings.trailing_entries = 4;
         settings.hash_every = 16;
+        settings.clock_written_every = CLOCK_WRITTEN_EVERY;
         settings
     }
 
     /// How often it ticks.
-    pub fn tick_length(&self) -> Duration {
-        self.settings().tick
+    pub fn tick_length() -> Duration {
+        TIMING.0 / 2
     }
 
-    /// Begin a new life from what the disk holds.
+    /// What its monotonic clock reads.
+    fn clock(&self, now: Duration) -> Duration {
+        let nanos = u64::try_from(now.as_nanos()).expect("a short run");
+        self.offset + Duration::from_nanos(nanos / 1_000_000 * self.rate + nanos % 1_000_000)
+    }
+
+    /// Begin a new life from what the disk holds: what it found there.
     ///
     /// # Errors
     ///
-    /// What it finds wrong with its disk: it never should.
-    pub fn start(&mut self, now: Duration) -> Result<(), String> {
+    /// What it finds wrong with its disk.
+    pub fn recover(&mut self) -> Result<(Wal<SimDisk>, Recovered), String> {
         self.life += 1;
+        let opened = Wal::open(self.disk.clone(), log_options(self.life));
+        let (wal, found) = opened.map_err(|error| error.to_string())?;
+        let snapshot = found.snapshot.ok_or("no snapshot")?;
+        Ok((
+            wal,
+            Recovered {
+                hard_state: found.hard_state,
+                snapshot,
+                entries: found.entries,
+            },
+        ))
+    }
+
+    /// Go on from there.
+    ///
+    /// # Errors
+    ///
+    /// What is wrong with that.
+    pub fn start(
+        &mut self,
+        wal: Wal<SimDisk>,
+        recovered: Recovered,
+        now: Duration,
+        random: &mut Random,
+    ) -> Result<(), String> {
         self.paused = false;
-        let (wal, recovered) = Wal::open(self.disk.clone(), log_options(self.life))
-            .map_err(|error| error.to_string())?;
-        let mark = recovered.snapshot.ok_or("no snapshot")?;
-        let store = image::decode(&read_snapshot(&self.disk, &mark)?, HistoryLimits::default())
-            .map_err(|error| error.to_string())?;
-        let recovered = Recovered {
-            hard_state: recovered.hard_state,
-            snapshot: mark,
-            entries: recovered.entries,
-        };
+        let body = read_snapshot(&self.disk, &recovered.snapshot)?;
+        let store = image::decode(&body, self.limits).map_err(|error| error.to_string())?;
         let (reports, inputs) = channel();
-        let here = now + self.offset;
+        let here = self.clock(now);
         let term = recovered.hard_state.term;
-        let view = View::new(store, &recovered.snapshot, term, Instant::now(), here);
+        let mark = &recovered.snapshot;
+        let shadow = Shadow::new((mark.index, mark.term), recovered.entries.clone());
+        let compared = mark.index;
+        let view = View::new(store, mark, term, Instant::now(), here);
         let view = Arc::new(RwLock::new(view));
-        let mut core = Core::start(
-            self.settings(),
-            recovered,
-            view.clone(),
-            reports.clone(),
-            here,
-        )?;
+        let settings = self.settings(random);
+        let mut core = Core::start(settings, recovered, view.clone(), reports.clone(), here)?;
         core.campaign_if_alone();
         self.running = Some(Running {
             core,
+            shadow,
+            compared,
+            image_is_new: true,
+            woken: false,
             view,
             wal,
             inputs,
@@ -161,29 +236,26 @@ impl Machine {
             writing: None,
             snapshots: Vec::new(),
             hashes: Vec::new(),
-            permits: Arc::new(Semaphore::new(64)),
-            shown: (0, 0, false),
+            permits: Arc::new(Semaphore::new(WAITING_MAX)),
         });
         Ok(())
     }
 
-    /// It dies: what its disk was not made to keep may be gone. With `writing`, in the middle of the
-    /// write under way, if there is one.
-    pub fn die(&mut self, random: &mut Random, writing: bool) {
+    /// It dies: with `power`, what its disk was not made to keep may be gone. With `writing`, in the
+    /// middle of the write under way, if there is one.
+    pub fn die(&mut self, random: &mut Random, power: bool, writing: bool) {
         self.paused = false;
         self.life += 1;
-        let Some(mut running) = self.running.take() else {
-            return;
-        };
-        if writing && let Some((_, _, batch)) = running.writing.take() {
+        if let Some(mut running) = self.running.take()
+            && writing
+            && let Some((_, _, batch)) = running.writing.take()
+        {
             self.disk
-                .plan(Operation::Change, random.below(4), disk::Fault::Crash);
+                .plan(Operation::Change, random.below(5), disk::Fault::Crash);
             // Fails, or not, wherever the disk gave up.
             let _ = commit(&mut running.wal, &batch);
         }
-        drop(running);
-        // The power failed, or the process alone ended.
-        self.disk = if random.permille(700) {
+        self.disk = if power {
             self.disk.crash()
         } else {
             self.disk.kill()
@@ -191,46 +263,66 @@ impl Machine {
     }
 
     pub fn tick(&mut self, now: Duration) {
-        if self.paused {
-            return;
-        }
-        let now = now + self.offset;
-        if let Some(running) = &mut self.running {
+        let now = self.clock(now);
+        if let Some(running) = self.running.as_mut().filter(|_| !self.paused) {
             running.core.tick(now);
         }
     }
 
-    /// A message arrives; a paused member reads it later, a dead one never.
-    pub fn receive(&mut self, message: Message, now: Duration) {
+    /// Something for the member to look at; a dead one never does.
+    pub fn tell(&mut self, input: Input) {
         if let Some(running) = &mut self.running {
-            let _ = running.reports.send(Input::Message(message, None));
+            // The other end is in the same place.
+            let _ = running.reports.send(input);
         }
-        self.catch_up_unless_paused(now);
     }
 
-    /// A snapshot arrives whole: made durable, then installed. False if it could not be.
-    pub fn receive_snapshot(&mut self, message: Message, body: &Bytes, now: Duration) -> bool {
-        if self.paused || self.running.is_none() {
-            return false;
-        }
+    /// A snapshot arrives whole: made durable, then told. Whether it was, and how the member fares.
+    pub fn receive_snapshot(
+        &mut self,
+        message: Message,
+        body: &Bytes,
+        random: &mut Random,
+    ) -> (bool, Progress) {
         let Body::Raft(raft) = &message.body else {
-            return false;
+            return (false, Progress::Fine);
         };
         let Some(mark) = raft.snapshot.clone() else {
-            return false;
+            return (false, Progress::Fine);
         };
-        let Ok(store) = image::decode(body, HistoryLimits::default()) else {
-            return false;
+        let Ok(store) = image::decode(body, self.limits) else {
+            return (false, Progress::Fine);
         };
-        if write_snapshot(&self.disk, &mark, std::iter::once(body.clone())).is_err() {
-            return false;
+        if self.spring(Trap::Receiving) {
+            self.disk
+                .plan(Operation::Change, random.below(6), disk::Fault::Crash);
         }
-        if let Some(running) = &mut self.running {
-            self.installed += 1;
-            let _ = running.reports.send(Input::Snapshot(message, store));
+        let saved = save(&self.disk, &mark, &mut std::iter::once(body.clone())).is_ok();
+        if self.disk.is_down() {
+            return (false, Progress::Crashed);
         }
-        self.catch_up_unless_paused(now);
-        true
+        if saved {
+            self.tell(Input::Snapshot(message, store));
+        }
+        let trapped = saved && self.spring(Trap::Received);
+        (
+            saved,
+            if trapped {
+                Progress::Crashed
+            } else {
+                Progress::Fine
+            },
+        )
+    }
+
+    /// Whether it dies here.
+    fn spring(&mut self, point: Trap) -> bool {
+        let sprung = self.trap == Some(point);
+        if sprung {
+            self.trap = None;
+            self.counts.trapped += 1;
+        }
+        sprung
     }
 
     /// The bytes of the snapshot this message announces; none if they are gone.
@@ -241,26 +333,124 @@ impl Machine {
         read_snapshot(&self.disk, raft.snapshot.as_ref()?).ok()
     }
 
-    pub fn snapshot_sent(&mut self, to: MemberId, ok: bool) {
-        if let Some(running) = &mut self.running {
-            let _ = running.reports.send(Input::SnapshotSent(to, ok));
-        }
-    }
-
-    pub fn catch_up_unless_paused(&mut self, now: Duration) {
-        if !self.paused {
-            self.catch_up(now);
-        }
-    }
-
-    /// Take in what has arrived.
-    pub fn catch_up(&mut self, now: Duration) {
-        let now = now + self.offset;
-        let Some(running) = &mut self.running else {
-            return;
+    /// Take in what has arrived, and do what there is to do.
+    pub fn pump(&mut self, now: Duration, random: &mut Random) -> Doings {
+        let mut doings = Doings::default();
+        let here = self.clock(now);
+        let sync_max = self.sync_max;
+        let Some(running) = self.running.as_mut().filter(|_| !self.paused) else {
+            return doings;
         };
-        while let Ok(input) = running.inputs.try_recv() {
-            let core = &mut running.core;
+        running.take_in(here);
+        while let Some(work) = running.core.work(here) {
+            let Work {
+                messages,
+                write,
+                snapshot,
+                hash,
+                members: _,
+            } = work;
+            doings.messages.extend(messages);
+            if let Some(write) = write {
+                if write.batch.reset.is_some() {
+                    self.counts.installed += 1;
+                    let in_a_row = running.resets_wait() || running.shadow.is_bare();
+                    self.counts.installed_in_a_row += u64::from(in_a_row);
+                    running.image_is_new = true;
+                }
+                doings.replaced = running.shadow.take(&write.batch).or(doings.replaced);
+                running.queue.push_back(write);
+            }
+            if let Some(job) = snapshot {
+                let at = now + random.micros(100, 15_000);
+                running.snapshots.push((at, job));
+                doings.due.push(at);
+            }
+            if let Some(job) = hash {
+                let at = now + random.micros(100, 5_000);
+                running.hashes.push((at, job));
+                doings.due.push(at);
+            }
+        }
+        if running.writing.is_none()
+            && let Some(first) = running.queue.pop_front()
+        {
+            let (number, batch) = gather(first, || running.queue.pop_front());
+            let at = now + random.micros(80, sync_max);
+            running.writing = Some((at, number, batch));
+            doings.due.push(at);
+        }
+        doings
+    }
+
+    /// Whatever the disk and the side threads were to have done by now.
+    pub fn work_done(&mut self, now: Duration, random: &mut Random) -> Progress {
+        let Some(running) = self.running.as_mut().filter(|_| !self.paused) else {
+            return Progress::Fine;
+        };
+        if let Some((_, number, batch)) = running.writing.take_if(|(at, ..)| *at <= now) {
+            let resets = batch.reset.is_some();
+            if resets && self.spring(Trap::Resetting) {
+                self.disk
+                    .plan(Operation::Change, random.below(5), disk::Fault::Crash);
+            }
+            let met = self.disk.met();
+            if let Err(why) = self.put_down(number, &batch) {
+                return self.fate(met, why);
+            }
+            if resets && self.spring(Trap::Reset) {
+                return Progress::Crashed;
+            }
+        }
+        let Some(running) = self.running.as_mut() else {
+            return Progress::Fine;
+        };
+        for (_, job) in running.snapshots.extract_if(.., |(at, _)| *at <= now) {
+            let bytes = save(&self.disk, &job.mark, &mut image::encode(&job.store)).ok();
+            self.counts.taken += u64::from(bytes.is_some());
+            let _ = running
+                .reports
+                .send(Input::SnapshotWritten(job.mark, bytes));
+        }
+        for (_, job) in running.hashes.extract_if(.., |(at, _)| *at <= now) {
+            let _ = running
+                .reports
+                .send(Input::Hashed(job.index, image::hash(&job.store)));
+        }
+        if self.disk.is_down() {
+            Progress::Crashed
+        } else {
+            Progress::Fine
+        }
+    }
+
+    fn put_down(&mut self, number: u64, batch: &Batch) -> Result<(), StorageError> {
+        let Some(running) = &mut self.running else {
+            return Ok(());
+        };
+        commit(&mut running.wal, batch)?;
+        let _ = running.reports.send(Input::Persisted(number));
+        running.wal.tend().map(|_| ())
+    }
+
+    /// What becomes of it when its log failed; the disk had met so many faults before.
+    fn fate(&mut self, met: u64, why: StorageError) -> Progress {
+        if self.disk.is_down() {
+            return Progress::Crashed;
+        }
+        if self.disk.met() == met {
+            return Progress::Wrong(why.to_string());
+        }
+        self.counts.disk_failed += 1;
+        Progress::Died
+    }
+}
+
+impl Running {
+    fn take_in(&mut self, now: Duration) {
+        self.woken = false;
+        while let Ok(input) = self.inputs.try_recv() {
+            let core = &mut self.core;
             match input {
                 Input::Request(request) => core.request(request, now),
                 Input::Message(message, _) => core.step(message, now),
@@ -276,279 +466,10 @@ impl Machine {
         }
     }
 
-    /// Do what there is to do: the messages to send, and when something else will be done.
-    pub fn pump(&mut self, now: Duration, random: &mut Random) -> (Vec<Message>, Vec<Duration>) {
-        let (mut messages, mut due) = (Vec::new(), Vec::new());
-        if self.paused {
-            return (messages, due);
-        }
-        self.catch_up(now);
-        let here = now + self.offset;
-        let sync_max = self.sync_max;
-        let Some(running) = &mut self.running else {
-            return (messages, due);
-        };
-        while let Some(work) = running.core.work(here) {
-            let Work {
-                messages: more,
-                write,
-                snapshot,
-                hash,
-                members: _,
-            } = work;
-            messages.extend(more);
-            running.queue.extend(write);
-            if let Some(job) = snapshot {
-                let at = now + random.micros(100, 30_000);
-                running.snapshots.push((at, job));
-                due.push(at);
-            }
-            if let Some(job) = hash {
-                let at = now + random.micros(100, 5_000);
-                running.hashes.push((at, job));
-                due.push(at);
-            }
-        }
-        if running.writing.is_none()
-            && let Some(first) = running.queue.pop_front()
-        {
-            let (number, batch) = gather(first, || running.queue.pop_front());
-            let at = now + random.micros(80, sync_max);
-            running.writing = Some((at, number, batch));
-            due.push(at);
-        }
-        (messages, due)
+    /// Whether a snapshot is being installed.
+    fn resets_wait(&self) -> bool {
+        let writing = self.writing.iter().map(|(_, _, batch)| batch);
+        let mut batches = writing.chain(self.queue.iter().map(|write| &write.batch));
+        batches.any(|batch| batch.reset.is_some())
     }
-
-    /// Whatever the disk and the side threads were to have done by now.
-    pub fn work_done(&mut self, now: Duration) -> Progress {
-        if std::mem::take(&mut self.fail_next_write) {
-            self.disk.plan(Operation::Change, 0, disk::Fault::Io);
-        }
-        let Some(running) = &mut self.running else {
-            return Progress::Fine;
-        };
-        if let Some((_, number, batch)) = running.writing.take_if(|(at, ..)| *at <= now) {
-            if commit(&mut running.wal, &batch).is_err() {
-                return Progress::Died;
-            }
-            let _ = running.reports.send(Input::Persisted(number));
-            if running.wal.tend().is_err() {
-                return Progress::Died;
-            }
-        }
-        for (_, job) in running.snapshots.extract_if(.., |(at, _)| *at <= now) {
-            let bytes = write_snapshot(&self.disk, &job.mark, image::encode(&job.store)).ok();
-            let _ = running
-                .reports
-                .send(Input::SnapshotWritten(job.mark, bytes));
-        }
-        for (_, job) in running.hashes.extract_if(.., |(at, _)| *at <= now) {
-            let _ = running
-                .reports
-                .send(Input::Hashed(job.index, image::hash(&job.store)));
-        }
-        Progress::Fine
-    }
-}
-
-impl Machine {
-    /// Ask for a write; the answer comes later. None at a dead member.
-    pub fn write(
-        &mut self,
-        command: Command,
-    ) -> Option<oneshot::Receiver<Result<Written, Refused>>> {
-        self.ask(|answer, permit| Request::Write {
-            command,
-            answer,
-            permit,
-        })
-    }
-
-    /// Ask for a linearizable look.
-    pub fn barrier(&mut self) -> Option<oneshot::Receiver<Result<(), Refused>>> {
-        self.ask(|answer, _| Request::Barrier(answer))
-    }
-
-    /// Watch the whole tree.
-    pub fn watch(&mut self, since: Option<u64>) -> Option<oneshot::Receiver<Watching>> {
-        let interest = Interest {
-            path: Path::root(),
-            recursive: true,
-        };
-        self.ask(|answer, _| Request::Watch {
-            interest,
-            stream: true,
-            since,
-            answer,
-        })
-    }
-
-    fn ask<T>(
-        &mut self,
-        request: impl FnOnce(oneshot::Sender<T>, OwnedSemaphorePermit) -> Request,
-    ) -> Option<oneshot::Receiver<T>> {
-        let running = self.running.as_mut()?;
-        let permit = running.permits.clone().try_acquire_owned().ok()?;
-        let (answer, answered) = oneshot::channel();
-        running
-            .reports
-            .send(Input::Request(request(answer, permit)))
-            .ok()?;
-        Some(answered)
-    }
-
-    /// What a key holds here and now, and the store's index. None at a dead or paused member.
-    pub fn read(&self, path: &Path) -> Option<(u64, Option<Bytes>)> {
-        let running = self.running.as_ref().filter(|_| !self.paused)?;
-        let view = running.view();
-        let found = view.store.get(path).ok();
-        let value = found.and_then(|found| found.listing(false, view.store.clock()).node.value);
-        Some((view.store.index(), value))
-    }
-
-    /// The index of the last applied entry, and whether nothing is under way.
-    pub fn applied(&self) -> Option<u64> {
-        self.running.as_ref().map(|running| running.core.applied())
-    }
-
-    /// The store's index.
-    pub fn index(&self) -> u64 {
-        self.running
-            .as_ref()
-            .map_or(0, |running| running.view().store.index())
-    }
-
-    /// All that ever happened, as this member tells it.
-    pub fn history(&self) -> Vec<Arc<Event>> {
-        let Some(running) = &self.running else {
-            return Vec::new();
-        };
-        let interest = Interest {
-            path: Path::root(),
-            recursive: true,
-        };
-        let (mut events, mut since) = (Vec::new(), 1);
-        while let Ok(past) = running
-            .view()
-            .store
-            .history_since(&interest, since, usize::MAX)
-        {
-            events.extend(past.events);
-            match past.again {
-                Some(again) => since = again,
-                None => break,
-            }
-        }
-        events
-    }
-
-    /// What it shows; none when it is dead or shows nothing new.
-    pub fn observe(&mut self) -> Option<Seen> {
-        let running = self.running.as_mut()?;
-        let (applied, term, leads) = (
-            running.core.applied(),
-            running.core.term(),
-            running.core.leads(),
-        );
-        if running.shown == (applied, term, leads) {
-            return None;
-        }
-        running.shown = (applied, term, leads);
-        let (index, hash) = {
-            let view = running.view();
-            (view.store.index(), image::hash(&view.store))
-        };
-        Some(Seen {
-            leads,
-            term,
-            applied,
-            index,
-            hash,
-        })
-    }
-
-    /// Where it stands, for a person.
-    pub fn describe(&self) -> String {
-        let Some(running) = &self.running else {
-            return format!("{} is dead", self.number);
-        };
-        let core = &running.core;
-        let paused = if self.paused { ", paused" } else { "" };
-        let role = if core.leads() { "leads" } else { "follows" };
-        format!(
-            "{} {role} in term {}, applied {}{paused}",
-            self.number,
-            core.term(),
-            core.applied()
-        )
-    }
-}
-
-impl Running {
-    fn view(&self) -> RwLockReadGuard<'_, View> {
-        self.view.read().expect("one thread")
-    }
-}
-
-fn log_options(life: u64) -> LogOptions {
-    LogOptions {
-        segment_bytes: 4 << 10,
-        seed: life,
-    }
-}
-
-/// What all members begin with: the same snapshot of an empty tree, and all of them in it.
-fn found(disk: &SimDisk, members: usize) {
-    let mut store = Store::new(HistoryLimits::default());
-    let mut events = Vec::new();
-    for number in 0..members {
-        let member = Member {
-            id: Machine::id(number),
-            name: format!("m{number}"),
-            client_url: format!("http://m{number}:4001"),
-            peer_url: format!("http://m{number}:7001"),
-        };
-        let command = Command::PutMember(member);
-        let stamped = Stamped {
-            stamp: ClusterTime::ZERO,
-            id: None,
-            command,
-        };
-        store.apply(&stamped, &mut events).expect("a member");
-    }
-    let voters = (0..members)
-        .map(|number| Machine::id(number).get())
-        .collect();
-    let configuration = Configuration {
-        voters,
-        ..Configuration::default()
-    };
-    let mark = SnapshotMark {
-        index: 1,
-        term: 1,
-        configuration,
-    };
-    Wal::create(disk, log_options(0)).expect("a new log");
-    let (mut wal, _) = Wal::open(disk.clone(), log_options(0)).expect("a new log");
-    write_snapshot(disk, &mark, image::encode(&store)).expect("a snapshot");
-    let hard_state = Some(HardState {
-        term: 1,
-        vote: 0,
-        commit: 1,
-    });
-    let batch = Batch {
-        hard_state,
-        reset: Some(mark),
-        ..Batch::default()
-    };
-    commit(&mut wal, &batch).expect("a healthy disk");
-}
-
-fn read_snapshot(disk: &SimDisk, mark: &SnapshotMark) -> Result<Bytes, String> {
-    let snapshot = Snapshot::open(disk, mark).map_err(|error| error.to_string())?;
-    snapshot
-        .image()
-        .map(Bytes::from)
-        .map_err(|error| error.to_string())
 }

@@ -1,32 +1,42 @@
 //! The whole consensus and storage path under a simulated disk, network and clock: one thread, one seed.
 //!
 //! `OXETCD_SEEDS=N` runs N seeds, `OXETCD_SEED=S` runs seed S alone, `OXETCD_FIRST_SEED=S` begins there.
+//! In release (`cargo test --release --test simulation`) some thousand take a few minutes.
 
 #![allow(unreachable_pub, reason = "a test is a crate of its own")]
 
 mod client;
 mod disk;
+mod door;
 mod faults;
-mod history;
+mod founding;
+mod lifetimes;
 mod machine;
 mod network;
+mod promises;
 mod random;
+mod shadow;
+mod truth;
+mod watcher;
 mod world;
 
 use std::collections::BTreeMap;
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicU64, Ordering};
 
+use world::{Outcome, World};
+
 /// How many seeds a plain test run tries.
-const SEEDS: u64 = 60;
+const SEEDS: u64 = 40;
+
+/// How many threads run seeds at the most.
+const THREADS_MAX: usize = 2;
+
+/// Of so many seeds one is run twice, to see whether it repeats.
+const REPEAT_EVERY: u64 = 20;
 
 #[test]
 fn every_seed_holds() {
-    let number = |name| {
-        std::env::var(name)
-            .ok()
-            .and_then(|text| text.parse::<u64>().ok())
-    };
     let (first, count) = match number("OXETCD_SEED") {
         Some(seed) => (seed, 1),
         None => (
@@ -35,49 +45,65 @@ fn every_seed_holds() {
         ),
     };
     let next = AtomicU64::new(first);
-    let faults: Mutex<BTreeMap<&'static str, u64>> = Mutex::default();
+    let counts: Mutex<BTreeMap<&'static str, u64>> = Mutex::default();
     let failures: Mutex<Vec<String>> = Mutex::default();
-    let threads = std::thread::available_parallelism().map_or(1, usize::from);
+    let threads = std::thread::available_parallelism()
+        .map_or(1, usize::from)
+        .min(THREADS_MAX);
     std::thread::scope(|scope| {
         for _ in 0..threads {
             scope.spawn(|| {
                 loop {
                     let seed = next.fetch_add(1, Ordering::Relaxed);
-                    if seed >= first + count || !failures.lock().expect("no panic").is_empty() {
+                    if seed >= first.saturating_add(count)
+                        || !failures.lock().expect("no panic").is_empty()
+                    {
                         return;
                     }
-                    let run = std::panic::catch_unwind(|| world::World::new(seed).run());
-                    match run {
-                        Ok(Ok(counts)) => {
-                            let mut faults = faults.lock().expect("no panic");
-                            counts
+                    match run(seed) {
+                        Ok(outcome) => {
+                            let mut counts = counts.lock().expect("no panic");
+                            outcome
+                                .counts
                                 .into_iter()
-                                .for_each(|(name, n)| *faults.entry(name).or_default() += n);
+                                .for_each(|(name, n)| *counts.entry(name).or_default() += n);
                         }
-                        Ok(Err(why)) => failures
-                            .lock()
-                            .expect("no panic")
-                            .push(format!("seed {seed}: {why}")),
-                        Err(_) => failures
-                            .lock()
-                            .expect("no panic")
-                            .push(format!("seed {seed}: a panic")),
+                        Err(why) => failures.lock().expect("no panic").push(why),
                     }
                 }
             });
         }
     });
     let failures = failures.into_inner().expect("no panic");
-    assert!(
-        failures.is_empty(),
-        "{}\nreplay with OXETCD_SEED=N cargo test --test simulation",
-        failures.join("\n")
-    );
+    assert!(failures.is_empty(), "{}", failures.join("\n"));
     println!(
-        "{count} seeds, at least {} operations each; faults:",
-        world::OPERATIONS
+        "{count} seeds, each with at least {} operations and {} faults:",
+        world::OPERATIONS,
+        world::FAULTS
     );
-    for (name, times) in faults.into_inner().expect("no panic") {
-        println!("  {name:<20} {times}");
+    for (name, times) in counts.into_inner().expect("no panic") {
+        println!("  {name:<32} {times}");
     }
+}
+
+/// Run a seed, some of them twice.
+fn run(seed: u64) -> Result<Outcome, String> {
+    let run = || {
+        std::panic::catch_unwind(|| World::new(seed).run())
+            .unwrap_or_else(|_| Err("a panic".to_owned()))
+    };
+    let failed = |why| {
+        format!(
+            "seed {seed}: {why}\nreplay with OXETCD_SEED={seed} cargo test --release --test simulation"
+        )
+    };
+    let outcome = run().map_err(failed)?;
+    if seed.is_multiple_of(REPEAT_EVERY) && run().map_err(failed)?.trace != outcome.trace {
+        return Err(failed("it does not repeat".to_owned()));
+    }
+    Ok(outcome)
+}
+
+fn number(name: &str) -> Option<u64> {
+    std::env::var(name).ok()?.parse().ok()
 }

@@ -218,8 +218,13 @@ impl Core {
             && raft.kind == RaftKind::Snapshot
             && let Some(mark) = &raft.snapshot
         {
-            self.received = Some((mark.clone(), store));
+            let mark = mark.clone();
             self.step(message, now);
+            // A late copy of an older one must not take the place of one that waits to be installed.
+            let pending = self.raft.raft.raft_log.unstable_snapshot().as_ref();
+            if pending.is_some_and(|snapshot| snapshot.get_metadata().index == mark.index) {
+                self.received = Some((mark, store));
+            }
         }
     }
 

@@ -8,6 +8,7 @@ use tracing::{info, warn};
 use crate::bootstrap::{Admission, JoinAnswer, JoinError, JoinRequest, Patience, admit, join};
 use crate::cluster::{ClusterId, Member};
 use crate::consensus::{Change, ChangeRefused, Handle, Role};
+use crate::transport::peer_address;
 
 /// How long to wait before telling the cluster again.
 const ANNOUNCE_AGAIN: Duration = Duration::from_millis(500);
@@ -39,11 +40,17 @@ impl Membership {
             Admission::Known { changed: false } => {}
             Admission::New | Admission::Known { changed: true } | Admission::Replaces(_) => {
                 let change = Change::Join(request.member.clone());
-                self.handle.change(change).await.map_err(|refused| self.explain(refused, &request))?;
+                self.handle
+                    .change(change)
+                    .await
+                    .map_err(|refused| self.explain(refused, &request))?;
             }
         }
         let (members, _) = self.look();
-        Ok(JoinAnswer { cluster: self.cluster, members })
+        Ok(JoinAnswer {
+            cluster: self.cluster,
+            members,
+        })
     }
 
     /// Tell the cluster this member's name and addresses, if it has others on record.
@@ -53,21 +60,47 @@ impl Membership {
             let (leader, recorded) = {
                 let view = self.handle.view();
                 let leader = view.standing.leader;
-                let leader = view.store.members().find(|other| Some(other.id) == leader).cloned();
-                (leader, view.store.members().find(|other| other.id == member.id).cloned())
+                let leader = view
+                    .store
+                    .members()
+                    .find(|other| Some(other.id) == leader)
+                    .cloned();
+                (
+                    leader,
+                    view.store
+                        .members()
+                        .find(|other| other.id == member.id)
+                        .cloned(),
+                )
             };
             // Without a record the cluster's snapshot is still on its way.
-            let (Some(leader), Some(recorded)) = (leader, recorded) else { continue };
+            let (Some(leader), Some(recorded)) = (leader, recorded) else {
+                continue;
+            };
             if recorded == member {
                 return;
             }
-            let request = JoinRequest { member: member.clone(), cluster: Some(self.cluster) };
+            let request = JoinRequest {
+                member: member.clone(),
+                cluster: Some(self.cluster),
+            };
             let told = if leader.id == member.id {
-                self.join(request).await.map(|_| ()).map_err(|error| error.to_string())
+                self.join(request)
+                    .await
+                    .map(|_| ())
+                    .map_err(|error| error.to_string())
             } else {
-                let Ok(peer) = leader.peer_url.parse() else { continue };
-                let patience = Patience { attempts: 1, interval: ANNOUNCE_AGAIN };
-                join(&[peer], &request, patience).await.map(|_| ()).map_err(|error| error.to_string())
+                let Ok(peer) = peer_address(&leader.peer_url) else {
+                    continue;
+                };
+                let patience = Patience {
+                    attempts: 1,
+                    interval: ANNOUNCE_AGAIN,
+                };
+                join(&[peer], &request, patience)
+                    .await
+                    .map(|_| ())
+                    .map_err(|error| error.to_string())
             };
             match told {
                 Ok(()) => info!("the cluster knows this member's new addresses"),
@@ -78,14 +111,23 @@ impl Membership {
 
     fn look(&self) -> (Vec<Member>, bool) {
         let view = self.handle.view();
-        (view.store.members().cloned().collect(), view.standing.role == Role::Leader)
+        (
+            view.store.members().cloned().collect(),
+            view.standing.role == Role::Leader,
+        )
     }
 
     fn not_leader(&self) -> JoinError {
         let view = self.handle.view();
         let leader = view.standing.leader;
-        match view.store.members().find(|member| Some(member.id) == leader) {
-            Some(leader) => JoinError::NotLeader { leader: leader.peer_url.clone() },
+        match view
+            .store
+            .members()
+            .find(|member| Some(member.id) == leader)
+        {
+            Some(leader) => JoinError::NotLeader {
+                leader: leader.peer_url.clone(),
+            },
             None => JoinError::Unready("the cluster has no leader just now".to_owned()),
         }
     }
@@ -94,9 +136,10 @@ impl Membership {
         let asking = &request.member;
         match refused {
             ChangeRefused::NotLeader(_) => self.not_leader(),
-            ChangeRefused::NameTaken(holder) => {
-                JoinError::NameTaken { name: asking.name.clone(), holder: holder.id }
-            }
+            ChangeRefused::NameTaken(holder) => JoinError::NameTaken {
+                name: asking.name.clone(),
+                holder: holder.id,
+            },
             ChangeRefused::AddressTaken(holder) => JoinError::AddressTaken {
                 name: asking.name.clone(),
                 peer_url: asking.peer_url.clone(),

@@ -9,39 +9,55 @@ use std::time::Duration;
 use jiff::Timestamp;
 use tokio::net::{TcpListener, TcpSocket, lookup_host};
 use tokio::sync::watch;
+use tokio::task::JoinHandle;
 use tracing::{error, info};
 
 use crate::bootstrap::{self, Beginning, JOIN_PATH};
-use crate::cluster::Member;
 use crate::config::{Config, Endpoint, Listen};
+use crate::consensus::driver::SaveSnapshot;
 use crate::consensus::message::{Body, Message, RaftKind};
-use crate::consensus::{Input, Inputs, Running, Settings, Start};
+use crate::consensus::{Handle, Input, Inputs, Running, Settings, Start};
 use crate::http::{self, Cors, Facts, Limits, MemberPages, Pages, Port};
 use crate::membership::Membership;
 use crate::store::{HistoryLimits, image};
 use crate::transport::{Inbox, Listener, Local, News, Peers, Stats, snapshot_files};
-use crate::wal::{RealDisk, Snapshot, write_snapshot};
+use crate::wal::{DataDir, EntryKind, RealDisk, Snapshot, write_snapshot};
 
 /// How many connections may wait to be accepted at a port.
 const BACKLOG: u32 = 1024;
+
+/// How often to look whether what clients need is applied.
+const APPLIED_LOOK: Duration = Duration::from_millis(2);
 
 /// How long the leader's last messages may take to leave when everything else has ended.
 const LAST_WORDS: Duration = Duration::from_millis(50);
 
 /// A member that serves.
 pub struct Server {
-    running: Running,
+    member: Running,
     listener: Arc<Listener>,
-    client: tokio::task::JoinHandle<()>,
-    peer: tokio::task::JoinHandle<()>,
+    client: JoinHandle<()>,
+    peer: JoinHandle<()>,
     stop: watch::Sender<bool>,
     /// Keeps the directory locked.
-    _directory: crate::wal::DataDir,
+    _directory: DataDir,
+}
+
+/// A member that runs, before its ports are open.
+struct Member {
+    running: Running,
+    handle: Handle,
+    listener: Arc<Listener>,
+    membership: Membership,
+    facts: Facts,
+    directory: DataDir,
+    /// The entry that must be applied before clients are served.
+    needed: u64,
 }
 
 impl Server {
-    /// Open and bind everything, and serve. Ports are reserved before the directory is touched, and open
-    /// only once there is a cluster to serve.
+    /// Open and bind everything, and serve. Ports are reserved before the directory is touched, and the
+    /// client port opens only once there is a cluster, and its data here, to serve.
     ///
     /// # Errors
     ///
@@ -51,66 +67,42 @@ impl Server {
         let peer = reserve(&config.peer.listen, "-peer-addr").await?;
         let urls = (url(&config.client, &client)?, url(&config.peer, &peer)?);
         info!("etcd 0.4.6 (oxetcd {})", env!("CARGO_PKG_VERSION"));
-        info!("name {}, data in {}", config.name, config.data_dir.display());
+        info!(
+            "name {}, data in {}",
+            config.name,
+            config.data_dir.display()
+        );
         info!("clients at {} ({})", urls.0, config.client.listen);
         info!("peers at {} ({})", urls.1, config.peer.listen);
 
         let beginning = bootstrap::begin(&config, urls).await?;
-        let client = listen(client, "-addr")?;
         let peer = listen(peer, "-peer-addr")?;
-        Self::run_member(config, beginning, client, peer)
-    }
-
-    /// Put the parts of a member together.
-    fn run_member(
-        config: Config,
-        beginning: Beginning,
-        client: TcpListener,
-        peer: TcpListener,
-    ) -> Result<Self, String> {
-        let Beginning { directory, wal, recovered, store, member, cluster, boot, named } = beginning;
-        let mut settings = Settings::new(member.id, boot)
-            .timing(config.heartbeat_interval, config.election_timeout);
-        settings.snapshot_every = config.snapshot_count;
-        let limits = HistoryLimits { events: config.watch_history, bytes: config.watch_history_bytes };
-        let disk = directory.disk();
-        let stats: Arc<Stats> = Arc::default();
-        let local = Local { cluster, id: member.id, name: member.name.clone() };
-
-        let mut members: Vec<Member> = store.members().cloned().collect();
-        members.extend(named);
-        let start = Start::new(store, &recovered);
-        let handle = start.handle();
-        let inbox = inbox(start.inputs(), disk.clone(), limits);
-        let mut peers = Peers::new(
-            local.clone(),
-            tokio::runtime::Handle::current(),
-            inbox.clone(),
-            snapshot_files::open_from(disk.clone()),
-            stats.clone(),
-        );
-        peers.set_members(&members);
-        let receive = snapshot_files::receive_to(disk.clone());
-        let listener = Listener::new(local, inbox, stats.clone(), receive);
-        let save = Arc::new(move |mark: &_, image: &mut dyn Iterator<Item = bytes::Bytes>| {
-            write_snapshot(&disk, mark, image).map_err(|error| error.to_string())
-        });
-        let running = start.run(settings, recovered, wal, peers, save)?;
-
-        let membership = Membership::new(cluster, handle.clone());
-        tokio::spawn(membership.clone().announce(member.clone()));
+        let mut member = run_member(&config, beginning)?;
         let (stop, stopped) = watch::channel(false);
-        let facts = Facts { name: member.name, started: Timestamp::now(), traffic: stats };
         let limits = Limits {
             read: config.http_read_timeout.unwrap_or_default(),
             write: config.http_write_timeout.unwrap_or_default(),
             ..Limits::default()
         };
-        let pages = Pages::new(handle, facts, Cors::new(config.cors), limits, stopped);
-        let client = tokio::spawn(http::serve(client, Port::Client, pages.clone()));
-        let member_pages = member_pages(listener.clone(), membership);
-        let peer = tokio::spawn(http::serve(peer, Port::Peer(member_pages), pages));
-        Ok(Self { running, listener, client, peer, stop, _directory: directory })
+        let cors = Cors::new(config.cors);
+        let pages = Pages::new(member.handle.clone(), member.facts, cors, limits, stopped);
+        let member_pages = member_pages(member.listener.clone(), member.membership);
+        let peer = tokio::spawn(http::serve(peer, Port::Peer(member_pages), pages.clone()));
+        tokio::select! {
+            ended = member.running.ended() => return Err(ended.err().unwrap_or_default()),
+            () = applied(&member.handle, member.needed) => {}
+        }
+        let client = listen(client, "-addr")?;
+        let client = tokio::spawn(http::serve(client, Port::Client, pages));
+        info!("serves clients");
+        Ok(Self {
+            member: member.running,
+            listener: member.listener,
+            client,
+            peer,
+            stop,
+            _directory: member.directory,
+        })
     }
 
     /// Serve until `shutdown`, then stop: leadership is handed over, watches and requests end, the ports
@@ -121,19 +113,101 @@ impl Server {
     /// What failed meanwhile.
     pub async fn run(mut self, shutdown: impl Future<Output = &'static str>) -> Result<(), String> {
         tokio::select! {
-            ended = self.running.ended() => return ended,
+            ended = self.member.ended() => return ended,
             signal = shutdown => info!("{signal}: stopping"),
         }
-        self.running.hand_over();
+        self.member.hand_over();
         // Nobody may be serving any more, which is as good.
         let _ = self.stop.send(true);
         let _ = self.client.await;
         let _ = self.peer.await;
-        let stopped = self.running.stop().await;
+        let stopped = self.member.stop().await;
         tokio::time::sleep(LAST_WORDS).await;
         self.listener.close();
         info!("stopped");
         stopped
+    }
+}
+
+/// Put the parts of a member together and start it.
+fn run_member(config: &Config, beginning: Beginning) -> Result<Member, String> {
+    let needed = needed(&beginning);
+    let Beginning {
+        directory,
+        wal,
+        recovered,
+        store,
+        member,
+        cluster,
+        boot,
+        named,
+    } = beginning;
+    let disk = directory.disk();
+    let stats: Arc<Stats> = Arc::default();
+    let local = Local {
+        cluster,
+        id: member.id,
+        name: member.name.clone(),
+    };
+    let mut members: Vec<_> = store.members().cloned().collect();
+    members.extend(named);
+    let start = Start::new(store, &recovered);
+    let handle = start.handle();
+    let inbox = inbox(start.inputs(), disk.clone(), bootstrap::limits(config));
+    let open = snapshot_files::open_from(disk.clone());
+    let runtime = tokio::runtime::Handle::current();
+    let mut peers = Peers::new(local.clone(), runtime, inbox.clone(), open, stats.clone());
+    peers.set_members(&members);
+    let receive = snapshot_files::receive_to(disk.clone());
+    let listener = Listener::new(local, inbox, stats.clone(), receive);
+    let save: SaveSnapshot = Arc::new(move |mark, image| {
+        write_snapshot(&disk, mark, image).map_err(|error| error.to_string())
+    });
+    let mut settings =
+        Settings::new(member.id, boot).timing(config.heartbeat_interval, config.election_timeout);
+    settings.snapshot_every = config.snapshot_count;
+    let running = start.run(settings, recovered, wal, peers, save)?;
+
+    let membership = Membership::new(cluster, handle.clone());
+    let facts = Facts {
+        name: member.name.clone(),
+        started: Timestamp::now(),
+        traffic: stats,
+    };
+    tokio::spawn(membership.clone().announce(member));
+    Ok(Member {
+        running,
+        handle,
+        listener,
+        membership,
+        facts,
+        directory,
+        needed,
+    })
+}
+
+/// The entry that must be applied before clients are served: what is known to be committed, and for a
+/// member that votes alone all there is. One that has nothing yet needs the leader's snapshot.
+fn needed(beginning: &Beginning) -> u64 {
+    let recovered = &beginning.recovered;
+    let last = recovered.entries.last().map_or(0, |entry| entry.index);
+    let alone = recovered.snapshot.configuration.voters == [beginning.member.id.get()];
+    let grew = recovered
+        .entries
+        .iter()
+        .any(|entry| entry.kind == EntryKind::Membership);
+    let known = if alone && !grew {
+        last
+    } else {
+        recovered.hard_state.commit
+    };
+    known.max(recovered.snapshot.index).max(1)
+}
+
+/// Wait until entry `index` is applied here.
+async fn applied(handle: &Handle, index: u64) {
+    while handle.view().raft_index < index {
+        tokio::time::sleep(APPLIED_LOOK).await;
     }
 }
 
@@ -158,7 +232,11 @@ fn inbox(inputs: Inputs, disk: RealDisk, limits: HistoryLimits) -> Inbox {
                 Input::Message(message, Some(room))
             }
             News::Unreachable(member) => Input::Unreachable(member),
-            News::SnapshotSent { to, delivered, index: _ } => Input::SnapshotSent(to, delivered),
+            News::SnapshotSent {
+                to,
+                delivered,
+                index: _,
+            } => Input::SnapshotSent(to, delivered),
         };
         // A driver that has ended needs no news.
         let _ = inputs.send(input);
@@ -174,7 +252,9 @@ fn read_snapshot(
     message: &Message,
     limits: HistoryLimits,
 ) -> Result<crate::store::Store, String> {
-    let Body::Raft(raft) = &message.body else { return Err("it is none".to_owned()) };
+    let Body::Raft(raft) = &message.body else {
+        return Err("it is none".to_owned());
+    };
     let mark = raft.snapshot.as_ref().ok_or("it does not say which")?;
     let image = Snapshot::open(disk, mark).and_then(|snapshot| snapshot.image());
     let image = image.map_err(|error| error.to_string())?;
@@ -187,7 +267,11 @@ fn member_pages(listener: Arc<Listener>, membership: Membership) -> MemberPages 
         let (listener, membership) = (listener.clone(), membership.clone());
         Box::pin(async move {
             if request.uri().path() == JOIN_PATH {
-                bootstrap::page(request, |asking| async move { membership.join(asking).await }).await
+                bootstrap::page(
+                    request,
+                    |asking| async move { membership.join(asking).await },
+                )
+                .await
             } else {
                 listener.upgrade(request)
             }
@@ -198,20 +282,33 @@ fn member_pages(listener: Arc<Listener>, membership: Membership) -> MemberPages 
 /// Take a port without opening it: nobody else gets it, and nobody can connect yet.
 async fn reserve(listen: &Listen, flag: &str) -> Result<TcpSocket, String> {
     let taken = |error: std::io::Error| {
-        format!("cannot listen on {listen}: {error}; is another etcd running? choose another {flag}")
+        format!(
+            "cannot listen on {listen}: {error}; is another etcd running? choose another {flag}"
+        )
     };
     let addresses: Vec<SocketAddr> = match listen {
         Listen::Everywhere { port } => {
-            vec![SocketAddr::from(([0_u16; 8], *port)), SocketAddr::from(([0_u8; 4], *port))]
+            vec![
+                SocketAddr::from(([0_u16; 8], *port)),
+                SocketAddr::from(([0_u8; 4], *port)),
+            ]
         }
         Listen::At(address) => {
-            let unknown = |error| format!("{flag}: the host {} is not known: {error}", address.host);
-            lookup_host((address.host.as_str(), address.port)).await.map_err(unknown)?.collect()
+            let unknown =
+                |error| format!("{flag}: the host {} is not known: {error}", address.host);
+            lookup_host((address.host.as_str(), address.port))
+                .await
+                .map_err(unknown)?
+                .collect()
         }
     };
     let mut last = std::io::Error::from(std::io::ErrorKind::AddrNotAvailable);
     for address in addresses {
-        let socket = if address.is_ipv4() { TcpSocket::new_v4() } else { TcpSocket::new_v6() };
+        let socket = if address.is_ipv4() {
+            TcpSocket::new_v4()
+        } else {
+            TcpSocket::new_v6()
+        };
         let bound = socket.and_then(|socket| {
             socket.set_reuseaddr(true)?;
             socket.bind(address)?;
@@ -227,8 +324,12 @@ async fn reserve(listen: &Listen, flag: &str) -> Result<TcpSocket, String> {
 }
 
 fn listen(socket: TcpSocket, flag: &str) -> Result<TcpListener, String> {
-    let at = socket.local_addr().map_or_else(|_| flag.to_owned(), |address| address.to_string());
-    socket.listen(BACKLOG).map_err(|error| format!("cannot listen on {at}: {error}"))
+    let at = socket
+        .local_addr()
+        .map_or_else(|_| flag.to_owned(), |address| address.to_string());
+    socket
+        .listen(BACKLOG)
+        .map_err(|error| format!("cannot listen on {at}: {error}"))
 }
 
 /// The URL others are told, with the port the system chose where it was to choose.
@@ -237,7 +338,9 @@ fn url(endpoint: &Endpoint, socket: &TcpSocket) -> Result<String, String> {
     if advertised.port != 0 {
         return Ok(advertised.url());
     }
-    let port = socket.local_addr().map_err(|error| error.to_string())?.port();
+    let port = socket
+        .local_addr()
+        .map_err(|error| error.to_string())?
+        .port();
     Ok(advertised.with_port(port).url())
 }
-

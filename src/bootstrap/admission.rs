@@ -2,7 +2,7 @@
 
 use super::{JoinError, JoinRequest};
 use crate::cluster::{ClusterId, Member, MemberId};
-use crate::transport::Address;
+use crate::transport::peer_address;
 
 /// What a machine that may have a place is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -71,9 +71,9 @@ pub fn admit(
 }
 
 fn same_place(one: &str, other: &str) -> bool {
-    match (one.parse::<Address>(), other.parse::<Address>()) {
+    match (peer_address(one), peer_address(other)) {
         (Ok(one), Ok(other)) => {
-            one.port() == other.port() && one.host().eq_ignore_ascii_case(other.host())
+            one.port == other.port && one.host.eq_ignore_ascii_case(&other.host)
         }
         (Ok(_) | Err(_), _) => one == other,
     }

@@ -2,16 +2,16 @@
 //! touches the disk.
 
 use std::fs;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
-use tracing::info;
+use tracing::{info, warn};
 
 use super::{Directory, JoinRequest, Patience, Start, Treatment, decide, join};
 use crate::cluster::{ClusterId, Member, MemberId};
-use crate::config::Config;
+use crate::config::{Address, Config};
 use crate::consensus::core::Recovered;
 use crate::store::{ClusterTime, Command, HistoryLimits, Stamped, Store, codec, image};
-use crate::transport::Address;
+use crate::transport::peer_address;
 use crate::wal::{
     Batch, Configuration, DataDir, EntryKind, Founding, HardState, LogOptions, RealDisk, Snapshot,
     SnapshotMark, Wal, random_number, write_snapshot,
@@ -54,41 +54,70 @@ struct Held {
 ///
 /// A sentence for whoever started it.
 pub async fn begin(config: &Config, urls: (String, String)) -> Result<Beginning, String> {
-    let mut directory = DataDir::open(&config.data_dir).map_err(text)?;
-    let limits = HistoryLimits { events: config.watch_history, bytes: config.watch_history_bytes };
+    let directory = DataDir::open(&config.data_dir).map_err(text)?;
+    let limits = limits(config);
     let name = name_of(config, &directory)?;
-    let held = look(&directory, limits)?;
-    let peers = config.peers.iter().map(address).collect::<Result<Vec<_>, _>>()?;
-    let own = address(&config.peer.advertised)?;
-    let decision = decide(&describe(&directory, held.as_ref()), &own, &peers, config.force).map_err(text)?;
-    if let Some(sentence) = decision.treatment.sentence() {
-        info!("{}: {sentence}", config.data_dir.display());
-    }
-    let mut held = held;
-    match decision.treatment {
-        Treatment::Keep => {}
-        Treatment::SetAside => {
-            drop((held.take(), directory));
-            set_aside(&config.data_dir)?;
-            directory = DataDir::open(&config.data_dir).map_err(text)?;
+    let held = match look(&directory, limits) {
+        Err(why) if config.force => {
+            warn!("what is thrown away cannot be read: {why}");
+            None
         }
-        Treatment::Discard { .. } => {
-            drop((held.take(), directory));
-            let destroyed = DataDir::destroy(&config.data_dir).map_err(text)?;
-            info!("threw away {destroyed}");
-            directory = DataDir::open(&config.data_dir).map_err(text)?;
-        }
-    }
+        held => held?,
+    };
+    let own = peer_address(&urls.1).map_err(text)?;
+    let found_there = describe(&directory, held.as_ref(), config.force);
+    let decision = decide(&found_there, &own, &config.peers, config.force).map_err(text)?;
+    let (directory, held) = treat(decision.treatment, directory, held, &config.data_dir)?;
     let (client_url, peer_url) = urls;
-    let member = |id| Member { id, name: name.clone(), client_url, peer_url };
+    let member = |id| Member {
+        id,
+        name: name.clone(),
+        client_url,
+        peer_url,
+    };
     match (decision.start, held) {
         (Start::Restart, Some(held)) => restart(directory, held, member),
         (Start::Restart | Start::Found, _) => found(directory, member, &name, limits),
         (Start::Join(peers), _) => {
-            let patience =
-                Patience { attempts: config.retry_attempts_max, interval: config.retry_interval };
+            let patience = Patience {
+                attempts: config.retry_attempts_max,
+                interval: config.retry_interval,
+            };
             join_through(directory, member, &name, &peers, patience, limits).await
         }
+    }
+}
+
+/// Do with the directory what was decided; what is used from then on.
+fn treat(
+    treatment: Treatment,
+    directory: DataDir,
+    held: Option<Held>,
+    path: &Path,
+) -> Result<(DataDir, Option<Held>), String> {
+    if let Some(sentence) = treatment.sentence() {
+        info!("{}: {sentence}", path.display());
+    }
+    match treatment {
+        Treatment::Keep => return Ok((directory, held)),
+        Treatment::SetAside => {
+            drop((held, directory));
+            set_aside(path)?;
+        }
+        Treatment::Discard { .. } => {
+            drop((held, directory));
+            let destroyed = DataDir::destroy(path).map_err(text)?;
+            info!("threw away {destroyed}");
+        }
+    }
+    Ok((DataDir::open(path).map_err(text)?, None))
+}
+
+/// How much history the store keeps.
+pub fn limits(config: &Config) -> HistoryLimits {
+    HistoryLimits {
+        events: config.watch_history,
+        bytes: config.watch_history_bytes,
     }
 }
 
@@ -114,29 +143,67 @@ fn look(directory: &DataDir, limits: HistoryLimits) -> Result<Option<Held>, Stri
         return Ok(None);
     }
     let (wal, recovered) = open_log(directory)?;
-    let Some(snapshot) = recovered.snapshot else { return Ok(None) };
+    let Some(snapshot) = recovered.snapshot else {
+        return Ok(None);
+    };
     let read = Snapshot::open(&directory.disk(), &snapshot).and_then(|snapshot| snapshot.image());
     let store = image::decode(&read.map_err(text)?, limits).map_err(text)?;
-    let recovered =
-        Recovered { hard_state: recovered.hard_state, snapshot, entries: recovered.entries };
-    Ok(Some(Held { wal, recovered, store }))
+    let recovered = Recovered {
+        hard_state: recovered.hard_state,
+        snapshot,
+        entries: recovered.entries,
+    };
+    Ok(Some(Held {
+        wal,
+        recovered,
+        store,
+    }))
 }
 
-fn describe(directory: &DataDir, held: Option<&Held>) -> Directory {
-    let (Some(identity), Some(held)) = (directory.identity(), held) else { return Directory::Empty };
+/// What the directory holds, for the decision. One that cannot be read, or in which a member has not begun
+/// yet, is as good as empty, but for `-force`.
+fn describe(directory: &DataDir, held: Option<&Held>, force: bool) -> Directory {
+    let Some(identity) = directory.identity() else {
+        return Directory::Empty;
+    };
+    let founding = identity.founding;
+    let Some(held) = held else {
+        let (members, client_keys) = (0, 0);
+        return match force {
+            true => Directory::Used {
+                founding,
+                members,
+                client_keys,
+            },
+            false => Directory::Empty,
+        };
+    };
     let mut store = held.store.clone();
     let mut events = Vec::new();
     // What was not committed counts too: better to refuse than to set a key aside.
-    for entry in held.recovered.entries.iter().filter(|entry| entry.kind == EntryKind::Command) {
+    for entry in held
+        .recovered
+        .entries
+        .iter()
+        .filter(|entry| entry.kind == EntryKind::Command)
+    {
         if let Ok(stamped) = codec::decode_stamped(&entry.data) {
             // Whether it succeeds is of no interest here.
             let _ = store.apply(&stamped, &mut events);
             events.clear();
         }
     }
-    let members = held.recovered.entries.iter().any(|entry| entry.kind == EntryKind::Membership);
+    let members = held
+        .recovered
+        .entries
+        .iter()
+        .any(|entry| entry.kind == EntryKind::Membership);
     let members = store.members().count() + usize::from(members);
-    Directory::Used { founding: identity.founding, members, client_keys: store.client_keys() }
+    Directory::Used {
+        founding,
+        members,
+        client_keys: store.client_keys(),
+    }
 }
 
 fn restart(
@@ -145,12 +212,28 @@ fn restart(
     member: impl FnOnce(MemberId) -> Member,
 ) -> Result<Beginning, String> {
     let boot = boot(&mut directory)?;
-    let known = directory.identity().and_then(|identity| Some((identity.id, identity.cluster?)));
-    let (id, cluster) = known.ok_or("the data directory does not say which cluster it belongs to")?;
-    let Held { wal, recovered, store } = held;
+    let known = directory
+        .identity()
+        .and_then(|identity| Some((identity.id, identity.cluster?)));
+    let (id, cluster) =
+        known.ok_or("the data directory does not say which cluster it belongs to")?;
+    let Held {
+        wal,
+        recovered,
+        store,
+    } = held;
     let member = member(id);
     info!("{} goes on as a member of cluster {cluster}", member.name);
-    Ok(Beginning { directory, wal, recovered, store, member, cluster, boot, named: Vec::new() })
+    Ok(Beginning {
+        directory,
+        wal,
+        recovered,
+        store,
+        member,
+        cluster,
+        boot,
+        named: Vec::new(),
+    })
 }
 
 /// Make a cluster of one: its first snapshot holds the member and the settings.
@@ -160,7 +243,10 @@ fn found(
     name: &str,
     limits: HistoryLimits,
 ) -> Result<Beginning, String> {
-    if directory.identity().is_some_and(|identity| identity.founding != Founding::Alone) {
+    if directory
+        .identity()
+        .is_some_and(|identity| identity.founding != Founding::Alone)
+    {
         return Err(format!(
             "{} was given a place in a cluster and has received nothing of it yet: start again with \
              -peers naming a member of it, or with -force to found a cluster of its own",
@@ -168,35 +254,75 @@ fn found(
         ));
     }
     let id = identify(&mut directory, name, Founding::Alone)?;
-    let cluster = match directory.identity().and_then(|identity| identity.cluster) {
-        Some(cluster) => cluster,
-        None => {
-            let number = random_number().map_err(text)?;
-            let cluster = ClusterId::new(number).ok_or("the system's random numbers are all zero")?;
-            directory.set_cluster(cluster).map_err(text)?;
-            cluster
-        }
-    };
+    let cluster = name_cluster(&mut directory)?;
     let boot = boot(&mut directory)?;
     let member = member(id);
-    let mut store = Store::new(limits);
-    let mut events = Vec::new();
-    let settings = Command::PutSettings(bytes::Bytes::from_static(SETTINGS.as_bytes()));
-    for command in [Command::PutMember(member.clone()), settings] {
-        let stamped = Stamped { stamp: ClusterTime::ZERO, id: None, command };
-        store.apply(&stamped, &mut events).map_err(|error| format!("{error:?}"))?;
-    }
-    let configuration = Configuration { voters: vec![id.get()], ..Configuration::default() };
-    let snapshot = SnapshotMark { index: 1, term: 1, configuration };
+    let store = first_store(&member, limits)?;
+    let configuration = Configuration {
+        voters: vec![id.get()],
+        ..Configuration::default()
+    };
+    let snapshot = SnapshotMark {
+        index: 1,
+        term: 1,
+        configuration,
+    };
     let (mut wal, _) = open_log(&directory)?;
     write_snapshot(&directory.disk(), &snapshot, image::encode(&store)).map_err(text)?;
-    let hard_state = HardState { term: 1, vote: 0, commit: 1 };
+    let hard_state = HardState {
+        term: 1,
+        vote: 0,
+        commit: 1,
+    };
     let reset = Some(snapshot.clone());
-    let batch = Batch { hard_state: Some(hard_state), reset, ..Batch::default() };
+    let batch = Batch {
+        hard_state: Some(hard_state),
+        reset,
+        ..Batch::default()
+    };
     wal.write(&batch, true).map_err(text)?;
     info!("{name} founds a cluster of its own, {cluster}");
-    let recovered = Recovered { hard_state, snapshot, entries: Vec::new() };
-    Ok(Beginning { directory, wal, recovered, store, member, cluster, boot, named: Vec::new() })
+    let recovered = Recovered {
+        hard_state,
+        snapshot,
+        entries: Vec::new(),
+    };
+    Ok(Beginning {
+        directory,
+        wal,
+        recovered,
+        store,
+        member,
+        cluster,
+        boot,
+        named: Vec::new(),
+    })
+}
+
+/// The cluster this directory founds, drawn once.
+fn name_cluster(directory: &mut DataDir) -> Result<ClusterId, String> {
+    if let Some(known) = directory.identity().and_then(|identity| identity.cluster) {
+        return Ok(known);
+    }
+    let number = random_number().map_err(text)?;
+    let cluster = ClusterId::new(number).ok_or("the system's random numbers are all zero")?;
+    directory.set_cluster(cluster).map_err(text)?;
+    Ok(cluster)
+}
+
+/// The store a cluster begins with: its founder, and the settings.
+fn first_store(founder: &Member, limits: HistoryLimits) -> Result<Store, String> {
+    let mut store = Store::new(limits);
+    let settings = Command::PutSettings(bytes::Bytes::from_static(SETTINGS.as_bytes()));
+    for command in [Command::PutMember(founder.clone()), settings] {
+        let stamped = Stamped {
+            stamp: ClusterTime::ZERO,
+            id: None,
+            command,
+        };
+        store.apply(&stamped, &mut Vec::new()).map_err(text)?;
+    }
+    Ok(store)
 }
 
 /// Ask the peers for a place; the leader sends everything else.
@@ -212,9 +338,15 @@ async fn join_through(
     let boot = boot(&mut directory)?;
     let member = member(id);
     let list: Vec<String> = peers.iter().map(Address::to_string).collect();
-    info!("{name} asks for a place in the cluster of {}", list.join(", "));
+    info!(
+        "{name} asks for a place in the cluster of {}",
+        list.join(", ")
+    );
     let cluster = directory.identity().and_then(|identity| identity.cluster);
-    let request = JoinRequest { member: member.clone(), cluster };
+    let request = JoinRequest {
+        member: member.clone(),
+        cluster,
+    };
     let answer = join(peers, &request, patience).await.map_err(text)?;
     directory.set_cluster(answer.cluster).map_err(text)?;
     info!("{name} joins cluster {}", answer.cluster);
@@ -226,7 +358,16 @@ async fn join_through(
     };
     let store = Store::new(limits);
     let (cluster, named) = (answer.cluster, answer.members);
-    Ok(Beginning { directory, wal, recovered, store, member, cluster, boot, named })
+    Ok(Beginning {
+        directory,
+        wal,
+        recovered,
+        store,
+        member,
+        cluster,
+        boot,
+        named,
+    })
 }
 
 /// The directory's member, made if there is none yet.
@@ -249,21 +390,25 @@ fn open_log(directory: &DataDir) -> Result<(Wal<RealDisk>, crate::wal::Recovered
 }
 
 /// Rename the directory to one that is free, beside it.
-fn set_aside(path: &std::path::Path) -> Result<(), String> {
+fn set_aside(path: &Path) -> Result<(), String> {
     let aside = |number: u32| {
         let mut name = path.as_os_str().to_owned();
         name.push(format!(".aside-{number}"));
         PathBuf::from(name)
     };
-    let free = (1..).map(aside).find(|aside| !aside.exists()).unwrap_or_else(|| aside(0));
-    fs::rename(path, &free)
-        .map_err(|error| format!("could not rename {} to {}: {error}", path.display(), free.display()))?;
+    let free = (1..)
+        .map(aside)
+        .find(|aside| !aside.exists())
+        .unwrap_or_else(|| aside(0));
+    fs::rename(path, &free).map_err(|error| {
+        format!(
+            "could not rename {} to {}: {error}",
+            path.display(),
+            free.display()
+        )
+    })?;
     info!("it is now {}", free.display());
     Ok(())
-}
-
-fn address(address: &crate::config::Address) -> Result<Address, String> {
-    address.to_string().parse().map_err(|error| format!("{address} {error}"))
 }
 
 fn text(error: impl std::fmt::Display) -> String {

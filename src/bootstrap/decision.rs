@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use crate::transport::Address;
+use crate::config::Address;
 use crate::wal::Founding;
 
 /// What the data directory holds.
@@ -165,7 +165,7 @@ mod tests {
     use super::*;
 
     fn address(text: &str) -> Address {
-        text.parse().expect("an address")
+        crate::transport::peer_address(text).expect("an address")
     }
 
     fn used(founding: Founding, members: usize, client_keys: usize) -> Directory {

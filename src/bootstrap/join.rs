@@ -11,8 +11,9 @@ use tokio::time::sleep;
 use tracing::info;
 
 use super::{JOIN_PATH, JoinAnswer, JoinRequest, wire};
-use crate::transport::Address;
+use crate::config::Address;
 use crate::transport::http::{self, Failure};
+use crate::transport::peer_address;
 
 /// How long one peer may take to answer: a change of the members waits for a leader and a quorum.
 const ANSWER_TIMEOUT: Duration = Duration::from_secs(10);
@@ -158,7 +159,7 @@ async fn ask(peer: &Address, request: &JoinRequest, body: &Bytes) -> Outcome {
         };
         match answer.status {
             StatusCode::SERVICE_UNAVAILABLE => return Outcome::Later(message),
-            StatusCode::TEMPORARY_REDIRECT => match leader.as_deref().map(str::parse) {
+            StatusCode::TEMPORARY_REDIRECT => match leader.as_deref().map(peer_address) {
                 Some(Ok(leader)) => to = leader,
                 Some(Err(_)) | None => return Outcome::Later(message),
             },

@@ -13,7 +13,7 @@ mod page;
 mod wire;
 
 pub use admission::{Admission, admit};
-pub use begin::{Beginning, begin};
+pub use begin::{Beginning, begin, limits};
 pub use decision::{Decision, Directory, Refusal, Start, Treatment, decide};
 pub use join::{JoinFailure, Patience, join};
 pub use page::page;

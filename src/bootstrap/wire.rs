@@ -4,7 +4,7 @@ use serde::{Deserialize, Serialize};
 
 use super::{JoinAnswer, JoinError, JoinRequest};
 use crate::cluster::{ClusterId, Member, MemberId};
-use crate::transport::{Address, PROTOCOL_VERSION};
+use crate::transport::{PROTOCOL_VERSION, peer_address};
 
 /// The longest name or URL.
 const TEXT_BYTES_MAX: usize = 1024;
@@ -159,7 +159,7 @@ fn member(machine: &Machine) -> Result<Member, String> {
     if !known_scheme || client_url.len() > TEXT_BYTES_MAX || client_url.contains(blank) {
         return Err(format!("{client_url:?} is no URL of a client port"));
     }
-    if let Err(error) = peer_url.parse::<Address>() {
+    if let Err(error) = peer_address(peer_url) {
         return Err(error.to_string());
     }
     Ok(Member {

@@ -57,7 +57,7 @@ fn describe(text: &mut String, option: &Opt) {
     match (option.default, option.form) {
         (None, _) | (Some("false"), Form::Switch) => {}
         (Some(default), Form::Switch | Form::Value(_)) => {
-            let _ = write!(sentence, " (default: {default})");
+            sentence = format!("{} (default: {default}).", sentence.trim_end_matches('.'));
         }
     }
     text.push('\n');

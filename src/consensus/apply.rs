@@ -18,6 +18,9 @@ use crate::cluster::{Member, MemberId};
 use crate::store::{Command, CommandId, Event, Interest, Stamped, Store, codec};
 use crate::wal::{Configuration, SnapshotMark};
 
+/// What a writer is told.
+type Answer = Result<Written, Refused>;
+
 /// The store's writing side. Nobody else takes the view's lock for writing.
 pub(super) struct Applier {
     view: Arc<RwLock<View>>,
@@ -26,7 +29,7 @@ pub(super) struct Applier {
     applied: u64,
     hash_every: u64,
     events: Vec<Arc<Event>>,
-    answers: Vec<(oneshot::Sender<Result<Written, Refused>>, Result<Written, Refused>)>,
+    answers: Vec<(oneshot::Sender<Answer>, Answer)>,
 }
 
 /// What applying a batch came to.
@@ -52,7 +55,15 @@ impl Applier {
         hash_every: u64,
     ) -> Self {
         let (events, answers) = (Vec::new(), Vec::new());
-        Self { view, watches, configuration, applied, hash_every, events, answers }
+        Self {
+            view,
+            watches,
+            configuration,
+            applied,
+            hash_every,
+            events,
+            answers,
+        }
     }
 
     /// Apply `committed` under one hold of the lock, then tell watchers and answer writers.
@@ -79,15 +90,26 @@ impl Applier {
             };
             if let Some(stamped) = stamped {
                 outcome.clock_written |= matches!(stamped.command, Command::Expire | Command::Tick);
-                outcome.members_changed |=
-                    matches!(stamped.command, Command::PutMember(_) | Command::RemoveMember { .. });
-                self.one(&mut view.store, &stamped, entry.index, standing.term, writes);
+                outcome.members_changed |= matches!(
+                    stamped.command,
+                    Command::PutMember(_) | Command::RemoveMember { .. }
+                );
+                self.one(
+                    &mut view.store,
+                    &stamped,
+                    entry.index,
+                    standing.term,
+                    writes,
+                );
                 changes.applied(entry.index, id.or(stamped.id));
             } else {
                 changes.applied(entry.index, None);
             }
             if entry.index % self.hash_every == 0 {
-                outcome.hash = Some(HashJob { index: entry.index, store: view.store.clone() });
+                outcome.hash = Some(HashJob {
+                    index: entry.index,
+                    store: view.store.clone(),
+                });
             }
         }
         view.raft_index = self.applied;
@@ -120,10 +142,18 @@ impl Applier {
     }
 
     /// Begin a watch.
-    pub(super) fn watch(&mut self, interest: Interest, stream: bool, since: Option<u64>) -> Watching {
+    pub(super) fn watch(
+        &mut self,
+        interest: Interest,
+        stream: bool,
+        since: Option<u64>,
+    ) -> Watching {
         let view = self.view.clone();
-        let view = view.read().unwrap_or_else(std::sync::PoisonError::into_inner);
-        self.watches.begin(&view.store, view.position(), interest, stream, since)
+        let view = view
+            .read()
+            .unwrap_or_else(std::sync::PoisonError::into_inner);
+        self.watches
+            .begin(&view.store, view.position(), interest, stream, since)
     }
 
     /// A watch is over.
@@ -157,7 +187,9 @@ impl Applier {
     }
 
     fn read(&self) -> RwLockReadGuard<'_, View> {
-        self.view.read().unwrap_or_else(std::sync::PoisonError::into_inner)
+        self.view
+            .read()
+            .unwrap_or_else(std::sync::PoisonError::into_inner)
     }
 
     /// The command of an ordinary entry; none for the empty one a new leader makes.
@@ -179,9 +211,13 @@ impl Applier {
         };
         let change: ConfChangeV2 = membership::conf_change(&steps);
         match raft.apply_conf_change(&change) {
-            Ok(configuration) => self.configuration = super::convert::configuration_out(&configuration),
+            Ok(configuration) => {
+                self.configuration = super::convert::configuration_out(&configuration)
+            }
             // All members refuse it alike: it depends on the configuration alone.
-            Err(error) => error!(index = entry.index, %error, "a change of the membership was refused"),
+            Err(error) => {
+                error!(index = entry.index, %error, "a change of the membership was refused")
+            }
         }
         let stamped: Stamped = decoded(codec::decode_stamped(&stamped), entry.index);
         let id = stamped.id;
@@ -189,13 +225,32 @@ impl Applier {
     }
 
     /// One command into the store; keeps the answer for whoever waits for it here.
-    fn one(&mut self, store: &mut Store, stamped: &Stamped, index: u64, term: u64, writes: &mut Writes) {
+    fn one(
+        &mut self,
+        store: &mut Store,
+        stamped: &Stamped,
+        index: u64,
+        term: u64,
+        writes: &mut Writes,
+    ) {
         let result = store.apply(stamped, &mut self.events);
-        let Some(answer) = stamped.id.and_then(|id| writes.take(id)) else { return };
-        let position = Position { index: store.index(), raft_index: index, raft_term: term };
+        let Some(answer) = stamped.id.and_then(|id| writes.take(id)) else {
+            return;
+        };
+        let position = Position {
+            index: store.index(),
+            raft_index: index,
+            raft_term: term,
+        };
         let written = match result {
-            Ok(Some(event)) => Ok(Written { result: Ok(event), position }),
-            Err(error) => Ok(Written { result: Err(error), position }),
+            Ok(Some(event)) => Ok(Written {
+                result: Ok(event),
+                position,
+            }),
+            Err(error) => Ok(Written {
+                result: Err(error),
+                position,
+            }),
             // Taken for one that was applied long ago: whether it was, nobody knows any more.
             Ok(None) => Err(Refused::Unanswered),
         };
@@ -214,7 +269,8 @@ impl Applier {
 }
 
 fn lock(view: &RwLock<View>) -> RwLockWriteGuard<'_, View> {
-    view.write().unwrap_or_else(std::sync::PoisonError::into_inner)
+    view.write()
+        .unwrap_or_else(std::sync::PoisonError::into_inner)
 }
 
 /// What was committed was encoded by a member of this cluster: if it cannot be read, this member's

@@ -16,7 +16,10 @@ pub struct Clock {
 impl Clock {
     /// A clock that reads `reading` at the moment `now`.
     pub fn new(reading: ClusterTime, now: Duration) -> Self {
-        Self { reading, taken: now }
+        Self {
+            reading,
+            taken: now,
+        }
     }
 
     /// What it reads at the moment `now`.
@@ -47,8 +50,15 @@ mod tests {
     #[test]
     fn goes_on_with_monotonic_time() {
         let clock = Clock::new(ClusterTime::from_nanos(5), 10 * SECOND);
-        assert_eq!(clock.read(12 * SECOND), ClusterTime::from_nanos(2_000_000_005));
-        assert_eq!(clock.read(9 * SECOND), ClusterTime::from_nanos(5), "a moment before it was taken");
+        assert_eq!(
+            clock.read(12 * SECOND),
+            ClusterTime::from_nanos(2_000_000_005)
+        );
+        assert_eq!(
+            clock.read(9 * SECOND),
+            ClusterTime::from_nanos(5),
+            "a moment before it was taken"
+        );
     }
 
     #[test]

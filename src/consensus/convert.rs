@@ -20,12 +20,21 @@ pub(super) fn entry_out(entry: &eraftpb::Entry) -> Entry {
             (EntryKind::Membership, entry.context.clone())
         }
     };
-    Entry { index: entry.index, term: entry.term, kind, data }
+    Entry {
+        index: entry.index,
+        term: entry.term,
+        kind,
+        data,
+    }
 }
 
 /// The raft crate's form of an entry.
 pub(super) fn entry_in(entry: Entry) -> eraftpb::Entry {
-    let mut out = eraftpb::Entry { index: entry.index, term: entry.term, ..Default::default() };
+    let mut out = eraftpb::Entry {
+        index: entry.index,
+        term: entry.term,
+        ..Default::default()
+    };
     match entry.kind {
         EntryKind::Command => out.data = entry.data,
         EntryKind::Membership => {
@@ -38,12 +47,21 @@ pub(super) fn entry_in(entry: Entry) -> eraftpb::Entry {
 
 /// Our form of the hard state.
 pub(super) fn hard_state_out(state: &eraftpb::HardState) -> HardState {
-    HardState { term: state.term, vote: state.vote, commit: state.commit }
+    HardState {
+        term: state.term,
+        vote: state.vote,
+        commit: state.commit,
+    }
 }
 
 /// The raft crate's form of the hard state.
 pub(super) fn hard_state_in(state: HardState) -> eraftpb::HardState {
-    eraftpb::HardState { term: state.term, vote: state.vote, commit: state.commit, ..Default::default() }
+    eraftpb::HardState {
+        term: state.term,
+        vote: state.vote,
+        commit: state.commit,
+        ..Default::default()
+    }
 }
 
 /// Our form of a configuration.
@@ -91,7 +109,8 @@ pub(super) fn snapshot_in(mark: &SnapshotMark) -> eraftpb::Snapshot {
 /// What travels of a message of the raft crate; none for the kinds that are a member's own affair.
 pub(super) fn message_out(mut message: eraftpb::Message) -> Option<RaftMessage> {
     let kind = kind_out(message.get_msg_type())?;
-    let snapshot = (kind == RaftKind::Snapshot).then(|| mark_out(message.get_snapshot().get_metadata()));
+    let snapshot =
+        (kind == RaftKind::Snapshot).then(|| mark_out(message.get_snapshot().get_metadata()));
     let entries = message.take_entries().iter().map(entry_out).collect();
     Some(RaftMessage {
         kind,
@@ -127,7 +146,14 @@ pub(super) fn message_in(from: u64, to: u64, message: RaftMessage) -> eraftpb::M
         ..Default::default()
     };
     out.set_msg_type(kind_in(message.kind));
-    out.set_entries(message.entries.into_iter().map(entry_in).collect::<Vec<_>>().into());
+    out.set_entries(
+        message
+            .entries
+            .into_iter()
+            .map(entry_in)
+            .collect::<Vec<_>>()
+            .into(),
+    );
     if let Some(mark) = &message.snapshot {
         out.set_snapshot(snapshot_in(mark));
     }

@@ -64,8 +64,11 @@ pub(super) struct Driver<O> {
 
 /// Writes a snapshot's bytes where they last, and tells how many: `wal`'s snapshot files, given by whoever
 /// opened the directory.
-pub type SaveSnapshot =
-    std::sync::Arc<dyn Fn(&SnapshotMark, &mut dyn Iterator<Item = bytes::Bytes>) -> Result<u64, String> + Send + Sync>;
+pub type SaveSnapshot = std::sync::Arc<
+    dyn Fn(&SnapshotMark, &mut dyn Iterator<Item = bytes::Bytes>) -> Result<u64, String>
+        + Send
+        + Sync,
+>;
 
 impl<O: Outbox> Driver<O> {
     /// The thread's whole life.
@@ -81,10 +84,8 @@ impl<O: Outbox> Driver<O> {
             let first = self.wait(&mut next_tick);
             let more = std::iter::from_fn(|| self.inputs.try_recv().ok()).take(BATCH_MAX);
             for input in std::iter::once(first).chain(more.collect::<Vec<_>>()) {
-                match input {
-                    Input::Stop => return Ok(()),
-                    Input::Failed(error) => return Err(error),
-                    input => self.accept(input),
+                if let Some(end) = self.accept(input) {
+                    return end;
                 }
             }
             self.do_work();
@@ -111,7 +112,8 @@ impl<O: Outbox> Driver<O> {
         }
     }
 
-    fn accept(&mut self, input: Input) {
+    /// Take an input in; how it ends, if that is what it says.
+    fn accept(&mut self, input: Input) -> Option<Result<(), String>> {
         let now = self.now();
         match input {
             Input::Request(request) => self.core.request(request, now),
@@ -123,13 +125,21 @@ impl<O: Outbox> Driver<O> {
             Input::Unreachable(member) => self.core.unreachable(member),
             Input::SnapshotSent(member, ok) => self.core.snapshot_sent(member, ok),
             Input::HandOver => self.core.hand_over(),
-            Input::Stop | Input::Failed(_) => {}
+            Input::Stop => return Some(Ok(())),
+            Input::Failed(error) => return Some(Err(error)),
         }
+        None
     }
 
     fn do_work(&mut self) {
         while let Some(work) = self.core.work(self.now()) {
-            let Work { messages, write, snapshot, hash, members } = work;
+            let Work {
+                messages,
+                write,
+                snapshot,
+                hash,
+                members,
+            } = work;
             if let Some(members) = members {
                 self.outbox.set_members(&members);
             }
@@ -152,7 +162,9 @@ impl<O: Outbox> Driver<O> {
                 });
             }
             if let Some(job) = hash {
-                self.aside("hash", move || Input::Hashed(job.index, image::hash(&job.store)));
+                self.aside("hash", move || {
+                    Input::Hashed(job.index, image::hash(&job.store))
+                });
             }
         }
     }

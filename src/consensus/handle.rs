@@ -231,7 +231,8 @@ impl Handle {
     /// Why not, see [`ChangeRefused`]; [`ChangeRefused::Lost`] also when this member stops.
     pub async fn change(&self, change: Change) -> Result<(), ChangeRefused> {
         let (answer, answered) = oneshot::channel();
-        self.ask(Request::Change { change, answer }).map_err(|_| ChangeRefused::Lost)?;
+        self.ask(Request::Change { change, answer })
+            .map_err(|_| ChangeRefused::Lost)?;
         answered.await.unwrap_or(Err(ChangeRefused::Lost))
     }
 
@@ -244,6 +245,8 @@ impl Handle {
     }
 
     fn ask(&self, request: Request) -> Result<(), Refused> {
-        self.inputs.send(Input::Request(request)).map_err(|_| Refused::Stopping)
+        self.inputs
+            .send(Input::Request(request))
+            .map_err(|_| Refused::Stopping)
     }
 }

@@ -33,8 +33,8 @@ pub(super) struct Log {
 }
 
 impl Log {
-    /// The log as it was recovered: a snapshot, and the entries after it. Behind a later snapshot it will
-    /// keep up to `trailing_entries`.
+    /// The log as it was recovered: a snapshot, and the entries after it. Behind a later snapshot it
+    /// will keep up to `trailing_entries`.
     pub(super) fn new(
         hard_state: HardState,
         snapshot: SnapshotMark,
@@ -48,8 +48,15 @@ impl Log {
         let entries: VecDeque<Entry> = entries.into_iter().map(convert::entry_in).collect();
         let bytes = entries.iter().map(size).sum();
         let before = (snapshot.index, snapshot.term);
-        let newer_wanted = Cell::new(false);
-        Self { before, entries, snapshot, initial, bytes, trailing_entries, newer_wanted }
+        Self {
+            before,
+            entries,
+            snapshot,
+            initial,
+            bytes,
+            trailing_entries,
+            newer_wanted: Cell::new(false),
+        }
     }
 
     /// Take `new` entries; they replace what was there from the first one's index on.

@@ -75,7 +75,11 @@ pub(super) enum Step {
 impl Changes {
     /// A change arrives at the leader.
     pub(super) fn add(&mut self, change: Change, answer: Option<Answer>) {
-        let known = self.waiting.iter().map(|(change, _)| change).chain(self.current.iter().map(|c| &c.change));
+        let known = self
+            .waiting
+            .iter()
+            .map(|(change, _)| change)
+            .chain(self.current.iter().map(|c| &c.change));
         if answer.is_none() && known.into_iter().any(|known| *known == change) {
             return;
         }
@@ -87,11 +91,22 @@ impl Changes {
     }
 
     /// The next change to propose, if none is under way; those that need nothing are answered at once.
-    pub(super) fn next(&mut self, store: &Store, configuration: &Configuration) -> Option<Proposal> {
+    pub(super) fn next(
+        &mut self,
+        store: &Store,
+        configuration: &Configuration,
+    ) -> Option<Proposal> {
         while self.current.is_none() {
             let (change, answer) = self.waiting.pop_front()?;
             match plan(&change, store, configuration) {
-                Ok(Some((command, steps))) => return Some(Proposal { change, answer, command, steps }),
+                Ok(Some((command, steps))) => {
+                    return Some(Proposal {
+                        change,
+                        answer,
+                        command,
+                        steps,
+                    });
+                }
                 Ok(None) => respond(answer, Ok(())),
                 Err(refused) => respond(answer, Err(refused)),
             }
@@ -100,21 +115,46 @@ impl Changes {
     }
 
     /// It was proposed, as the entry `index`.
-    pub(super) fn proposed(&mut self, id: CommandId, change: Change, answer: Option<Answer>, index: u64) {
-        self.current = Some(Current { id, change, answer, index });
+    pub(super) fn proposed(
+        &mut self,
+        id: CommandId,
+        change: Change,
+        answer: Option<Answer>,
+        index: u64,
+    ) {
+        self.current = Some(Current {
+            id,
+            change,
+            answer,
+            index,
+        });
     }
 
     /// The entry `index` was applied; `id` is that of its command if it is a membership entry.
     pub(super) fn applied(&mut self, index: u64, id: Option<CommandId>) {
-        let Some(current) = self.current.take_if(|current| current.index <= index) else { return };
+        let Some(current) = self.current.take_if(|current| current.index <= index) else {
+            return;
+        };
         let ours = id == Some(current.id);
-        respond(current.answer, if ours { Ok(()) } else { Err(ChangeRefused::Lost) });
+        respond(
+            current.answer,
+            if ours {
+                Ok(())
+            } else {
+                Err(ChangeRefused::Lost)
+            },
+        );
     }
 
     /// This member does not lead any more.
     pub(super) fn lost(&mut self) {
         let current = self.current.take().map(|current| current.answer);
-        for answer in self.waiting.drain(..).map(|(_, answer)| answer).chain(current) {
+        for answer in self
+            .waiting
+            .drain(..)
+            .map(|(_, answer)| answer)
+            .chain(current)
+        {
             respond(answer, Err(ChangeRefused::Lost));
         }
     }
@@ -133,7 +173,8 @@ fn plan(
     store: &Store,
     configuration: &Configuration,
 ) -> Result<Option<(Command, Vec<Step>)>, ChangeRefused> {
-    let part_of = |id: u64| configuration.voters.contains(&id) || configuration.learners.contains(&id);
+    let part_of =
+        |id: u64| configuration.voters.contains(&id) || configuration.learners.contains(&id);
     match change {
         Change::Join(member) => {
             for other in store.members().filter(|other| other.id != member.id) {
@@ -145,7 +186,11 @@ fn plan(
                 }
             }
             let id = member.id.get();
-            let steps = if part_of(id) { vec![] } else { vec![Step::AddLearner(id)] };
+            let steps = if part_of(id) {
+                vec![]
+            } else {
+                vec![Step::AddLearner(id)]
+            };
             let known = store.members().any(|other| other == member);
             Ok((!known || !steps.is_empty()).then(|| (Command::PutMember(member.clone()), steps)))
         }
@@ -165,7 +210,10 @@ pub(super) fn conf_change(steps: &[Step]) -> ConfChangeV2 {
             Step::AddLearner(id) => (ConfChangeType::AddLearnerNode, id),
             Step::Remove(id) => (ConfChangeType::RemoveNode, id),
         };
-        let mut single = ConfChangeSingle { node_id: id, ..Default::default() };
+        let mut single = ConfChangeSingle {
+            node_id: id,
+            ..Default::default()
+        };
         single.set_change_type(kind);
         change.mut_changes().push(single);
     }
@@ -213,7 +261,11 @@ mod tests {
 
     #[test]
     fn an_entry_round_trips() {
-        let steps = vec![Step::Remove(3), Step::AddLearner(u64::MAX), Step::AddVoter(1)];
+        let steps = vec![
+            Step::Remove(3),
+            Step::AddLearner(u64::MAX),
+            Step::AddVoter(1),
+        ];
         let entry = encode(&steps, b"command");
         assert_eq!(decode(entry), Some((steps, Bytes::from_static(b"command"))));
     }
@@ -221,7 +273,13 @@ mod tests {
     #[test]
     fn what_is_no_entry_is_refused() {
         assert_eq!(decode(Bytes::new()), None);
-        assert_eq!(decode(Bytes::from_static(&[1, 9, 0, 0, 0, 0, 0, 0, 0, 1])), None);
-        assert_eq!(decode(Bytes::from_static(&[2, 1, 0, 0, 0, 0, 0, 0, 0, 1])), None);
+        assert_eq!(
+            decode(Bytes::from_static(&[1, 9, 0, 0, 0, 0, 0, 0, 0, 1])),
+            None
+        );
+        assert_eq!(
+            decode(Bytes::from_static(&[2, 1, 0, 0, 0, 0, 0, 0, 0, 1])),
+            None
+        );
     }
 }

@@ -45,7 +45,13 @@ impl Reads {
     /// No reads yet, for `member`; `boot` keeps the contexts of two lives apart.
     pub(super) fn new(member: MemberId, boot: u32) -> Self {
         let attempts = u64::from(boot) << 40;
-        Self { member, attempts, waiting: Vec::new(), asked: None, confirmed: Vec::new() }
+        Self {
+            member,
+            attempts,
+            waiting: Vec::new(),
+            asked: None,
+            confirmed: Vec::new(),
+        }
     }
 
     /// A read arrives.
@@ -73,21 +79,32 @@ impl Reads {
         context.put_u64(self.attempts);
         let context = context.freeze();
         let readers = std::mem::take(&mut self.waiting);
-        self.asked = Some(Round { context: context.clone(), term, at: now, readers });
+        self.asked = Some(Round {
+            context: context.clone(),
+            term,
+            at: now,
+            readers,
+        });
         Some(context)
     }
 
     /// The leader answered: what was committed when it was asked. Answers to another attempt, or of
     /// another term, count for nothing.
     pub(super) fn confirm(&mut self, context: &[u8], index: u64, term: u64) {
-        if let Some(round) = self.asked.take_if(|round| round.context == context && round.term == term) {
+        if let Some(round) = self
+            .asked
+            .take_if(|round| round.context == context && round.term == term)
+        {
             self.confirmed.push((index, round.readers));
         }
     }
 
     /// The log is applied up to `index`: the reads that waited for that may look.
     pub(super) fn applied(&mut self, index: u64) {
-        for (_, readers) in self.confirmed.extract_if(.., |(needed, _)| *needed <= index) {
+        for (_, readers) in self
+            .confirmed
+            .extract_if(.., |(needed, _)| *needed <= index)
+        {
             for reader in readers {
                 // A client that went away needs no answer.
                 let _ = reader.answer.send(Ok(()));
@@ -100,7 +117,11 @@ impl Reads {
         let late = |reader: &mut Reader| now.saturating_sub(reader.since) >= READ_WAIT_MAX;
         let asked = self.asked.as_mut().map(|round| &mut round.readers);
         let confirmed = self.confirmed.iter_mut().map(|(_, readers)| readers);
-        for readers in asked.into_iter().chain(confirmed).chain([&mut self.waiting]) {
+        for readers in asked
+            .into_iter()
+            .chain(confirmed)
+            .chain([&mut self.waiting])
+        {
             for reader in readers.extract_if(.., late) {
                 let _ = reader.answer.send(Err(Refused::NoLeader));
             }

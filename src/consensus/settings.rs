@@ -34,11 +34,11 @@ pub struct Settings {
     /// A snapshot is taken after so many entries, and once the log since the last is as large as that
     /// was; none: never.
     pub snapshot_every: Option<u64>,
-    /// How many applied entries stay in the log behind a snapshot, so that a follower that was away for a
-    /// moment catches up without one; fewer when they are large.
+    /// How many applied entries stay in the log behind a snapshot, so that a follower that was away for
+    /// a moment catches up without one; fewer when they are large.
     pub trailing_entries: u64,
-    /// While a deadline is pending the leader writes its reading of the clock this often, so that a restart
-    /// of all members makes time to live longer by no more than this.
+    /// While a deadline is pending the leader writes its reading of the clock this often, so that a
+    /// restart of all members makes time to live longer by no more than this.
     pub clock_written_every: Duration,
     /// Members compare their stores at each multiple of this index.
     pub hash_every: u64,
@@ -53,9 +53,9 @@ impl Settings {
         Self {
             member,
             boot,
-            tick: Duration::from_millis(25),
-            heartbeat_ticks: 2,
-            election_ticks: 8,
+            tick: Duration::from_millis(50),
+            heartbeat_ticks: 1,
+            election_ticks: 4,
             election_ticks_fixed: None,
             snapshot_every: Some(10_000),
             trailing_entries: 5_000,
@@ -65,17 +65,21 @@ impl Settings {
         }
     }
 
-    /// With these timings, each at least one tick; a tick is half a heartbeat.
+    /// With these timings, each at least one tick; a tick is a heartbeat, so that an idle member seldom wakes.
     pub fn timing(mut self, heartbeat: Duration, election: Duration) -> Self {
-        self.tick = (heartbeat / 2).max(Duration::from_millis(1));
+        self.tick = heartbeat.max(Duration::from_millis(1));
         let ticks = election.as_nanos().div_ceil(self.tick.as_nanos());
-        self.election_ticks = usize::try_from(ticks).unwrap_or(usize::MAX / 4).max(self.heartbeat_ticks + 1);
+        self.election_ticks = usize::try_from(ticks)
+            .unwrap_or(usize::MAX / 4)
+            .max(self.heartbeat_ticks + 1);
         self
     }
 
     /// The raft crate's form of it. What that leaves off or unbounded is set here.
     pub(super) fn raft(&self, applied: u64) -> raft::Config {
-        let (min, max) = self.election_ticks_fixed.map_or((0, 0), |ticks| (ticks, ticks + 1));
+        let (min, max) = self
+            .election_ticks_fixed
+            .map_or((0, 0), |ticks| (ticks, ticks + 1));
         raft::Config {
             id: self.member.get(),
             applied,

@@ -47,7 +47,15 @@ impl Snapshots {
     /// The last snapshot is at index `last`.
     pub(super) fn new(settings: &Settings, last: u64) -> Self {
         let every = settings.snapshot_every;
-        Self { every, last_index: last, last_bytes: 0, log_bytes: 0, running: false, wanted: false, to_note: None }
+        Self {
+            every,
+            last_index: last,
+            last_bytes: 0,
+            log_bytes: 0,
+            running: false,
+            wanted: false,
+            to_note: None,
+        }
     }
 
     /// So many bytes of entries were applied.
@@ -64,8 +72,10 @@ impl Snapshots {
     pub(super) fn due(&mut self, applier: &Applier, term: u64) -> Option<SnapshotJob> {
         let index = applier.applied();
         let grown = index - self.last_index;
-        let enough = self.every.is_some_and(|every| grown >= every) && self.log_bytes >= self.last_bytes;
-        if self.running || !enough && !(self.wanted && grown > 0) {
+        let enough =
+            self.every.is_some_and(|every| grown >= every) && self.log_bytes >= self.last_bytes;
+        let wanted = self.wanted && grown > 0;
+        if self.running || !(enough || wanted) {
             return None;
         }
         self.running = true;
@@ -74,7 +84,14 @@ impl Snapshots {
         self.log_bytes = 0;
         let configuration = applier.configuration().clone();
         let store = applier.with_store(Store::clone);
-        Some(SnapshotJob { mark: SnapshotMark { index, term, configuration }, store })
+        Some(SnapshotJob {
+            mark: SnapshotMark {
+                index,
+                term,
+                configuration,
+            },
+            store,
+        })
     }
 
     /// It is durable, and so long.
@@ -114,7 +131,9 @@ impl Hashes {
     pub(super) fn own(&mut self, index: u64, hash: u64) -> bool {
         keep(&mut self.own, (index, hash));
         let of_this = self.theirs.iter().filter(|(_, at, _)| *at == index);
-        of_this.map(|&(member, _, other)| differs(member, index, hash, other)).fold(false, |a, b| a | b)
+        of_this
+            .map(|&(member, _, other)| differs(member, index, hash, other))
+            .fold(false, |a, b| a | b)
     }
 
     /// Another member's; true if this member's own at the same index differs.

@@ -39,7 +39,12 @@ impl Start {
         let origin = Instant::now();
         let term = recovered.hard_state.term;
         let view = View::new(store, &recovered.snapshot, term, origin, Duration::ZERO);
-        Self { inputs, received, view: Arc::new(RwLock::new(view)), origin }
+        Self {
+            inputs,
+            received,
+            view: Arc::new(RwLock::new(view)),
+            origin,
+        }
     }
 
     /// A handle for requests.
@@ -68,7 +73,13 @@ impl Start {
         let no_thread = |error: std::io::Error| format!("cannot start a thread: {error}");
         let tick = settings.tick;
         let inputs = self.inputs.clone();
-        let core = Core::start(settings, recovered, self.view, inputs.clone(), self.origin.elapsed())?;
+        let core = Core::start(
+            settings,
+            recovered,
+            self.view,
+            inputs.clone(),
+            self.origin.elapsed(),
+        )?;
         let writes = wal_thread::spawn(wal, inputs.clone()).map_err(no_thread)?;
         let driver = Driver {
             core,

@@ -42,7 +42,10 @@ impl Unsynced {
     pub(super) fn synced(&mut self, number: u64) -> Option<(u64, Vec<Message>)> {
         let mut reached = None;
         let mut messages = Vec::new();
-        while let Some(round) = self.rounds.pop_front_if(|round| round.number <= number || !round.writes) {
+        while let Some(round) = self
+            .rounds
+            .pop_front_if(|round| round.number <= number || !round.writes)
+        {
             reached = Some(round.number);
             messages.extend(round.messages);
         }
@@ -55,7 +58,12 @@ mod tests {
     use super::*;
 
     fn round(number: u64, writes: bool) -> Round {
-        Round { number, writes, votes: writes && number == 1, messages: Vec::new() }
+        Round {
+            number,
+            writes,
+            votes: writes && number == 1,
+            messages: Vec::new(),
+        }
     }
 
     #[test]

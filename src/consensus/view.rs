@@ -57,7 +57,13 @@ pub enum Role {
 impl View {
     /// The view of a member that starts with `store`, as of this snapshot and in this term; its monotonic
     /// time, counted from `origin`, is at `now`.
-    pub fn new(store: Store, snapshot: &SnapshotMark, term: u64, origin: Instant, now: Duration) -> Self {
+    pub fn new(
+        store: Store,
+        snapshot: &SnapshotMark,
+        term: u64,
+        origin: Instant,
+        now: Duration,
+    ) -> Self {
         let standing = Standing {
             term,
             role: Role::Follower,

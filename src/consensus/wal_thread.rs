@@ -31,16 +31,22 @@ where
     Wal<D>: Send,
 {
     let (sender, receiver) = channel();
-    thread::Builder::new().name("wal".to_owned()).spawn(move || {
-        if let Err(error) = work(&mut wal, &receiver, &inputs) {
-            // A driver that is gone needs no report.
-            let _ = inputs.send(Input::Failed(error.to_string()));
-        }
-    })?;
+    thread::Builder::new()
+        .name("wal".to_owned())
+        .spawn(move || {
+            if let Err(error) = work(&mut wal, &receiver, &inputs) {
+                // A driver that is gone needs no report.
+                let _ = inputs.send(Input::Failed(error.to_string()));
+            }
+        })?;
     Ok(sender)
 }
 
-fn work<D: Disk>(wal: &mut Wal<D>, writes: &Receiver<Write>, inputs: &Inputs) -> Result<(), StorageError> {
+fn work<D: Disk>(
+    wal: &mut Wal<D>,
+    writes: &Receiver<Write>,
+    inputs: &Inputs,
+) -> Result<(), StorageError> {
     let mut more_to_tend = true;
     loop {
         let first = match writes.try_recv() {
@@ -66,7 +72,10 @@ fn work<D: Disk>(wal: &mut Wal<D>, writes: &Receiver<Write>, inputs: &Inputs) ->
 
 /// Put a write together with those that already wait behind it, as one: its number, and the batch.
 pub fn gather(first: Write, mut next: impl FnMut() -> Option<Write>) -> (u64, Batch) {
-    let Write { mut number, mut batch } = first;
+    let Write {
+        mut number,
+        mut batch,
+    } = first;
     while batch.entry_bytes() < RECORD_BYTES_MAX
         && let Some(next) = next()
     {

@@ -4,7 +4,6 @@ use std::collections::HashMap;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
-
 use tokio::sync::mpsc;
 
 use super::driver::Inputs;
@@ -34,7 +33,14 @@ impl Watches {
     /// None yet; `inputs` is how a dropped watch is told, `count` how many there are.
     pub(super) fn new(inputs: Inputs, count: Arc<AtomicUsize>) -> Self {
         let (hub, live, hearers) = (Hub::new(), HashMap::new(), Vec::new());
-        Self { hub, live, next: 0, inputs, count, hearers }
+        Self {
+            hub,
+            live,
+            next: 0,
+            inputs,
+            count,
+            hearers,
+        }
     }
 
     /// Begin a watch: what has happened since, and a place for what will. Nothing can slip between the
@@ -52,7 +58,13 @@ impl Watches {
         let limit = if stream { PAST_MAX } else { 1 };
         let past = match store.history_since(&interest, from, limit) {
             Ok(past) => past,
-            Err(error) => return Watching { position, past: Err(error), next: Next::Done },
+            Err(error) => {
+                return Watching {
+                    position,
+                    past: Err(error),
+                    next: Next::Done,
+                };
+            }
         };
         let next = if !stream && !past.events.is_empty() {
             Next::Done
@@ -61,14 +73,20 @@ impl Watches {
         } else {
             Next::Live(self.join(interest, stream, from.max(after)))
         };
-        Watching { position, past: Ok(past.events), next }
+        Watching {
+            position,
+            past: Ok(past.events),
+            next,
+        }
     }
 
     /// An event happened: tell those who want to hear it.
     pub(super) fn tell(&mut self, event: &Arc<Event>) {
         self.hub.hearers(event, &mut self.hearers);
         for id in self.hearers.drain(..) {
-            let Some(ear) = self.live.get(&id) else { continue };
+            let Some(ear) = self.live.get(&id) else {
+                continue;
+            };
             // One whose queue is full lagged too far behind: dropping its sender ends it, after what is
             // queued. One that is gone says so itself.
             let lagged = ear.events.try_send(event.clone()).is_err();
@@ -104,7 +122,13 @@ impl Watches {
         self.next += 1;
         let (sender, receiver) = mpsc::channel(if stream { LIVE_MAX } else { 1 });
         self.hub.add(id, &interest, since, stream);
-        self.live.insert(id, Ear { events: sender, stream });
+        self.live.insert(
+            id,
+            Ear {
+                events: sender,
+                stream,
+            },
+        );
         self.tell_count();
         Live::new(WatcherId(id), receiver, self.inputs.clone(), since)
     }

@@ -44,12 +44,20 @@ impl Writes {
     /// No writes yet, for `member`; `boot` keeps the ids of two lives apart.
     pub(super) fn new(member: MemberId, boot: u32) -> Self {
         let next = u64::from(boot) << 40;
-        Self { member, next, waiting: BTreeMap::new(), fresh: next }
+        Self {
+            member,
+            next,
+            waiting: BTreeMap::new(),
+            fresh: next,
+        }
     }
 
     /// An id for a command of this member that nobody waits for here.
     pub(super) fn next_id(&mut self) -> CommandId {
-        let id = CommandId { member: self.member, sequence: self.next };
+        let id = CommandId {
+            member: self.member,
+            sequence: self.next,
+        };
         self.next += 1;
         id
     }
@@ -63,7 +71,14 @@ impl Writes {
         now: Duration,
     ) {
         let id = self.next_id();
-        let write = Write { command, answer, since: now, sent: None, sent_before: false, _permit: permit };
+        let write = Write {
+            command,
+            answer,
+            since: now,
+            sent: None,
+            sent_before: false,
+            _permit: permit,
+        };
         self.waiting.insert(id.sequence, write);
     }
 
@@ -72,7 +87,9 @@ impl Writes {
         let from = std::mem::replace(&mut self.fresh, self.next);
         let member = self.member;
         let fresh = self.waiting.range_mut(from..);
-        fresh.map(|(&sequence, write)| write.hand_on(CommandId { member, sequence }, term, now)).collect()
+        fresh
+            .map(|(&sequence, write)| write.hand_on(CommandId { member, sequence }, term, now))
+            .collect()
     }
 
     /// What must be handed on again: what was not in this term, and at a follower what has waited long.
@@ -84,7 +101,9 @@ impl Writes {
             Some((_, at)) => !leads && now.saturating_sub(at) >= FORWARD_AGAIN,
         };
         let writes = self.waiting.iter_mut().filter(|(_, write)| due(write));
-        writes.map(|(&sequence, write)| write.hand_on(CommandId { member, sequence }, term, now)).collect()
+        writes
+            .map(|(&sequence, write)| write.hand_on(CommandId { member, sequence }, term, now))
+            .collect()
     }
 
     /// These could not be handed on after all.
@@ -99,7 +118,10 @@ impl Writes {
     }
 
     /// Takes the write with this id out, if it is one of ours that still waits: its entry was applied.
-    pub(super) fn take(&mut self, id: CommandId) -> Option<oneshot::Sender<Result<Written, Refused>>> {
+    pub(super) fn take(
+        &mut self,
+        id: CommandId,
+    ) -> Option<oneshot::Sender<Result<Written, Refused>>> {
         if id.member != self.member {
             return None;
         }
@@ -111,7 +133,11 @@ impl Writes {
         let late = |_: &u64, write: &mut Write| now.saturating_sub(write.since) >= WRITE_WAIT_MAX;
         for (_, write) in self.waiting.extract_if(.., late) {
             let may_happen = write.sent.is_some() || write.sent_before;
-            let refused = if may_happen { Refused::Unanswered } else { Refused::NoLeader };
+            let refused = if may_happen {
+                Refused::Unanswered
+            } else {
+                Refused::NoLeader
+            };
             let _ = write.answer.send(Err(refused));
         }
     }
@@ -126,7 +152,10 @@ impl Write {
     fn hand_on(&mut self, id: CommandId, term: u64, now: Duration) -> Forwarded {
         self.sent_before |= self.sent.is_some();
         self.sent = Some((term, now));
-        Forwarded { id, command: self.command.clone() }
+        Forwarded {
+            id,
+            command: self.command.clone(),
+        }
     }
 }
 

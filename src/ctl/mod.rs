@@ -4,6 +4,7 @@ pub mod bench;
 mod exit_code;
 
 use std::ffi::OsString;
+use std::io::Write;
 use std::process::ExitCode;
 
 use clap::builder::NonEmptyStringValueParser;
@@ -110,9 +111,9 @@ fn explain(error: &clap::Error) -> ExitCode {
             | ErrorKind::DisplayVersion
             | ErrorKind::DisplayHelpOnMissingArgumentOrSubcommand
     );
-    // A closed terminal needs no explanation.
-    if error.kind() == ErrorKind::DisplayHelpOnMissingArgumentOrSubcommand {
-        print!("{}", error.render());
+    // Whoever closed the pipe has read enough.
+    if asked {
+        let _ = write!(std::io::stdout(), "{}", error.render());
     } else {
         let _ = error.print();
     }

@@ -21,7 +21,11 @@ pub(super) fn health(pages: &Pages) -> Reply {
     };
     let healthy = standing.leader.is_some() && !standing.diverged;
     let mut out = BytesMut::with_capacity(128);
-    out.extend_from_slice(if healthy { b"{\"health\":\"true\"" } else { b"{\"health\":\"false\"" });
+    out.extend_from_slice(if healthy {
+        b"{\"health\":\"true\""
+    } else {
+        b"{\"health\":\"false\""
+    });
     if standing.leader.is_none() {
         out.extend_from_slice(b",\"reason\":\"there is no leader\"");
     } else if standing.diverged {
@@ -41,7 +45,10 @@ pub(super) fn health(pages: &Pages) -> Reply {
 pub(super) fn leader(pages: &Pages) -> Reply {
     let (leader, index) = {
         let view = pages.handle.view();
-        (view.standing.leader.and_then(|id| member_by_id(&view, id)), view.store.index())
+        (
+            view.standing.leader.and_then(|id| member_by_id(&view, id)),
+            view.store.index(),
+        )
     };
     match leader {
         Some(leader) => reply::text(leader.peer_url),
@@ -53,13 +60,21 @@ pub(super) fn leader(pages: &Pages) -> Reply {
 pub(super) fn machines(pages: &Pages) -> Reply {
     let (mut members, leader) = {
         let view = pages.handle.view();
-        (view.store.members().cloned().collect::<Vec<Member>>(), view.standing.leader)
+        (
+            view.store.members().cloned().collect::<Vec<Member>>(),
+            view.standing.leader,
+        )
     };
     members.sort_by(|one, other| {
         let leads = |member: &Member| Some(member.id) == leader;
-        leads(other).cmp(&leads(one)).then_with(|| one.name.cmp(&other.name))
+        leads(other)
+            .cmp(&leads(one))
+            .then_with(|| one.name.cmp(&other.name))
     });
-    let urls: Vec<_> = members.into_iter().map(|member| member.client_url).collect();
+    let urls: Vec<_> = members
+        .into_iter()
+        .map(|member| member.client_url)
+        .collect();
     reply::text(urls.join(", "))
 }
 

@@ -16,7 +16,9 @@ use crate::store::{ClusterTime, Path, image};
 /// Answers what members ask each other for, below `/oxetcd/`: connections for messages and for snapshots,
 /// and joining. It is given the request whole, with what it takes to upgrade its connection.
 pub type MemberPages = Arc<
-    dyn Fn(Request<Incoming>) -> Pin<Box<dyn Future<Output = Response<Full<Bytes>>> + Send>> + Send + Sync,
+    dyn Fn(Request<Incoming>) -> Pin<Box<dyn Future<Output = Response<Full<Bytes>>> + Send>>
+        + Send
+        + Sync,
 >;
 
 /// The settings of a cluster in which nobody has changed them.
@@ -35,7 +37,9 @@ pub(super) fn version() -> Reply {
 /// The cluster's settings.
 pub(super) fn settings(pages: &Pages) -> Reply {
     let path = Path::parse("/_etcd/config");
-    let found = path.ok().and_then(|path| pages.handle.view().store.get(&path).ok());
+    let found = path
+        .ok()
+        .and_then(|path| pages.handle.view().store.get(&path).ok());
     let mut out = BytesMut::new();
     match found.and_then(|found| found.listing(false, ClusterTime::ZERO).node.value) {
         Some(settings) => out.extend_from_slice(&settings),
@@ -73,7 +77,11 @@ pub(super) async fn members(port: &Port, request: Request<Incoming>) -> Reply {
         Port::Client => reply::not_found(),
         Port::Peer(pages) => {
             let (parts, body) = pages(request).await.into_parts();
-            let bytes = body.collect().await.map(|body| body.to_bytes()).unwrap_or_default();
+            let bytes = body
+                .collect()
+                .await
+                .map(|body| body.to_bytes())
+                .unwrap_or_default();
             Response::from_parts(parts, Body::whole(bytes))
         }
     }

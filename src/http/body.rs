@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use bytes::{Bytes, BytesMut};
 use hyper::body::{Frame, Incoming, SizeHint};
-use hyper::header::CONTENT_TYPE;
+use hyper::header::{CONTENT_TYPE, EXPECT};
 use hyper::{HeaderMap, Method};
 
 use super::Limits;
@@ -46,8 +46,15 @@ impl Body {
     /// A body that is all there.
     pub fn whole(bytes: impl Into<Bytes>) -> Self {
         let bytes = bytes.into();
-        let content = if bytes.is_empty() { Content::End } else { Content::Whole(bytes) };
-        Self { content, busy: None }
+        let content = if bytes.is_empty() {
+            Content::End
+        } else {
+            Content::Whole(bytes)
+        };
+        Self {
+            content,
+            busy: None,
+        }
     }
 
     /// A body of pieces, each sent when it is there. Nothing is kept but the piece being written: who
@@ -88,7 +95,9 @@ impl hyper::body::Body for Body {
             Content::Events(events) => {
                 let piece = std::task::ready!(events.as_mut().poll(context));
                 let (content, frame) = match piece {
-                    Some(Piece { bytes, rest }) => (Content::Events(rest), Some(Ok(Frame::data(bytes)))),
+                    Some(Piece { bytes, rest }) => {
+                        (Content::Events(rest), Some(Ok(Frame::data(bytes))))
+                    }
                     None => (Content::End, None),
                 };
                 self.content = content;
@@ -122,8 +131,19 @@ pub(super) async fn params(
 ) -> Result<Params, Rejection> {
     let mut params = Params::default();
     if !hyper::body::Body::is_end_stream(request.body()) {
-        let time_max = if limits.read.is_zero() { Duration::MAX } else { limits.read };
-        let body = read(request.body_mut(), limits.body_bytes);
+        let time_max = if limits.read.is_zero() {
+            Duration::MAX
+        } else {
+            limits.read
+        };
+        // Who waits for leave to send is told at once that it is too long.
+        let polite = request.headers().contains_key(EXPECT);
+        let discard_max = if polite {
+            limits.body_bytes
+        } else {
+            DISCARD_MAX.max(limits.body_bytes)
+        };
+        let body = read(request.body_mut(), limits.body_bytes, discard_max);
         let body = tokio::time::timeout(time_max, body).await;
         let body = body.unwrap_or(Err(Rejection::Slow))?;
         if !body.is_empty() && matches!(*request.method(), Method::PUT | Method::POST) {
@@ -137,7 +157,9 @@ pub(super) async fn params(
 }
 
 fn form(params: &mut Params, headers: &HeaderMap, body: &Bytes) -> Result<(), Rejection> {
-    let content_type = headers.get(CONTENT_TYPE).and_then(|value| value.to_str().ok());
+    let content_type = headers
+        .get(CONTENT_TYPE)
+        .and_then(|value| value.to_str().ok());
     let content_type = content_type.ok_or(Rejection::BodyType)?;
     let kind = content_type.split(';').next().unwrap_or_default().trim();
     if kind.eq_ignore_ascii_case("application/x-www-form-urlencoded") {
@@ -149,9 +171,14 @@ fn form(params: &mut Params, headers: &HeaderMap, body: &Bytes) -> Result<(), Re
     }
 }
 
-async fn read(body: &mut Incoming, bytes_max: usize) -> Result<Bytes, Rejection> {
+/// The whole body, if it has at most `bytes_max`; of a longer one `discard_max` are read to no end.
+async fn read(
+    body: &mut Incoming,
+    bytes_max: usize,
+    discard_max: usize,
+) -> Result<Bytes, Rejection> {
     let announced = hyper::body::Body::size_hint(body).lower();
-    if announced > DISCARD_MAX as u64 {
+    if announced > discard_max as u64 {
         return Err(Rejection::TooLarge(bytes_max));
     }
     let mut first = Bytes::new();
@@ -159,7 +186,7 @@ async fn read(body: &mut Incoming, bytes_max: usize) -> Result<Bytes, Rejection>
     let mut length = 0;
     while let Some(data) = next(body).await? {
         length += data.len();
-        if length > DISCARD_MAX.max(bytes_max) {
+        if length > discard_max {
             break;
         }
         if length > bytes_max {
@@ -186,7 +213,9 @@ async fn next(body: &mut Incoming) -> Result<Option<Bytes>, Rejection> {
         });
         match frame.await {
             None => return Ok(None),
-            Some(Err(error)) => return Err(Rejection::Form(format!("the body is broken: {error}"))),
+            Some(Err(error)) => {
+                return Err(Rejection::Form(format!("the body is broken: {error}")));
+            }
             Some(Ok(frame)) => {
                 if let Ok(data) = frame.into_data() {
                     return Ok(Some(data));

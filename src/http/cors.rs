@@ -2,8 +2,8 @@
 
 use hyper::HeaderMap;
 use hyper::header::{
-    ACCESS_CONTROL_ALLOW_HEADERS, ACCESS_CONTROL_ALLOW_METHODS, ACCESS_CONTROL_ALLOW_ORIGIN, HeaderValue,
-    ORIGIN,
+    ACCESS_CONTROL_ALLOW_HEADERS, ACCESS_CONTROL_ALLOW_METHODS, ACCESS_CONTROL_ALLOW_ORIGIN,
+    HeaderValue, ORIGIN,
 };
 
 /// The origins that may; compared byte by byte, as 0.4.6 did.
@@ -36,7 +36,10 @@ impl Cors {
             return None;
         }
         let origin = request.get(ORIGIN)?;
-        let listed = self.origins.iter().any(|listed| listed.as_bytes() == origin.as_bytes());
+        let listed = self
+            .origins
+            .iter()
+            .any(|listed| listed.as_bytes() == origin.as_bytes());
         listed.then(|| origin.clone())
     }
 }
@@ -67,19 +70,38 @@ mod tests {
     fn a_star_is_answered_with_a_star() {
         let cors = Cors::new(["*".to_owned()]);
         assert_eq!(origin_for(&cors, None), Some(HeaderValue::from_static("*")));
-        assert_eq!(origin_for(&cors, Some("null")), Some(HeaderValue::from_static("*")));
+        assert_eq!(
+            origin_for(&cors, Some("null")),
+            Some(HeaderValue::from_static("*"))
+        );
     }
 
     #[test]
     fn only_the_very_same_origin_is_allowed() {
-        let cors = Cors::new(["http://one.example".to_owned(), " http://two.example:8080 ".to_owned()]);
+        let cors = Cors::new([
+            "http://one.example".to_owned(),
+            " http://two.example:8080 ".to_owned(),
+        ]);
         for origin in ["http://one.example", "http://two.example:8080"] {
-            assert_eq!(origin_for(&cors, Some(origin)), Some(HeaderValue::from_static(origin)));
+            assert_eq!(
+                origin_for(&cors, Some(origin)),
+                Some(HeaderValue::from_static(origin))
+            );
         }
-        for origin in ["http://two.example", "HTTP://ONE.EXAMPLE", "http://one.example/", "*", "null", ""] {
+        for origin in [
+            "http://two.example",
+            "HTTP://ONE.EXAMPLE",
+            "http://one.example/",
+            "*",
+            "null",
+            "",
+        ] {
             assert_eq!(origin_for(&cors, Some(origin)), None);
         }
         assert_eq!(origin_for(&cors, None), None);
-        assert_eq!(origin_for(&Cors::default(), Some("http://one.example")), None);
+        assert_eq!(
+            origin_for(&Cors::default(), Some("http://one.example")),
+            None
+        );
     }
 }

@@ -48,11 +48,10 @@ pub fn number(out: &mut BytesMut, number: f64) {
         let (digits, exponent) = text.split_once('e').unwrap_or((&text, "0"));
         out.extend_from_slice(digits.as_bytes());
         out.put_u8(b'e');
-        match exponent.strip_prefix('-') {
-            // Two digits at least, but for the one place where Go cleans them up: e-09 is written e-9.
-            Some(exponent) => out.extend_from_slice(format!("-{exponent}").as_bytes()),
-            None => out.extend_from_slice(format!("+{exponent:0>2}").as_bytes()),
+        if !exponent.starts_with('-') {
+            out.put_u8(b'+');
         }
+        out.extend_from_slice(exponent.as_bytes());
     } else {
         out.extend_from_slice(number.to_string().as_bytes());
     }
@@ -125,8 +124,14 @@ mod tests {
     fn escapes_what_go_escapes() {
         assert_eq!(escaped(b"<b>&"), r#""\u003cb\u003e\u0026""#);
         assert_eq!(escaped(b"\"\\\n\r\t"), r#""\"\\\n\r\t""#);
-        assert_eq!(escaped(b"\x01\x08\x0b\x0c\x1f\x7f"), "\"\\u0001\\u0008\\u000b\\u000c\\u001f\u{7f}\"");
-        assert_eq!(escaped("a\u{2028}b\u{2029}c\u{2027}€".as_bytes()), "\"a\\u2028b\\u2029c\u{2027}€\"");
+        assert_eq!(
+            escaped(b"\x01\x08\x0b\x0c\x1f\x7f"),
+            "\"\\u0001\\u0008\\u000b\\u000c\\u001f\u{7f}\""
+        );
+        assert_eq!(
+            escaped("a\u{2028}b\u{2029}c\u{2027}€".as_bytes()),
+            "\"a\\u2028b\\u2029c\u{2027}€\""
+        );
     }
 
     #[test]

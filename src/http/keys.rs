@@ -19,13 +19,22 @@ pub(super) async fn answer(pages: &Arc<Pages>, key: &str, mut request: Request<I
     };
     match ask {
         Ask::Write(command) => write(pages, command).await,
-        Ask::Read { path, recursive, linearizable } => {
+        Ask::Read {
+            path,
+            recursive,
+            linearizable,
+        } => {
             if let Err(reply) = wait(pages, linearizable).await {
                 return reply;
             }
             read(pages, &path, recursive)
         }
-        Ask::Watch { interest, stream, since, linearizable } => {
+        Ask::Watch {
+            interest,
+            stream,
+            since,
+            linearizable,
+        } => {
             if let Err(reply) = wait(pages, linearizable).await {
                 return reply;
             }
@@ -35,7 +44,11 @@ pub(super) async fn answer(pages: &Arc<Pages>, key: &str, mut request: Request<I
     }
 }
 
-async fn parse(pages: &Pages, key: &str, request: &mut Request<Incoming>) -> Result<Ask, Rejection> {
+async fn parse(
+    pages: &Pages,
+    key: &str,
+    request: &mut Request<Incoming>,
+) -> Result<Ask, Rejection> {
     let path = Path::parse(key).map_err(|error| Rejection::Form(error.to_string()))?;
     let params = body::params(request, &pages.limits).await?;
     params.ask(request.method(), path)
@@ -63,11 +76,17 @@ fn read(pages: &Pages, path: &Path, recursive: bool) -> Reply {
 
 async fn write(pages: &Pages, command: Command) -> Reply {
     match pages.handle.write(command).await {
-        Ok(Written { result: Ok(event), position }) => {
+        Ok(Written {
+            result: Ok(event),
+            position,
+        }) => {
             let clock = Clock::new(&pages.handle.view());
             reply::changed(&event, position, &clock)
         }
-        Ok(Written { result: Err(error), position: _ }) => reply::error(&error),
+        Ok(Written {
+            result: Err(error),
+            position: _,
+        }) => reply::error(&error),
         Err(refused) => reply::refused(refused, pages.index()),
     }
 }

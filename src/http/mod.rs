@@ -9,8 +9,8 @@ mod admin;
 mod body;
 mod cors;
 pub mod json;
-pub mod multipart;
 mod keys;
+pub mod multipart;
 pub mod params;
 mod reply;
 mod route;
@@ -99,7 +99,13 @@ impl Default for Limits {
 impl Pages {
     /// The pages of the member behind `handle`. When `stop` turns true, or its sender is gone, watches end,
     /// and so does [`serve`].
-    pub fn new(handle: Handle, facts: Facts, cors: Cors, limits: Limits, stop: watch::Receiver<bool>) -> Arc<Self> {
+    pub fn new(
+        handle: Handle,
+        facts: Facts,
+        cors: Cors,
+        limits: Limits,
+        stop: watch::Receiver<bool>,
+    ) -> Arc<Self> {
         Arc::new(Self {
             handle,
             facts,

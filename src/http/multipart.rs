@@ -29,7 +29,11 @@ pub(super) fn read(params: &mut Params, content_type: &str, body: &Bytes) -> Res
     let later = format!("\r\n{first}");
     let mut rest = match body.strip_prefix(first.as_bytes()) {
         Some(rest) => rest,
-        None => split(body, later.as_bytes()).ok_or_else(|| bad("the boundary never comes"))?.1,
+        None => {
+            split(body, later.as_bytes())
+                .ok_or_else(|| bad("the boundary never comes"))?
+                .1
+        }
     };
     for _ in 0..PARTS_MAX {
         if rest.starts_with(b"--") {
@@ -39,8 +43,10 @@ pub(super) fn read(params: &mut Params, content_type: &str, body: &Bytes) -> Res
         if !padding.iter().all(|byte| matches!(byte, b' ' | b'\t')) {
             return Err(bad("a boundary ends no line"));
         }
-        let (part, next) = split(part, later.as_bytes()).ok_or_else(|| bad("the last boundary is missing"))?;
-        let (headers, content) = split(part, b"\r\n\r\n").ok_or_else(|| bad("a part without headers"))?;
+        let (part, next) =
+            split(part, later.as_bytes()).ok_or_else(|| bad("the last boundary is missing"))?;
+        let (headers, content) =
+            split(part, b"\r\n\r\n").ok_or_else(|| bad("a part without headers"))?;
         if let Some(name) = field_name(headers)? {
             params.add(name.as_bytes(), body.slice_ref(content));
         }
@@ -57,12 +63,17 @@ fn field_name(headers: &[u8]) -> Result<Option<String>, Rejection> {
     if headers.len() > PART_HEADERS_MAX {
         return Err(bad("the headers of a part are too long"));
     }
-    let headers = std::str::from_utf8(headers).map_err(|_| bad("the headers of a part are no text"))?;
+    let headers =
+        std::str::from_utf8(headers).map_err(|_| bad("the headers of a part are no text"))?;
     for line in headers.split("\r\n") {
-        let (header, value) = line.split_once(':').ok_or_else(|| bad("a header without a colon"))?;
+        let (header, value) = line
+            .split_once(':')
+            .ok_or_else(|| bad("a header without a colon"))?;
         if header.eq_ignore_ascii_case("Content-Disposition") {
             let kind = value.split(';').next().unwrap_or_default().trim();
-            let named = kind.eq_ignore_ascii_case("form-data").then(|| parameter(value, "name"));
+            let named = kind
+                .eq_ignore_ascii_case("form-data")
+                .then(|| parameter(value, "name"));
             return Ok(named.flatten());
         }
     }
@@ -134,31 +145,56 @@ mod tests {
 
     fn value_of(content_type: &str, body: &str) -> Result<Bytes, Rejection> {
         let mut params = Params::default();
-        read(&mut params, content_type, &Bytes::copy_from_slice(body.as_bytes()))?;
-        match params.ask(&Method::PUT, Path::root())? {
-            Ask::Write(Command::Set { content: Content::Value(value), .. }) => Ok(value),
-            other => panic!("{other:?}"),
-        }
+        read(
+            &mut params,
+            content_type,
+            &Bytes::copy_from_slice(body.as_bytes()),
+        )?;
+        let asked = params.ask(&Method::PUT, Path::root())?;
+        let Ask::Write(Command::Set {
+            content: Content::Value(value),
+            ..
+        }) = asked
+        else {
+            panic!("{asked:?}")
+        };
+        Ok(value)
     }
 
     #[test]
     fn reads_what_curl_sends() {
-        let body = "--b\r\nContent-Disposition: form-data; name=\"value\"\r\n\r\nmulti\r\n--b--\r\n";
-        assert_eq!(value_of("multipart/form-data; boundary=b", body), Ok(Bytes::from("multi")));
+        let body =
+            "--b\r\nContent-Disposition: form-data; name=\"value\"\r\n\r\nmulti\r\n--b--\r\n";
+        assert_eq!(
+            value_of("multipart/form-data; boundary=b", body),
+            Ok(Bytes::from("multi"))
+        );
         let two = "preamble\r\n--b c\r\ncontent-disposition:form-data;filename=\"a\\\"b\";name=x\r\nContent-Type: text/plain\r\n\r\n1\r\n\
                    --b c  \r\nContent-Disposition: form-data; name=value\r\n\r\n\r\n--b\r\n--b c--epilogue";
-        assert_eq!(value_of("multipart/form-data; boundary=\"b c\"", two), Ok(Bytes::from("\r\n--b")));
+        assert_eq!(
+            value_of("multipart/form-data; boundary=\"b c\"", two),
+            Ok(Bytes::from("\r\n--b"))
+        );
     }
 
     #[test]
     fn refuses_what_is_not_whole() {
         let whole = "--b\r\nContent-Disposition: form-data; name=\"value\"\r\n\r\nmulti\r\n--b--";
         for length in 0..whole.len() {
-            assert!(value_of("multipart/form-data; boundary=b", &whole[..length]).is_err(), "{length}");
+            assert!(
+                value_of("multipart/form-data; boundary=b", &whole[..length]).is_err(),
+                "{length}"
+            );
         }
         assert!(value_of("multipart/form-data", whole).is_err());
         assert!(value_of("multipart/form-data; boundary=", whole).is_err());
-        assert!(value_of(&format!("multipart/form-data; boundary={}", "b".repeat(71)), whole).is_err());
+        assert!(
+            value_of(
+                &format!("multipart/form-data; boundary={}", "b".repeat(71)),
+                whole
+            )
+            .is_err()
+        );
     }
 
     #[test]

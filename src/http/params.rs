@@ -127,8 +127,14 @@ impl Params {
     ///
     /// [`Rejection::Form`] for a percent sign that two hex digits don't follow.
     pub fn read(&mut self, text: &Bytes) -> Result<(), Rejection> {
-        for pair in text.split(|&byte| byte == b'&').filter(|pair| !pair.is_empty()) {
-            let sign = pair.iter().position(|&byte| byte == b'=').unwrap_or(pair.len());
+        for pair in text
+            .split(|&byte| byte == b'&')
+            .filter(|pair| !pair.is_empty())
+        {
+            let sign = pair
+                .iter()
+                .position(|&byte| byte == b'=')
+                .unwrap_or(pair.len());
             let (name, value) = pair.split_at(sign);
             let value = value.get(1..).unwrap_or_default();
             let name = unescape(text, name)?;
@@ -222,7 +228,12 @@ impl Params {
         }
     }
 
-    fn update(self, flags: &Flags, path: Path, ttl: Option<Duration>) -> Result<Command, Rejection> {
+    fn update(
+        self,
+        flags: &Flags,
+        path: Path,
+        ttl: Option<Duration>,
+    ) -> Result<Command, Rejection> {
         let value = self.value();
         if value.is_empty() && ttl.is_none() {
             return Err(Rejection::ValueOrTtl);
@@ -279,7 +290,9 @@ impl Params {
     }
 
     fn value(mut self) -> Bytes {
-        self.fields[Field::Value as usize].take().unwrap_or_default()
+        self.fields[Field::Value as usize]
+            .take()
+            .unwrap_or_default()
     }
 
     fn ttl(&self, operation: &'static str) -> Result<Option<Duration>, Rejection> {

@@ -20,6 +20,10 @@ const ETCD_INDEX: HeaderName = HeaderName::from_static("x-etcd-index");
 const RAFT_INDEX: HeaderName = HeaderName::from_static("x-raft-index");
 const RAFT_TERM: HeaderName = HeaderName::from_static("x-raft-term");
 
+/// What every answer of ours says it comes from.
+pub(super) const SERVER_NAME: HeaderValue =
+    HeaderValue::from_static(concat!("oxetcd/", env!("CARGO_PKG_VERSION")));
+
 const JSON: HeaderValue = HeaderValue::from_static("application/json");
 const TEXT: HeaderValue = HeaderValue::from_static("text/plain; charset=utf-8");
 
@@ -51,7 +55,9 @@ impl Clock {
         let now = *self.wall.get_or_init(Timestamp::now);
         let (ahead, behind) = (deadline.since(self.cluster), self.cluster.since(deadline));
         // A wall clock at the end of time stays there.
-        let then = now.checked_add(ahead).and_then(|then| then.checked_sub(behind));
+        let then = now
+            .checked_add(ahead)
+            .and_then(|then| then.checked_sub(behind));
         then.unwrap_or(Timestamp::MAX)
     }
 }
@@ -67,7 +73,11 @@ pub(super) fn listing(listing: &Listing, position: Position, clock: &Clock) -> R
 
 /// What was changed.
 pub(super) fn changed(event: &Event, position: Position, clock: &Clock) -> Reply {
-    let status = if event.created() { StatusCode::CREATED } else { StatusCode::OK };
+    let status = if event.created() {
+        StatusCode::CREATED
+    } else {
+        StatusCode::OK
+    };
     indexed(status, position, Body::whole(event_json(event, clock)))
 }
 
@@ -122,10 +132,14 @@ pub(super) fn rejected(rejection: Rejection, index: u64) -> Reply {
         Rejection::Index(operation) => (Code::IndexNotANumber, operation.to_owned()),
         Rejection::PrevValue(operation) => (Code::PrevValueRequired, operation.to_owned()),
         Rejection::ValueOrTtl => (Code::ValueOrTtlRequired, "Update".to_owned()),
-        Rejection::RefreshValue => (Code::ValueOnRefresh, "A value was provided on a refresh".to_owned()),
+        Rejection::RefreshValue => (
+            Code::ValueOnRefresh,
+            "A value was provided on a refresh".to_owned(),
+        ),
         Rejection::RefreshTtl => (Code::TtlRequiredOnRefresh, "No TTL value set".to_owned()),
         Rejection::BodyType => {
-            let cause = "the body is neither application/x-www-form-urlencoded nor multipart/form-data";
+            let cause =
+                "the body is neither application/x-www-form-urlencoded nor multipart/form-data";
             return unread(StatusCode::UNSUPPORTED_MEDIA_TYPE, cause.to_owned(), index);
         }
         Rejection::TooLarge(bytes_max) => {
@@ -149,18 +163,86 @@ pub(super) fn refused(refused: Refused, index: u64) -> Reply {
         Refused::Stopping => "this member is stopping; a write may still happen",
     };
     let cause = cause.to_owned();
-    unavailable(&store::Error { code: Code::RaftInternal, cause, index })
+    unavailable(&store::Error {
+        code: Code::RaftInternal,
+        cause,
+        index,
+    })
 }
 
 /// Nobody leads, for a page that says who.
 pub(super) fn leaderless(index: u64) -> Reply {
-    unavailable(&store::Error { code: Code::LeaderElection, cause: String::new(), index })
+    unavailable(&store::Error {
+        code: Code::LeaderElection,
+        cause: String::new(),
+        index,
+    })
 }
 
 /// This member could not make the page.
 pub(super) fn unmade(index: u64) -> Reply {
     let cause = "this member could not do it; try again".to_owned();
-    unavailable(&store::Error { code: Code::RaftInternal, cause, index })
+    unavailable(&store::Error {
+        code: Code::RaftInternal,
+        cause,
+        index,
+    })
+}
+
+/// Whether the connection is no longer ours once this is sent.
+pub(super) fn upgrades(reply: &Reply) -> bool {
+    reply.status() == StatusCode::SWITCHING_PROTOCOLS
+}
+
+/// The whole answer to send instead of `head`, if that is hyper's own to a request it could not read: an
+/// error without a body, and without the name that every answer of ours has.
+pub(super) fn unparsed(head: &[u8], index: impl FnOnce() -> u64) -> Option<Bytes> {
+    let code = head.strip_prefix(b"HTTP/1.1 ")?.get(..3)?;
+    let (line, cause) = match code {
+        b"400" => ("400 Bad Request", "this is no HTTP/1.1 request"),
+        b"414" => (
+            "414 URI Too Long",
+            "the first line of the request is too long",
+        ),
+        b"431" => (
+            "431 Request Header Fields Too Large",
+            "the headers of the request are too long, or too many",
+        ),
+        _ => return None,
+    };
+    // Neither JSON nor the framing around it ever holds such a line, so no part of a body is mistaken.
+    let has = |line: &[u8]| {
+        head.windows(line.len())
+            .any(|text| text.eq_ignore_ascii_case(line))
+    };
+    if !has(b"\r\ncontent-length: 0\r\n") || has(b"\r\nserver: ") {
+        return None;
+    }
+    let index = index();
+    let error = store::Error {
+        code: Code::InvalidForm,
+        cause: cause.to_owned(),
+        index,
+    };
+    let body = error_json(&error);
+    let mut out = BytesMut::from("HTTP/1.1 ");
+    let headers = [
+        ("Content-Type", "application/json".to_owned()),
+        ("X-Etcd-Index", index.to_string()),
+        (
+            "Server",
+            SERVER_NAME.to_str().unwrap_or_default().to_owned(),
+        ),
+        ("Connection", "close".to_owned()),
+        ("Content-Length", body.len().to_string()),
+    ];
+    out.extend_from_slice(line.as_bytes());
+    for (name, value) in headers {
+        out.extend_from_slice(format!("\r\n{name}: {value}").as_bytes());
+    }
+    out.extend_from_slice(b"\r\n\r\n");
+    out.extend_from_slice(&body);
+    Some(out.freeze())
 }
 
 /// A page of plain text.
@@ -175,7 +257,11 @@ pub(super) fn json(text: impl Into<Bytes>) -> Reply {
 
 /// The page that says whether this member can serve.
 pub(super) fn health(healthy: bool, text: impl Into<Bytes>) -> Reply {
-    let status = if healthy { StatusCode::OK } else { StatusCode::SERVICE_UNAVAILABLE };
+    let status = if healthy {
+        StatusCode::OK
+    } else {
+        StatusCode::SERVICE_UNAVAILABLE
+    };
     page(status, JSON, text)
 }
 
@@ -192,7 +278,9 @@ pub(super) fn not_found() -> Reply {
 /// There is such a page, but not for this method.
 pub(super) fn not_allowed(allow: &'static str) -> Reply {
     let mut reply = plain(StatusCode::METHOD_NOT_ALLOWED, "405 method not allowed\n");
-    reply.headers_mut().insert(ALLOW, HeaderValue::from_static(allow));
+    reply
+        .headers_mut()
+        .insert(ALLOW, HeaderValue::from_static(allow));
     reply
 }
 
@@ -225,16 +313,33 @@ fn indexed(status: StatusCode, position: Position, body: Body) -> Reply {
 }
 
 fn unread(status: StatusCode, cause: String, index: u64) -> Reply {
-    failed(status, &store::Error { code: Code::InvalidForm, cause, index })
+    failed(
+        status,
+        &store::Error {
+            code: Code::InvalidForm,
+            cause,
+            index,
+        },
+    )
 }
 
 fn unavailable(failure: &store::Error) -> Reply {
     let mut reply = error(failure);
-    reply.headers_mut().insert(RETRY_AFTER, HeaderValue::from_static("1"));
+    reply
+        .headers_mut()
+        .insert(RETRY_AFTER, HeaderValue::from_static("1"));
     reply
 }
 
 fn failed(status: StatusCode, error: &store::Error) -> Reply {
+    let mut reply = page(status, JSON, error_json(error));
+    reply
+        .headers_mut()
+        .insert(ETCD_INDEX, HeaderValue::from(error.index));
+    reply
+}
+
+fn error_json(error: &store::Error) -> Bytes {
     let mut out = BytesMut::with_capacity(128);
     out.extend_from_slice(b"{\"errorCode\":");
     json::integer(&mut out, error.code.number().into());
@@ -247,9 +352,7 @@ fn failed(status: StatusCode, error: &store::Error) -> Reply {
     out.extend_from_slice(b",\"index\":");
     json::integer(&mut out, error.index);
     out.extend_from_slice(b"}\n");
-    let mut reply = page(status, JSON, out.freeze());
-    reply.headers_mut().insert(ETCD_INDEX, HeaderValue::from(error.index));
-    reply
+    out.freeze()
 }
 
 fn plain(status: StatusCode, text: impl Into<Bytes>) -> Reply {
@@ -297,7 +400,11 @@ fn node(out: &mut BytesMut, node: &NodeView, below: &[Listing], clock: &Clock) {
     }
     count(out, b",\"ttl\":", node.ttl);
     for (place, listing) in below.iter().enumerate() {
-        out.extend_from_slice(if place == 0 { b",\"nodes\":[".as_slice() } else { b"," });
+        out.extend_from_slice(if place == 0 {
+            b",\"nodes\":[".as_slice()
+        } else {
+            b","
+        });
         list(out, listing, clock);
     }
     if !below.is_empty() {
@@ -316,3 +423,6 @@ fn count(out: &mut BytesMut, name: &[u8], number: u64) {
     }
 }
 
+#[cfg(test)]
+#[path = "reply_tests.rs"]
+mod tests;

@@ -59,7 +59,11 @@ pub(super) fn clean(raw: &str) -> Result<Cow<'_, str>, Rejection> {
             part => parts.push(part),
         }
     }
-    let slash = if path.ends_with('/') && !parts.is_empty() { "/" } else { "" };
+    let slash = if path.ends_with('/') && !parts.is_empty() {
+        "/"
+    } else {
+        ""
+    };
     Ok(Cow::Owned(format!("/{}{slash}", parts.join("/"))))
 }
 
@@ -171,18 +175,41 @@ mod tests {
         assert_eq!(client("/v2/keys/"), Some(Page::Keys("/")));
         assert_eq!(client("/v2/keys/a/b"), Some(Page::Keys("/a/b")));
         assert_eq!(client("/v1/stats/leader"), Some(Page::LeaderStats));
-        for path in ["/", "/v2", "/v2/", "/v3/keys/a", "/v2/keysa", "/Version", "/version/", "/v2/leader/", "/v1/keys/a"] {
+        for path in [
+            "/",
+            "/v2",
+            "/v2/",
+            "/v3/keys/a",
+            "/v2/keysa",
+            "/Version",
+            "/version/",
+            "/v2/leader/",
+            "/v1/keys/a",
+        ] {
             assert_eq!(client(path), None, "{path}");
         }
-        for path in ["/", "/v2/admin", "/v2/admin/", "/v2/keys/", "/v2/leader", "/oxetcd"] {
+        for path in [
+            "/",
+            "/v2/admin",
+            "/v2/admin/",
+            "/v2/keys/",
+            "/v2/leader",
+            "/oxetcd",
+        ] {
             assert_eq!(peer(path), None, "{path}");
         }
     }
 
     #[test]
     fn methods_are_known() {
-        assert_eq!(Page::Keys("/a").refuses(&Method::PATCH), Some("GET, HEAD, PUT, POST, DELETE, OPTIONS"));
-        assert_eq!(Page::Leader.refuses(&Method::PUT), Some("GET, HEAD, OPTIONS"));
+        assert_eq!(
+            Page::Keys("/a").refuses(&Method::PATCH),
+            Some("GET, HEAD, PUT, POST, DELETE, OPTIONS")
+        );
+        assert_eq!(
+            Page::Leader.refuses(&Method::PUT),
+            Some("GET, HEAD, OPTIONS")
+        );
         assert_eq!(Page::Leader.refuses(&Method::HEAD), None);
         assert_eq!(Page::Name.refuses(&Method::POST), None);
     }

@@ -5,11 +5,11 @@ use std::pin::pin;
 use std::sync::Arc;
 use std::time::Duration;
 
+use hyper::Request;
 use hyper::body::Incoming;
-use hyper::header::{HeaderValue, SERVER};
+use hyper::header::SERVER;
 use hyper::server::conn::http1;
 use hyper::service::service_fn;
-use hyper::Request;
 use hyper_util::rt::TokioIo;
 use socket2::{SockRef, TcpKeepalive};
 use tokio::net::{TcpListener, TcpStream};
@@ -18,7 +18,7 @@ use tracing::{debug, warn};
 
 use super::reply::Reply;
 use super::socket::{Activity, Socket};
-use super::{Pages, Port, cors};
+use super::{Pages, Port, cors, reply};
 
 /// How long the head of a request may be, in bytes; a longer one is answered 431. The number of headers is
 /// bounded too, by 100.
@@ -34,12 +34,12 @@ const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
 /// interval, three times in all: watchers of machines that vanished must not pile up.
 const KEEPALIVE: Duration = Duration::from_secs(30);
 
-const NAME: &str = concat!("oxetcd/", env!("CARGO_PKG_VERSION"));
-
 /// Serve the pages of `port` until the pages' stop signal, and then until the last request has ended, which
 /// takes no longer than [`GRACE`]. As many connections as the limits allow are served at once; more wait.
 pub async fn serve(listener: TcpListener, port: Port, pages: Arc<Pages>) {
-    let connections_max = u32::try_from(pages.limits.connections).unwrap_or(u32::MAX).max(1);
+    let connections_max = u32::try_from(pages.limits.connections)
+        .unwrap_or(u32::MAX)
+        .max(1);
     let permits = Arc::new(Semaphore::new(connections_max as usize));
     let mut stop = pages.stop.clone();
     loop {
@@ -73,7 +73,10 @@ pub async fn serve(listener: TcpListener, port: Port, pages: Arc<Pages>) {
 }
 
 async fn connection(stream: TcpStream, port: Port, pages: Arc<Pages>) {
-    let keepalive = TcpKeepalive::new().with_time(KEEPALIVE).with_interval(KEEPALIVE).with_retries(3);
+    let keepalive = TcpKeepalive::new()
+        .with_time(KEEPALIVE)
+        .with_interval(KEEPALIVE)
+        .with_retries(3);
     let prepared = stream
         .set_nodelay(true)
         .and_then(|()| SockRef::from(&stream).set_tcp_keepalive(&keepalive));
@@ -84,7 +87,7 @@ async fn connection(stream: TcpStream, port: Port, pages: Arc<Pages>) {
     let activity = Activity::new();
     let limits = pages.limits.clone();
     let mut stop = pages.stop.clone();
-    let socket = TokioIo::new(Socket::new(stream, activity.clone()));
+    let socket = TokioIo::new(Socket::new(stream, activity.clone(), pages.clone()));
     let noted = activity.clone();
     let service = service_fn(move |request| {
         let (port, pages, activity) = (port.clone(), pages.clone(), noted.clone());
@@ -116,16 +119,23 @@ async fn connection(stream: TcpStream, port: Port, pages: Arc<Pages>) {
     }
 }
 
-async fn respond(port: &Port, pages: &Arc<Pages>, activity: &Arc<Activity>, request: Request<Incoming>) -> Reply {
+async fn respond(
+    port: &Port,
+    pages: &Arc<Pages>,
+    activity: &Arc<Activity>,
+    request: Request<Incoming>,
+) -> Reply {
     let busy = activity.busy();
     let origin = pages.cors.allowed(request.headers());
     let mut reply = pages.answer(port, request).await;
     if let Some(origin) = origin {
         cors::allow(reply.headers_mut(), origin);
     }
-    reply.headers_mut().insert(SERVER, HeaderValue::from_static(NAME));
+    reply.headers_mut().insert(SERVER, reply::SERVER_NAME);
     if reply.body().is_watch() {
         busy.watches();
+    } else if reply::upgrades(&reply) {
+        busy.upgrades();
     }
     reply.body_mut().keep(busy);
     reply

@@ -7,10 +7,11 @@ use std::sync::atomic::{AtomicU8, AtomicU64, Ordering};
 use std::task::{Context, Poll};
 use std::time::Duration;
 
+use bytes::{Buf, Bytes};
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::time::Instant;
 
-use super::Limits;
+use super::{Limits, Pages, reply};
 
 /// How long a request's head may take from its first byte to its last; -http-read-timeout can only make
 /// it shorter.
@@ -40,6 +41,8 @@ const HEAD: u8 = 1;
 const BUSY: u8 = 2;
 /// Events are being sent.
 const WATCH: u8 = 3;
+/// It isn't HTTP any more.
+const UPGRADED: u8 = 4;
 
 /// Held while a request is answered; dropping it says that the answer is out.
 pub(super) struct Busy(Arc<Activity>);
@@ -48,6 +51,8 @@ pub(super) struct Busy(Arc<Activity>);
 pub(super) struct Socket<S> {
     stream: S,
     activity: Arc<Activity>,
+    pages: Arc<Pages>,
+    instead: Option<Bytes>,
 }
 
 impl Activity {
@@ -83,9 +88,18 @@ impl Activity {
     fn is_overrun(&self, limits: &Limits) -> bool {
         let now = self.now();
         let phase = self.phase.load(Ordering::Relaxed);
-        let over = |since: u64, limit: Duration| !limit.is_zero() && u128::from(now.saturating_sub(since)) >= limit.as_millis();
+        let over = |since: u64, limit: Duration| {
+            !limit.is_zero() && u128::from(now.saturating_sub(since)) >= limit.as_millis()
+        };
         if let Some(since) = self.blocked.load(Ordering::Relaxed).checked_sub(1)
-            && over(since, if phase == WATCH { STREAM_STALL_MAX } else { limits.write })
+            && over(
+                since,
+                if phase == WATCH {
+                    STREAM_STALL_MAX
+                } else {
+                    limits.write
+                },
+            )
         {
             return true;
         }
@@ -128,17 +142,61 @@ impl Busy {
     pub(super) fn watches(&self) {
         self.0.enter(WATCH);
     }
+
+    /// The answer is the last of HTTP on this connection.
+    pub(super) fn upgrades(&self) {
+        self.0.enter(UPGRADED);
+    }
 }
 
 impl Drop for Busy {
     fn drop(&mut self) {
-        self.0.enter(IDLE);
+        if self.0.phase.load(Ordering::Relaxed) != UPGRADED {
+            self.0.enter(IDLE);
+        }
     }
 }
 
 impl<S> Socket<S> {
-    pub(super) fn new(stream: S, activity: Arc<Activity>) -> Self {
-        Self { stream, activity }
+    /// Around `stream`, noting what happens in `activity`.
+    pub(super) fn new(stream: S, activity: Arc<Activity>, pages: Arc<Pages>) -> Self {
+        Self {
+            stream,
+            activity,
+            pages,
+            instead: None,
+        }
+    }
+}
+
+impl<S: AsyncWrite + Unpin> Socket<S> {
+    /// Write what `bytes` are replaced by, if they are; `Ready` with their number once all of it is out.
+    ///
+    /// A request that is not even HTTP is answered by hyper, in a way that can't be set: without a body.
+    /// That answer is the last on its connection, and is given our form here.
+    fn write_instead(
+        &mut self,
+        context: &mut Context<'_>,
+        bytes: &[u8],
+    ) -> Option<Poll<io::Result<usize>>> {
+        let unasked = matches!(self.activity.phase.load(Ordering::Relaxed), IDLE | HEAD);
+        if self.instead.is_none() && unasked {
+            self.instead = reply::unparsed(bytes, || self.pages.index());
+        }
+        let instead = self.instead.as_mut()?;
+        while !instead.is_empty() {
+            match Pin::new(&mut self.stream).poll_write(context, instead) {
+                Poll::Ready(Ok(written)) => instead.advance(written.min(instead.len())),
+                Poll::Ready(Err(error)) => return Some(Poll::Ready(Err(error))),
+                Poll::Pending => {
+                    self.activity.wrote(true);
+                    return Some(Poll::Pending);
+                }
+            }
+        }
+        self.activity.wrote(false);
+        self.instead = None;
+        Some(Poll::Ready(Ok(bytes.len())))
     }
 }
 
@@ -162,6 +220,9 @@ impl<S: AsyncWrite + Unpin> AsyncWrite for Socket<S> {
         context: &mut Context<'_>,
         bytes: &[u8],
     ) -> Poll<io::Result<usize>> {
+        if let Some(written) = self.write_instead(context, bytes) {
+            return written;
+        }
         let polled = Pin::new(&mut self.stream).poll_write(context, bytes);
         self.activity.wrote(polled.is_pending());
         polled
@@ -172,6 +233,11 @@ impl<S: AsyncWrite + Unpin> AsyncWrite for Socket<S> {
         context: &mut Context<'_>,
         slices: &[io::IoSlice<'_>],
     ) -> Poll<io::Result<usize>> {
+        if let Some(first) = slices.iter().find(|slice| !slice.is_empty())
+            && let Some(written) = self.write_instead(context, first)
+        {
+            return written;
+        }
         let polled = Pin::new(&mut self.stream).poll_write_vectored(context, slices);
         self.activity.wrote(polled.is_pending());
         polled

@@ -18,22 +18,51 @@ use crate::transport::stats::{Follower, Traffic};
 pub(super) fn own(pages: &Pages) -> Reply {
     let (standing, led_for, leader) = {
         let view = pages.handle.view();
-        let led_for = view.origin.elapsed().saturating_sub(view.standing.led_since);
-        (view.standing, led_for, view.standing.leader.and_then(|id| member_by_id(&view, id)))
+        let led_for = view
+            .origin
+            .elapsed()
+            .saturating_sub(view.standing.led_since);
+        (
+            view.standing,
+            led_for,
+            view.standing.leader.and_then(|id| member_by_id(&view, id)),
+        )
     };
-    let led_since = Timestamp::now().checked_sub(led_for).unwrap_or(pages.facts.started);
+    let led_since = Timestamp::now()
+        .checked_sub(led_for)
+        .unwrap_or(pages.facts.started);
     let reading = pages.facts.traffic.read(Instant::now());
     let mut out = BytesMut::with_capacity(512);
-    field(&mut out, "{\"name\":", |out| json::string(out, pages.facts.name.as_bytes()));
-    field(&mut out, ",\"state\":", |out| json::string(out, state(standing.role).as_bytes()));
-    field(&mut out, ",\"startTime\":", |out| reply::time(out, pages.facts.started));
+    field(&mut out, "{\"name\":", |out| {
+        json::string(out, pages.facts.name.as_bytes())
+    });
+    field(&mut out, ",\"state\":", |out| {
+        json::string(out, state(standing.role).as_bytes())
+    });
+    field(&mut out, ",\"startTime\":", |out| {
+        reply::time(out, pages.facts.started)
+    });
     let leader = leader.map(|member| member.name).unwrap_or_default();
-    field(&mut out, ",\"leaderInfo\":{\"leader\":", |out| json::string(out, leader.as_bytes()));
-    field(&mut out, ",\"uptime\":", |out| json::string(out, duration(led_for).as_bytes()));
-    field(&mut out, ",\"startTime\":", |out| reply::time(out, led_since));
-    field(&mut out, "},\"recvAppendRequestCnt\":", |out| json::integer(out, reading.received.count));
-    rates(&mut out, ["recvPkgRate", "recvBandwidthRate"], reading.received);
-    field(&mut out, ",\"sendAppendRequestCnt\":", |out| json::integer(out, reading.sent.count));
+    field(&mut out, ",\"leaderInfo\":{\"leader\":", |out| {
+        json::string(out, leader.as_bytes())
+    });
+    field(&mut out, ",\"uptime\":", |out| {
+        json::string(out, duration(led_for).as_bytes())
+    });
+    field(&mut out, ",\"startTime\":", |out| {
+        reply::time(out, led_since)
+    });
+    field(&mut out, "},\"recvAppendRequestCnt\":", |out| {
+        json::integer(out, reading.received.count)
+    });
+    rates(
+        &mut out,
+        ["recvPkgRate", "recvBandwidthRate"],
+        reading.received,
+    );
+    field(&mut out, ",\"sendAppendRequestCnt\":", |out| {
+        json::integer(out, reading.sent.count)
+    });
     rates(&mut out, ["sendPkgRate", "sendBandwidthRate"], reading.sent);
     out.put_u8(b'}');
     reply::json(out.freeze())
@@ -77,10 +106,16 @@ pub(super) fn leader(pages: &Pages, uri: &Uri) -> Reply {
         let view = pages.handle.view();
         let leader = view.standing.leader.and_then(|id| member_by_id(&view, id));
         let members: Vec<_> = view.store.members().cloned().collect();
-        (view.standing.role == Role::Leader, leader, members, view.store.index())
+        (
+            view.standing.role == Role::Leader,
+            leader,
+            members,
+            view.store.index(),
+        )
     };
     if !leads {
-        let elsewhere = leader.and_then(|leader| reply::redirect(&with_path(&leader.client_url, uri)));
+        let elsewhere =
+            leader.and_then(|leader| reply::redirect(&with_path(&leader.client_url, uri)));
         return elsewhere.unwrap_or_else(|| reply::leaderless(index));
     }
     let reading = pages.facts.traffic.read(Instant::now());
@@ -89,7 +124,9 @@ pub(super) fn leader(pages: &Pages, uri: &Uri) -> Reply {
         .filter_map(|member| Some((&member.name, *reading.followers.get(&member.id)?)))
         .collect();
     let mut out = BytesMut::with_capacity(512);
-    field(&mut out, "{\"leader\":", |out| json::string(out, pages.facts.name.as_bytes()));
+    field(&mut out, "{\"leader\":", |out| {
+        json::string(out, pages.facts.name.as_bytes())
+    });
     out.extend_from_slice(b",\"followers\":{");
     for (place, (name, numbers)) in followers.into_iter().enumerate() {
         if place > 0 {
@@ -104,19 +141,36 @@ pub(super) fn leader(pages: &Pages, uri: &Uri) -> Reply {
 
 fn follower(out: &mut BytesMut, follower: &Follower) {
     let latency = follower.latency;
-    field(out, ":{\"latency\":{\"current\":", |out| json::number(out, latency.current));
-    field(out, ",\"average\":", |out| json::number(out, latency.average));
-    field(out, ",\"standardDeviation\":", |out| json::number(out, latency.standard_deviation));
-    field(out, ",\"minimum\":", |out| json::number(out, latency.minimum));
-    field(out, ",\"maximum\":", |out| json::number(out, latency.maximum));
-    field(out, "},\"counts\":{\"fail\":", |out| json::integer(out, follower.fail));
-    field(out, ",\"success\":", |out| json::integer(out, follower.success));
+    field(out, ":{\"latency\":{\"current\":", |out| {
+        json::number(out, latency.current)
+    });
+    field(out, ",\"average\":", |out| {
+        json::number(out, latency.average)
+    });
+    field(out, ",\"standardDeviation\":", |out| {
+        json::number(out, latency.standard_deviation)
+    });
+    field(out, ",\"minimum\":", |out| {
+        json::number(out, latency.minimum)
+    });
+    field(out, ",\"maximum\":", |out| {
+        json::number(out, latency.maximum)
+    });
+    field(out, "},\"counts\":{\"fail\":", |out| {
+        json::integer(out, follower.fail)
+    });
+    field(out, ",\"success\":", |out| {
+        json::integer(out, follower.success)
+    });
     out.extend_from_slice(b"}}");
 }
 
 /// Rates are left out when they are zero.
 fn rates(out: &mut BytesMut, names: [&str; 2], traffic: Traffic) {
-    for (name, rate) in names.into_iter().zip([traffic.package_rate, traffic.byte_rate]) {
+    for (name, rate) in names
+        .into_iter()
+        .zip([traffic.package_rate, traffic.byte_rate])
+    {
         if rate != 0.0 {
             field(out, &format!(",\"{name}\":"), |out| json::number(out, rate));
         }

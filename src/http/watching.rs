@@ -38,7 +38,11 @@ pub(super) async fn answer(
     since: Option<u64>,
     silent: bool,
 ) -> Reply {
-    let Watching { position, past, next } = match pages.handle.watch(interest.clone(), stream, since).await {
+    let Watching {
+        position,
+        past,
+        next,
+    } = match pages.handle.watch(interest.clone(), stream, since).await {
         Ok(watching) => watching,
         Err(refused) => return reply::refused(refused, pages.index()),
     };
@@ -105,7 +109,12 @@ impl Watch {
                 },
             };
             let interest = self.interest.clone();
-            let watching = self.pages.handle.watch(interest, self.stream, Some(since)).await.ok()?;
+            let watching = self
+                .pages
+                .handle
+                .watch(interest, self.stream, Some(since))
+                .await
+                .ok()?;
             self.past = watching.past.ok()?.into();
             self.next = watching.next;
         }

@@ -1,124 +1,45 @@
-//! Where a peer listens: a host name, IPv4 or `[IPv6]`, and a port.
+//! The address of a peer port: how it is read, and how it is connected to.
 
-use std::fmt;
 use std::io;
-use std::str::FromStr;
 use std::time::Duration;
 
 use tokio::net::TcpStream;
 use tokio::time::timeout;
 
+use crate::config::{Address, Problem};
+
 /// The peer port where an address names none.
-pub const PEER_PORT: u16 = 7001;
-
-/// The longest host name DNS knows.
-const HOST_BYTES_MAX: usize = 253;
-
-/// Where a peer listens. The name is looked up anew for each connection.
-#[derive(Clone, Debug, PartialEq, Eq, Hash)]
-pub struct Address {
-    /// A host name, or an IP address without brackets.
-    host: String,
-    port: u16,
-}
-
-/// What is wrong with an address, as a sentence's end: `"x:y" has no valid port`.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct AddressError(String);
-
-impl fmt::Display for AddressError {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&self.0)
-    }
-}
-
-impl std::error::Error for AddressError {}
-
-impl Address {
-    /// The host, without brackets.
-    pub fn host(&self) -> &str {
-        &self.host
-    }
-
-    /// The port.
-    pub fn port(&self) -> u16 {
-        self.port
-    }
-
-    /// Open a connection, trying each address the name has, for at most `patience` in all.
-    ///
-    /// # Errors
-    ///
-    /// What the system says about the last address tried, or that it took too long.
-    pub async fn connect(&self, patience: Duration) -> io::Result<TcpStream> {
-        let connecting = TcpStream::connect((self.host.as_str(), self.port));
-        let stream = timeout(patience, connecting)
-            .await
-            .map_err(|_| super::timed_out("connecting"))??;
-        stream.set_nodelay(true)?;
-        Ok(stream)
-    }
-}
-
-impl fmt::Display for Address {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        if self.host.contains(':') {
-            write!(f, "[{}]:{}", self.host, self.port)
-        } else {
-            write!(f, "{}:{}", self.host, self.port)
-        }
-    }
-}
+const PEER_PORT: u16 = 7001;
 
 /// Reads `HOST`, `HOST:PORT`, or either as `http://…`, with or without a slash at the end.
-impl FromStr for Address {
-    type Err = AddressError;
-
-    fn from_str(text: &str) -> Result<Self, AddressError> {
-        let wrong = |what: &str| Err(AddressError(format!("{text:?} {what}")));
-        let rest = match text.split_once("://") {
-            None => text,
-            Some(("http", rest)) => rest,
-            Some(("https", _)) => return wrong("needs TLS, which the peer port does not speak"),
-            Some(_) => return wrong("is no http:// address"),
-        };
-        let rest = rest.strip_suffix('/').unwrap_or(rest);
-        let (host, port) = if let Some(rest) = rest.strip_prefix('[') {
-            let Some((host, port)) = rest.split_once(']') else {
-                return wrong("has no closing bracket");
-            };
-            if host.parse::<std::net::Ipv6Addr>().is_err() {
-                return wrong("has no IPv6 address in its brackets");
-            }
-            match port.strip_prefix(':') {
-                Some(port) => (host, Some(port)),
-                None if port.is_empty() => (host, None),
-                None => return wrong("has no valid port"),
-            }
-        } else {
-            match rest.split_once(':') {
-                Some((host, port)) => (host, Some(port)),
-                None => (rest, None),
-            }
-        };
-        let in_name = |byte: u8| byte.is_ascii_alphanumeric() || b"-._:".contains(&byte);
-        if host.is_empty() || host.len() > HOST_BYTES_MAX || !host.bytes().all(in_name) {
-            return wrong("has no valid host");
-        }
-        let port = match port {
-            None => PEER_PORT,
-            // The standard parser would take a plus sign.
-            Some(port) if port.bytes().all(|byte| byte.is_ascii_digit()) => match port.parse() {
-                Ok(port) if port != 0 => port,
-                Ok(_) | Err(_) => return wrong("has no valid port"),
-            },
-            Some(_) => return wrong("has no valid port"),
-        };
-        Ok(Self {
-            host: host.to_owned(),
-            port,
-        })
+///
+/// # Errors
+///
+/// What keeps it from being an address that can be connected to.
+pub fn peer_address(text: &str) -> Result<Address, Problem> {
+    let address = Address::parse_with_port(text, PEER_PORT)?;
+    if address.port == 0 {
+        return Err(Problem {
+            what: "has port 0".to_owned(),
+            expected: "a port from 1 to 65535",
+        });
     }
+    Ok(address)
+}
+
+/// Open a connection, trying each address the name has, for at most `patience` in all. The name is looked
+/// up anew each time.
+///
+/// # Errors
+///
+/// What the system says about the last address tried, or that it took too long.
+pub async fn connect(to: &Address, patience: Duration) -> io::Result<TcpStream> {
+    let connecting = TcpStream::connect((to.host.as_str(), to.port));
+    let stream = timeout(patience, connecting)
+        .await
+        .map_err(|_| super::timed_out("connecting"))??;
+    stream.set_nodelay(true)?;
+    Ok(stream)
 }
 
 #[cfg(test)]
@@ -135,9 +56,9 @@ mod tests {
             ("[::1]:9", "[::1]:9"),
             ("http://[fe80::1]/", "[fe80::1]:7001"),
         ] {
-            let address: Address = text.parse().expect(text);
+            let address = peer_address(text).expect(text);
             assert_eq!(address.to_string(), shown);
-            assert_eq!(address.to_string().parse(), Ok(address));
+            assert_eq!(peer_address(&address.to_string()), Ok(address));
         }
     }
 
@@ -163,7 +84,7 @@ mod tests {
             "http://user@a",
             "http://",
         ] {
-            assert!(text.parse::<Address>().is_err(), "{text:?}");
+            assert!(peer_address(text).is_err(), "{text:?}");
         }
     }
 }

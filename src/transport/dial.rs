@@ -14,8 +14,9 @@ use tokio::time::timeout;
 
 use super::frame::Link;
 use super::http::{self, Failure};
-use super::{Address, Local, PROTOCOL_VERSION};
+use super::{Local, PROTOCOL_VERSION};
 use crate::cluster::{ClusterId, MemberId};
+use crate::config::Address;
 
 /// What the `Upgrade` header asks for.
 const PROTOCOL: &str = "oxetcd";

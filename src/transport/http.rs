@@ -12,7 +12,8 @@ use hyper::{Request, Response, StatusCode};
 use hyper_util::rt::TokioIo;
 use tokio::time::timeout;
 
-use super::Address;
+use super::address::connect;
+use crate::config::Address;
 
 /// The largest answer that is read; a longer one is a [`Failure::Answer`].
 pub const ANSWER_BYTES_MAX: usize = 1 << 20;
@@ -84,8 +85,7 @@ pub(super) async fn open(
     to: &Address,
     mut request: Request<Full<Bytes>>,
 ) -> Result<Response<Incoming>, Failure> {
-    let stream = to
-        .connect(CONNECT_TIMEOUT)
+    let stream = connect(to, CONNECT_TIMEOUT)
         .await
         .map_err(Failure::Unreachable)?;
     let host = to.to_string().parse();

@@ -12,7 +12,7 @@
 //! Bytes from a peer are never trusted: each frame is bounded, checksummed and numbered, and names the
 //! cluster, the sender and the receiver; what does not fit ends the connection and nothing else.
 
-pub mod address;
+mod address;
 pub mod http;
 pub mod snapshot_files;
 pub mod stats;
@@ -36,7 +36,7 @@ use std::sync::Arc;
 
 use tokio::sync::OwnedSemaphorePermit;
 
-pub use address::Address;
+pub use address::{connect, peer_address};
 pub use listener::Listener;
 pub use peers::Peers;
 pub use snapshot::{OpenSnapshot, ReceiveSnapshot, SnapshotBody};

@@ -8,10 +8,11 @@ use tokio::sync::{Semaphore, watch};
 use tokio::task::AbortHandle;
 use tracing::warn;
 
+use super::address::peer_address;
 use super::peer::{Peer, Target};
 use super::queue::{self, Sender};
 use super::snapshot::{self, OpenSnapshot};
-use super::{Address, Inbox, Local, News, Stats, stats};
+use super::{Inbox, Local, News, Stats, stats};
 use crate::cluster::{Member, MemberId};
 use crate::consensus::message::{Body, Message, RaftKind};
 use crate::consensus::outbox::Outbox;
@@ -76,7 +77,7 @@ impl Peers {
         }
         let me = self.local.id;
         for member in members.iter().filter(|member| member.id != me) {
-            match member.peer_url.parse::<Address>() {
+            match peer_address(&member.peer_url) {
                 Ok(address) => {
                     let name = member.name.clone();
                     self.set_member(member.id, Target { name, address });

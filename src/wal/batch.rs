@@ -58,7 +58,9 @@ impl Batch {
         self.hard_state = later.hard_state.or(self.hard_state);
         self.compact = later.compact.or(self.compact.take());
         if let Some(first) = later.entries.first() {
-            let kept = self.entries.partition_point(|entry| entry.index < first.index);
+            let kept = self
+                .entries
+                .partition_point(|entry| entry.index < first.index);
             self.entries.truncate(kept);
         }
         self.entries.extend(later.entries);

@@ -53,7 +53,12 @@ pub struct Configuration {
 impl Configuration {
     /// Whether this member votes or learns.
     pub fn contains(&self, id: u64) -> bool {
-        let lists = [&self.voters, &self.learners, &self.voters_outgoing, &self.learners_next];
+        let lists = [
+            &self.voters,
+            &self.learners,
+            &self.voters_outgoing,
+            &self.learners_next,
+        ];
         lists.into_iter().any(|list| list.contains(&id))
     }
 }

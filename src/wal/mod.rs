@@ -39,5 +39,7 @@ pub use log::{LogOptions, SEGMENT_BYTES, Wal};
 pub use real_disk::{RealDisk, RealFile};
 pub use recover::{Dropped, Recovered};
 pub use segment::LOG_VERSION;
-pub use snapshot::{SNAPSHOT_VERSION, Snapshot, SnapshotWriter, remove_old_snapshots, write_snapshot};
+pub use snapshot::{
+    SNAPSHOT_VERSION, Snapshot, SnapshotWriter, remove_old_snapshots, write_snapshot,
+};
 pub use spares::SPARES_MAX;

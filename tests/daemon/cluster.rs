@@ -1,5 +1,6 @@
 //! Members as real processes, each with a directory that goes with the test.
 
+use std::hash::{BuildHasher, Hasher, RandomState};
 use std::io::Read;
 use std::net::{SocketAddr, TcpListener};
 use std::os::unix::process::ExitStatusExt;
@@ -39,7 +40,11 @@ impl Cluster {
         for number in 0..size {
             cluster.members[number].start();
             if number == 0 {
-                cluster.wait_for(0, |member| member.get("/v2/keys/").is_ok_and(|answer| answer.status == 200));
+                cluster.wait_for(0, |member| {
+                    member
+                        .get("/v2/keys/")
+                        .is_ok_and(|answer| answer.status == 200)
+                });
             }
         }
         cluster.wait_until_formed();
@@ -66,9 +71,18 @@ impl Cluster {
             }
             all.extend(arguments.iter().map(|argument| (*argument).to_owned()));
             let log = directory.path().join(format!("m{number}.log"));
-            Member { client, peer, arguments: all, log, process: None }
+            Member {
+                client,
+                peer,
+                arguments: all,
+                log,
+                process: None,
+            }
         });
-        Self { members: members.collect(), directory }
+        Self {
+            members: members.collect(),
+            directory,
+        }
     }
 
     /// Wait until every member counts all of them as voters.
@@ -76,8 +90,12 @@ impl Cluster {
         let size = self.members.len();
         for number in 0..size {
             self.wait_for(number, |member| {
-                member.get("/v2/machines").is_ok_and(|answer| answer.body.split(", ").count() == size)
-                    && member.put("/v2/keys/formed", "value=yes").is_ok_and(|answer| answer.status < 300)
+                member
+                    .get("/v2/machines")
+                    .is_ok_and(|answer| answer.body.split(", ").count() == size)
+                    && member
+                        .put("/v2/keys/formed", "value=yes")
+                        .is_ok_and(|answer| answer.status < 300)
             });
         }
     }
@@ -87,7 +105,11 @@ impl Cluster {
         let member = &self.members[number];
         let started = Instant::now();
         while !holds(member) {
-            assert!(started.elapsed() < PATIENCE, "member {number} did not get there:\n{}", member.log());
+            assert!(
+                started.elapsed() < PATIENCE,
+                "member {number} did not get there:\n{}",
+                member.log()
+            );
             std::thread::sleep(Duration::from_millis(10));
         }
     }
@@ -106,10 +128,19 @@ impl Member {
 
     /// Start it under another program, such as strace.
     pub fn start_under(&mut self, wrapper: &[&str]) {
-        let log = std::fs::OpenOptions::new().create(true).append(true).open(&self.log).expect("a log");
+        let log = std::fs::OpenOptions::new()
+            .create(true)
+            .append(true)
+            .open(&self.log)
+            .expect("a log");
         let mut words = wrapper.iter().copied().chain([env!("CARGO_BIN_EXE_etcd")]);
         let mut command = Command::new(words.next().expect("a program"));
-        command.args(words).args(&self.arguments).stdin(Stdio::null()).stdout(Stdio::null()).stderr(log);
+        command
+            .args(words)
+            .args(&self.arguments)
+            .stdin(Stdio::null())
+            .stdout(Stdio::null())
+            .stderr(log);
         for (name, _) in std::env::vars().filter(|(name, _)| name.starts_with("ETCD")) {
             command.env_remove(name);
         }
@@ -133,7 +164,10 @@ impl Member {
     /// Send it a signal.
     pub fn signal(&self, name: &str) {
         let pid = self.process.as_ref().expect("it runs").id().to_string();
-        let status = Command::new("kill").args([name, &pid]).status().expect("kill");
+        let status = Command::new("kill")
+            .args([name, &pid])
+            .status()
+            .expect("kill");
         assert!(status.success());
     }
 
@@ -151,11 +185,6 @@ impl Member {
             }
             std::thread::sleep(Duration::from_millis(5));
         }
-    }
-
-    /// The process's number.
-    pub fn pid(&self) -> u32 {
-        self.process.as_ref().expect("it runs").id()
     }
 
     /// What it said so far.
@@ -196,9 +225,15 @@ pub fn exited_with(status: ExitStatus, code: i32) -> bool {
     status.signal().is_none() && status.code() == Some(code)
 }
 
-/// Ports nobody uses just now. A restart needs its old port, so the system can't be left to choose.
+/// Ports nobody uses just now. A restart needs its old port, so the system can't be left to choose; they
+/// lie below those it gives to outgoing connections, or one of these might take a port in between.
 fn free_ports(count: usize) -> Vec<SocketAddr> {
-    let listeners: Vec<_> =
-        (0..count).map(|_| TcpListener::bind("127.0.0.1:0").expect("a free port")).collect();
-    listeners.iter().map(|listener| listener.local_addr().expect("an address")).collect()
+    let seed = RandomState::new().build_hasher().finish();
+    let candidates =
+        (0..).map(|step: u64| 11_000 + (seed.wrapping_add(step * 7_919) % 20_000) as u16);
+    let addresses = candidates.map(|port| SocketAddr::from(([127, 0, 0, 1], port)));
+    addresses
+        .filter(|address| TcpListener::bind(address).is_ok())
+        .take(count)
+        .collect()
 }

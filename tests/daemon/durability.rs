@@ -21,25 +21,35 @@ const OUTAGE_MAX: Duration = Duration::from_secs(2);
 fn one_member_keeps_what_it_acknowledged() {
     let mut cluster = Cluster::start(1);
     for number in 0..50 {
-        let answer = cluster.members[0].put(&format!("/v2/keys/d/{number}"), "value=x").expect("it serves");
+        let answer = cluster.members[0]
+            .put(&format!("/v2/keys/d/{number}"), "value=x")
+            .expect("it serves");
         assert_eq!(answer.status, 201);
     }
     cluster.members[0].kill();
     cluster.members[0].start();
     cluster.wait_for(0, |member| member.get("/v2/keys/d").is_ok());
-    let listing = cluster.members[0].get("/v2/keys/d").expect("it serves").json();
+    let listing = cluster.members[0]
+        .get("/v2/keys/d")
+        .expect("it serves")
+        .json();
     assert_eq!(listing["node"]["nodes"].as_array().map(Vec::len), Some(50));
 }
 
 /// Eight writers at full speed, a member killed every two seconds, and all of them once.
 #[test]
 fn a_storm_of_kills_loses_nothing() {
-    let seconds = std::env::var("OXETCD_STORM_SECONDS").ok().and_then(|text| text.parse().ok());
+    let seconds = std::env::var("OXETCD_STORM_SECONDS")
+        .ok()
+        .and_then(|text| text.parse().ok());
     let length = Duration::from_secs(seconds.unwrap_or(STORM_SECONDS));
     let mut cluster = Cluster::start(3);
     let addresses: Vec<_> = cluster.members.iter().map(|member| member.client).collect();
     let acknowledged: Arc<Mutex<BTreeMap<String, u64>>> = Arc::default();
-    let (stop, count) = (Arc::new(AtomicBool::new(false)), Arc::new(AtomicU64::new(0)));
+    let (stop, count) = (
+        Arc::new(AtomicBool::new(false)),
+        Arc::new(AtomicU64::new(0)),
+    );
     let writers: Vec<_> = (0..WRITERS)
         .map(|writer| {
             let (addresses, acknowledged) = (addresses.clone(), acknowledged.clone());
@@ -77,17 +87,31 @@ fn a_storm_of_kills_loses_nothing() {
         let killed = Instant::now();
         let before = count.load(Ordering::Relaxed);
         std::thread::sleep(Duration::from_millis(300));
-        cluster.members.iter_mut().filter(|member| !member.runs()).for_each(|member| member.start());
+        cluster
+            .members
+            .iter_mut()
+            .filter(|member| !member.runs())
+            .for_each(|member| member.start());
         while count.load(Ordering::Relaxed) < before + WRITERS as u64 {
             let outage = if all { PATIENCE } else { OUTAGE_MAX };
-            assert!(killed.elapsed() < outage, "no write {:?} after a kill", killed.elapsed());
+            assert!(
+                killed.elapsed() < outage,
+                "no write {:?} after a kill",
+                killed.elapsed()
+            );
             std::thread::sleep(Duration::from_millis(5));
         }
     }
     stop.store(true, Ordering::Relaxed);
-    writers.into_iter().for_each(|writer| writer.join().expect("no panic"));
+    writers
+        .into_iter()
+        .for_each(|writer| writer.join().expect("no panic"));
     let acknowledged = acknowledged.lock().expect("no panic");
-    assert!(acknowledged.len() > 100, "only {} writes in all", acknowledged.len());
+    assert!(
+        acknowledged.len() > 100,
+        "only {} writes in all",
+        acknowledged.len()
+    );
     check_all_there(&cluster, &acknowledged);
     check_hashes(&cluster);
 }
@@ -95,20 +119,32 @@ fn a_storm_of_kills_loses_nothing() {
 fn check_all_there(cluster: &Cluster, acknowledged: &BTreeMap<String, u64>) {
     for number in 0..cluster.members.len() {
         cluster.wait_for(number, |member| {
-            member.get("/v2/keys/storm?quorum=true").is_ok_and(|answer| answer.status == 200)
+            member
+                .get("/v2/keys/storm?quorum=true")
+                .is_ok_and(|answer| answer.status == 200)
         });
         for writer in 0..WRITERS {
             let path = format!("/v2/keys/storm/{writer}");
-            let listing = cluster.members[number].get(&path).expect("it serves").json();
+            let listing = cluster.members[number]
+                .get(&path)
+                .expect("it serves")
+                .json();
             let nodes = listing["node"]["nodes"].as_array().expect("a directory");
             let held: BTreeMap<&str, &str> = nodes
                 .iter()
                 .filter_map(|node| Some((node["key"].as_str()?, node["value"].as_str()?)))
                 .collect();
             let prefix = format!("/storm/{writer}/");
-            for (key, value) in acknowledged.iter().filter(|(key, _)| key.starts_with(&prefix)) {
+            for (key, value) in acknowledged
+                .iter()
+                .filter(|(key, _)| key.starts_with(&prefix))
+            {
                 let found = held.get(key.as_str()).copied();
-                assert_eq!(found, Some(value.to_string().as_str()), "{key} at member {number}");
+                assert_eq!(
+                    found,
+                    Some(value.to_string().as_str()),
+                    "{key} at member {number}"
+                );
             }
         }
     }
@@ -126,7 +162,10 @@ fn check_hashes(cluster: &Cluster) {
         if hashes.iter().all(|hash| *hash == hashes[0]) {
             return;
         }
-        assert!(started.elapsed() < PATIENCE, "the stores differ: {hashes:?}");
+        assert!(
+            started.elapsed() < PATIENCE,
+            "the stores differ: {hashes:?}"
+        );
         std::thread::sleep(Duration::from_millis(20));
     }
 }

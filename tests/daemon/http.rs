@@ -16,7 +16,10 @@ impl Answer {
     /// The number in this header.
     pub fn number(&self, header: &str) -> Option<u64> {
         let prefix = format!("{}:", header.to_lowercase());
-        let line = self.head.lines().find(|line| line.to_lowercase().starts_with(&prefix))?;
+        let line = self
+            .head
+            .lines()
+            .find(|line| line.to_lowercase().starts_with(&prefix))?;
         line.split_once(':')?.1.trim().parse().ok()
     }
 
@@ -48,9 +51,16 @@ pub fn request(
     let text = String::from_utf8_lossy(&bytes).into_owned();
     let cut_short = || std::io::Error::new(std::io::ErrorKind::UnexpectedEof, "no whole answer");
     let (head, body) = text.split_once("\r\n\r\n").ok_or_else(cut_short)?;
-    let status = head.split(' ').nth(1).and_then(|status| status.parse().ok());
+    let status = head
+        .split(' ')
+        .nth(1)
+        .and_then(|status| status.parse().ok());
     let status = status.ok_or_else(cut_short)?;
-    let answer = Answer { status, head: head.to_owned(), body: body.to_owned() };
+    let answer = Answer {
+        status,
+        head: head.to_owned(),
+        body: body.to_owned(),
+    };
     match answer.number("content-length") {
         Some(length) if (body.len() as u64) < length => Err(cut_short()),
         _ => Ok(answer),

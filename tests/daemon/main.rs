@@ -1,6 +1,10 @@
 //! The real daemon as real processes: started, used, killed, refused.
 
-#![allow(unreachable_pub, reason = "a test is a crate of its own")]
+#![allow(
+    unreachable_pub,
+    clippy::cast_possible_truncation,
+    reason = "a test is a crate of its own, with small numbers"
+)]
 
 mod cluster;
 mod durability;

@@ -12,7 +12,13 @@ fn says_what_it_is_at_start() {
     let cluster = Cluster::start(1);
     let member = &cluster.members[0];
     let log = member.log();
-    for wanted in ["0.4.6", "m0", "m0.etcd", &member.client.to_string(), &member.peer.to_string()] {
+    for wanted in [
+        "0.4.6",
+        "m0",
+        "m0.etcd",
+        &member.client.to_string(),
+        &member.peer.to_string(),
+    ] {
         assert!(log.contains(wanted), "{wanted} is not in:\n{log}");
     }
 }
@@ -29,9 +35,18 @@ fn stops_in_time_and_ends_watches() {
         cluster.members[0].signal(signal);
         let started = Instant::now();
         let status = cluster.members[0].end(STOP_MAX).expect("it stops in time");
-        assert!(exited_with(status, 0), "{status:?}:\n{}", cluster.members[0].log());
-        assert!(watch.join().expect("no panic").is_ok(), "the stream did not end cleanly");
-        let answer = cluster.members[1].put("/v2/keys/after", "value=x").expect("it serves");
+        assert!(
+            exited_with(status, 0),
+            "{status:?}:\n{}",
+            cluster.members[0].log()
+        );
+        assert!(
+            watch.join().expect("no panic").is_ok(),
+            "the stream did not end cleanly"
+        );
+        let answer = cluster.members[1]
+            .put("/v2/keys/after", "value=x")
+            .expect("it serves");
         assert_eq!(answer.status, 201);
         assert!(started.elapsed() < STOP_MAX + Duration::from_secs(2));
     }
@@ -46,8 +61,18 @@ fn a_directory_in_use_is_refused() {
     second.members[0].start();
     let status = second.members[0].end(PATIENCE).expect("it ends");
     assert!(exited_with(status, 1));
-    assert!(second.members[0].log().contains("in use"), "{}", second.members[0].log());
-    assert_eq!(cluster.members[0].put("/v2/keys/a", "value=1").expect("it serves").status, 201);
+    assert!(
+        second.members[0].log().contains("in use"),
+        "{}",
+        second.members[0].log()
+    );
+    assert_eq!(
+        cluster.members[0]
+            .put("/v2/keys/a", "value=1")
+            .expect("it serves")
+            .status,
+        201
+    );
 }
 
 #[test]
@@ -59,7 +84,10 @@ fn an_occupied_port_is_refused_and_nothing_touched() {
     let status = second.members[0].end(PATIENCE).expect("it ends");
     assert!(exited_with(status, 1));
     let log = second.members[0].log();
-    assert!(log.contains(&cluster.members[0].client.to_string()), "{log}");
+    assert!(
+        log.contains(&cluster.members[0].client.to_string()),
+        "{log}"
+    );
     assert!(!second.directory().join("m0.etcd").exists());
 }
 
@@ -67,21 +95,30 @@ fn an_occupied_port_is_refused_and_nothing_touched() {
 fn a_damaged_log_is_refused_and_nothing_changed() {
     let mut cluster = Cluster::start(1);
     for number in 0..20 {
-        cluster.members[0].put(&format!("/v2/keys/d/{number}"), "value=abcdefgh").expect("it serves");
+        cluster.members[0]
+            .put(&format!("/v2/keys/d/{number}"), "value=abcdefgh")
+            .expect("it serves");
     }
     cluster.members[0].kill();
     let folder = cluster.directory().join("m0.etcd/wal");
-    let damaged = std::fs::read_dir(folder).expect("a log").flatten().any(|file| {
-        let mut bytes = std::fs::read(file.path()).expect("a segment");
-        let found = bytes.windows(8).position(|window| window == b"abcdefgh");
-        let Some(place) = found else { return false };
-        bytes[place] ^= 1;
-        std::fs::write(file.path(), bytes).expect("writable");
-        true
-    });
+    let damaged = std::fs::read_dir(folder)
+        .expect("a log")
+        .flatten()
+        .any(|file| {
+            let mut bytes = std::fs::read(file.path()).expect("a segment");
+            let found = bytes.windows(8).position(|window| window == b"abcdefgh");
+            let Some(place) = found else { return false };
+            bytes[place] ^= 1;
+            std::fs::write(file.path(), bytes).expect("writable");
+            true
+        });
     assert!(damaged, "no segment holds the value");
     cluster.members[0].start();
     let status = cluster.members[0].end(PATIENCE).expect("it ends");
     assert!(exited_with(status, 1));
-    assert!(cluster.members[0].log().contains("damaged at byte"), "{}", cluster.members[0].log());
+    assert!(
+        cluster.members[0].log().contains("damaged at byte"),
+        "{}",
+        cluster.members[0].log()
+    );
 }

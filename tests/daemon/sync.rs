@@ -16,14 +16,26 @@ fn one_member_answers_after_its_sync() {
     if !can_trace() {
         return;
     }
-    let mut cluster = Cluster::prepare(1, &["-peer-election-timeout=3000", "-peer-heartbeat-interval=500"]);
+    let mut cluster = Cluster::prepare(
+        1,
+        &[
+            "-peer-election-timeout=3000",
+            "-peer-heartbeat-interval=500",
+        ],
+    );
     slow(&mut cluster.members[0]);
     cluster.wait_for(0, |member| member.put("/v2/keys/warm", "value=1").is_ok());
     for number in 0..3 {
         let started = Instant::now();
-        let answer = cluster.members[0].put(&format!("/v2/keys/s{number}"), "value=x").expect("it serves");
+        let answer = cluster.members[0]
+            .put(&format!("/v2/keys/s{number}"), "value=x")
+            .expect("it serves");
         assert_eq!(answer.status, 201);
-        assert!(started.elapsed() >= SOONEST, "answered after {:?}", started.elapsed());
+        assert!(
+            started.elapsed() >= SOONEST,
+            "answered after {:?}",
+            started.elapsed()
+        );
     }
 }
 
@@ -33,29 +45,52 @@ fn a_cluster_answers_after_a_quorum_of_syncs() {
     if !can_trace() {
         return;
     }
-    let timing = ["-peer-election-timeout=3000", "-peer-heartbeat-interval=300"];
+    let timing = [
+        "-peer-election-timeout=3000",
+        "-peer-heartbeat-interval=300",
+    ];
     let mut cluster = Cluster::start_with(3, &timing);
     for number in [0, 1] {
         cluster.members[number].kill();
         slow(&mut cluster.members[number]);
-        cluster.wait_for(number, |member| member.get("/v2/keys/formed?quorum=true").is_ok_and(|a| a.status == 200));
+        cluster.wait_for(number, |member| {
+            member
+                .get("/v2/keys/formed?quorum=true")
+                .is_ok_and(|a| a.status == 200)
+        });
     }
     for number in 0..6 {
         let started = Instant::now();
         let answer = cluster.members[number % 3].put(&format!("/v2/keys/s{number}"), "value=x");
         assert!(answer.is_ok_and(|answer| answer.status == 201));
-        assert!(started.elapsed() >= SOONEST, "answered after {:?}", started.elapsed());
+        assert!(
+            started.elapsed() >= SOONEST,
+            "answered after {:?}",
+            started.elapsed()
+        );
     }
 }
 
 fn slow(member: &mut Member) {
     let delay = format!("inject=fdatasync,fsync:delay_exit={}", DELAY.as_micros());
-    member.start_under(&["strace", "-f", "-qq", "-o", "/dev/null", "-e", "trace=fdatasync,fsync", "-e", &delay]);
+    member.start_under(&[
+        "strace",
+        "-f",
+        "-qq",
+        "-o",
+        "/dev/null",
+        "-e",
+        "trace=fdatasync,fsync",
+        "-e",
+        &delay,
+    ]);
 }
 
 /// Whether strace is there and may be used; says so when not.
 fn can_trace() -> bool {
-    let traced = std::process::Command::new("strace").args(["-o", "/dev/null", "true"]).status();
+    let traced = std::process::Command::new("strace")
+        .args(["-o", "/dev/null", "true"])
+        .status();
     let can = traced.is_ok_and(|status| status.success());
     if !can {
         eprintln!("skipped: strace is missing, or may not trace here");

@@ -127,7 +127,13 @@ impl World {
             _ => self.random.micros(50_000, 600_000),
         };
         let (asked, floor) = (self.now, self.answered_to);
-        self.operations.push(Operation { member, asked, floor, patience, kind });
+        self.operations.push(Operation {
+            member,
+            asked,
+            floor,
+            patience,
+            kind,
+        });
         self.hand_in(client, number);
     }
 
@@ -154,11 +160,21 @@ impl World {
         let number = self.operations.len() as u64;
         let ttl = lifetime + Duration::from_nanos(number);
         let content = Content::Value(Bytes::from(format!("{number}:")));
-        let command = Command::Set { path: last(), content, ttl: Some(ttl) };
+        let command = Command::Set {
+            path: last(),
+            content,
+            ttl: Some(ttl),
+        };
         self.machines[member].write(command.clone());
         let (asked, floor) = (self.now, self.answered_to);
         let kind = Kind::Write(command);
-        self.operations.push(Operation { member, asked, floor, patience: Duration::ZERO, kind });
+        self.operations.push(Operation {
+            member,
+            asked,
+            floor,
+            patience: Duration::ZERO,
+            kind,
+        });
         self.wake(member);
         ttl
     }
@@ -166,7 +182,9 @@ impl World {
     /// See whether anyone at `member` got an answer.
     pub fn poll_clients(&mut self, member: usize) {
         for client in 0..self.clients.len() {
-            let Some((number, _)) = self.clients[client].waiting else { continue };
+            let Some((number, _)) = self.clients[client].waiting else {
+                continue;
+            };
             if self.operations[place(number)].member == member
                 && let Some((number, waiting)) = self.clients[client].waiting.take()
                 && let Some(waiting) = self.poll_client(number, waiting)
@@ -202,8 +220,12 @@ impl World {
 
     fn written(&mut self, number: u64, written: &Written) {
         let operation = &self.operations[place(number)];
-        let Kind::Write(command) = &operation.kind else { return };
-        let checked = self.truth.check_write(operation, command, &written.result, written.position);
+        let Kind::Write(command) = &operation.kind else {
+            return;
+        };
+        let checked = self
+            .truth
+            .check_write(operation, command, &written.result, written.position);
         let checked = checked.map_err(|why| format!("{why}: {operation:?}"));
         if let Ok(event) = &written.result {
             self.known.note(event);
@@ -218,7 +240,9 @@ impl World {
             Refused::NoLeader | Refused::Busy => {
                 self.count("(refused)");
                 let told = self.truth.never(number);
-                self.note(told.map_err(|why| format!("{why}: {:?}", self.operations[place(number)])));
+                self.note(
+                    told.map_err(|why| format!("{why}: {:?}", self.operations[place(number)])),
+                );
             }
             Refused::Unanswered | Refused::Stopping => self.count("(left open)"),
         }
@@ -232,10 +256,14 @@ impl World {
             Kind::PlainRead(path) => (path, 0),
             Kind::Write(_) => return,
         };
-        let Some((index, found)) = self.machines[operation.member].read(path) else { return };
+        let Some((index, found)) = self.machines[operation.member].read(path) else {
+            return;
+        };
         let mut checked = self.truth.check_read(index, path, found.as_ref());
         if index < floor {
-            checked = Err(format!("read at entry {index}, and {floor} was answered before"));
+            checked = Err(format!(
+                "read at entry {index}, and {floor} was answered before"
+            ));
         }
         let checked = checked.map_err(|why| format!("{why}: {operation:?}"));
         self.answered_to = self.answered_to.max(index);
@@ -276,34 +304,91 @@ fn draw(random: &mut Random, unique: u64, known: &Known) -> Kind {
     let (index, held) = known.0[place(number)].clone();
     let content = Content::Value(value.clone());
     let condition = if random.permille(500) {
-        Condition { value: held, index: None }
+        Condition {
+            value: held,
+            index: None,
+        }
     } else {
-        Condition { value: None, index: Some(index) }
+        Condition {
+            value: None,
+            index: Some(index),
+        }
     };
     let ttl = Some(lifetime(random, unique));
     Kind::Write(match random.below(100) {
-        0..20 => Command::Set { path, content, ttl: None },
+        0..20 => Command::Set {
+            path,
+            content,
+            ttl: None,
+        },
         20..28 => Command::Set { path, content, ttl },
-        28..31 => Command::Create { path, content, ttl: None },
-        31..33 => Command::Update { path, value: Some(value), directory: false, ttl },
-        33..37 => Command::Refresh { path, condition: Condition::default(), ttl },
-        37..45 => Command::CompareAndSwap { path, condition, value, ttl: None },
-        45..47 => Command::CompareAndSwap { path, condition, value, ttl },
-        47..50 => Command::Delete { path, directory: false, recursive: false },
+        28..31 => Command::Create {
+            path,
+            content,
+            ttl: None,
+        },
+        31..33 => Command::Update {
+            path,
+            value: Some(value),
+            directory: false,
+            ttl,
+        },
+        33..37 => Command::Refresh {
+            path,
+            condition: Condition::default(),
+            ttl,
+        },
+        37..45 => Command::CompareAndSwap {
+            path,
+            condition,
+            value,
+            ttl: None,
+        },
+        45..47 => Command::CompareAndSwap {
+            path,
+            condition,
+            value,
+            ttl,
+        },
+        47..50 => Command::Delete {
+            path,
+            directory: false,
+            recursive: false,
+        },
         50..52 => Command::CompareAndDelete { path, condition },
         52..54 => {
             let path = self::path(*random.pick(&["/k0", "/k1", "/k2", "/queue"]));
-            Command::Delete { path, directory: true, recursive: true }
+            Command::Delete {
+                path,
+                directory: true,
+                recursive: true,
+            }
         }
-        54..57 => Command::CreateInOrder { directory: self::path("/queue"), content, ttl: None },
-        57..59 => Command::CreateInOrder { directory: self::path("/queue"), content, ttl },
+        54..57 => Command::CreateInOrder {
+            directory: self::path("/queue"),
+            content,
+            ttl: None,
+        },
+        57..59 => Command::CreateInOrder {
+            directory: self::path("/queue"),
+            content,
+            ttl,
+        },
         59..61 => {
             let path = self::path(&format!("/d{}", random.below(DIRECTORIES)));
-            Command::Set { path, content: Content::Directory, ttl }
+            Command::Set {
+                path,
+                content: Content::Directory,
+                ttl,
+            }
         }
         61..65 => {
             let (directory, name) = (random.below(DIRECTORIES), random.below(3));
-            Command::Set { path: self::path(&format!("/d{directory}/{name}")), content, ttl: None }
+            Command::Set {
+                path: self::path(&format!("/d{directory}/{name}")),
+                content,
+                ttl: None,
+            }
         }
         65..84 => return Kind::Read(path),
         84..88 => return Kind::Read(self::path("/queue")),
@@ -313,13 +398,21 @@ fn draw(random: &mut Random, unique: u64, known: &Known) -> Kind {
 
 /// A value that no other operation writes.
 fn value(random: &mut Random, unique: u64) -> Bytes {
-    let filling = if random.permille(100) { place(random.below(600)) } else { place(random.below(20)) };
+    let filling = if random.permille(100) {
+        place(random.below(600))
+    } else {
+        place(random.below(20))
+    };
     Bytes::from(format!("{unique}:{}", "x".repeat(filling)))
 }
 
 /// A time to live that no other operation gives: mostly short, some beyond the run's end.
 fn lifetime(random: &mut Random, unique: u64) -> Duration {
-    let millis = if random.permille(50) { 3_600_000 } else { 50 + random.below(2_000) };
+    let millis = if random.permille(50) {
+        3_600_000
+    } else {
+        50 + random.below(2_000)
+    };
     Duration::from_millis(millis) + Duration::from_nanos(unique)
 }
 

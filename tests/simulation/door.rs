@@ -11,8 +11,15 @@ use crate::machine::{Machine, Running};
 
 impl Machine {
     /// Ask for a write; the answer comes later. None at a dead member, or one that has too much to do.
-    pub fn write(&mut self, command: Command) -> Option<oneshot::Receiver<Result<Written, Refused>>> {
-        self.ask(|answer, permit| Request::Write { command, answer, permit })
+    pub fn write(
+        &mut self,
+        command: Command,
+    ) -> Option<oneshot::Receiver<Result<Written, Refused>>> {
+        self.ask(|answer, permit| Request::Write {
+            command,
+            answer,
+            permit,
+        })
     }
 
     /// Ask for a linearizable look.
@@ -27,7 +34,12 @@ impl Machine {
         stream: bool,
         since: Option<u64>,
     ) -> Option<oneshot::Receiver<Watching>> {
-        self.ask(|answer, _| Request::Watch { interest, stream, since, answer })
+        self.ask(|answer, _| Request::Watch {
+            interest,
+            stream,
+            since,
+            answer,
+        })
     }
 
     fn ask<T>(
@@ -37,7 +49,10 @@ impl Machine {
         let running = self.running.as_mut()?;
         let permit = running.permits.clone().try_acquire_owned().ok()?;
         let (answer, answered) = oneshot::channel();
-        running.reports.send(Input::Request(request(answer, permit))).ok()?;
+        running
+            .reports
+            .send(Input::Request(request(answer, permit)))
+            .ok()?;
         Some(answered)
     }
 
@@ -46,7 +61,10 @@ impl Machine {
         let running = self.running.as_ref().filter(|_| !self.paused)?;
         let view = running.view();
         let found = view.store.get(path).ok();
-        Some((view.raft_index, found.map(|found| found.listing(true, view.store.clock()))))
+        Some((
+            view.raft_index,
+            found.map(|found| found.listing(true, view.store.clock())),
+        ))
     }
 
     /// The index of the last applied entry.
@@ -56,11 +74,18 @@ impl Machine {
 
     /// Where it stands, for a person.
     pub fn describe(&self) -> String {
-        let Some(running) = &self.running else { return format!("{} is dead", self.number) };
+        let Some(running) = &self.running else {
+            return format!("{} is dead", self.number);
+        };
         let core = &running.core;
         let paused = if self.paused { ", paused" } else { "" };
         let role = if core.leads() { "leads" } else { "follows" };
-        format!("{} {role} in term {}, applied {}{paused}", self.number, core.term(), core.applied())
+        format!(
+            "{} {role} in term {}, applied {}{paused}",
+            self.number,
+            core.term(),
+            core.applied()
+        )
     }
 }
 

@@ -56,7 +56,12 @@ impl Fault {
             1 | 2 => Self::Crash(member),
             3 | 4 => Self::CrashAtDisk(member),
             5 | 6 => {
-                let points = [Trap::Receiving, Trap::Received, Trap::Resetting, Trap::Reset];
+                let points = [
+                    Trap::Receiving,
+                    Trap::Received,
+                    Trap::Resetting,
+                    Trap::Reset,
+                ];
                 Self::CrashAtSnapshot(member, *random.pick(&points))
             }
             7 => Self::CrashAll,
@@ -114,14 +119,17 @@ impl Fault {
     fn links(self, members: usize) -> Vec<(usize, usize)> {
         let others = |member: usize| (0..members).filter(move |other| *other != member);
         match self {
-            Self::Isolate(member) => {
-                others(member).flat_map(|other| [(member, other), (other, member)]).collect()
-            }
+            Self::Isolate(member) => others(member)
+                .flat_map(|other| [(member, other), (other, member)])
+                .collect(),
             Self::CutOneWay(member) => others(member).map(|other| (member, other)).collect(),
             Self::Split => {
                 let half = members / 2;
-                let pairs = (0..half).flat_map(|one| (half..members).map(move |other| (one, other)));
-                pairs.flat_map(|(one, other)| [(one, other), (other, one)]).collect()
+                let pairs =
+                    (0..half).flat_map(|one| (half..members).map(move |other| (one, other)));
+                pairs
+                    .flat_map(|(one, other)| [(one, other), (other, one)])
+                    .collect()
             }
             Self::Kill(_)
             | Self::Crash(_)
@@ -157,12 +165,16 @@ impl World {
             }
             Fault::CrashAtDisk(member) => {
                 let after = self.random.below(25);
-                self.machines[member].disk.plan(Operation::Change, after, disk::Fault::Crash);
+                self.machines[member]
+                    .disk
+                    .plan(Operation::Change, after, disk::Fault::Crash);
             }
             Fault::CrashAtSnapshot(member, point) => self.machines[member].trap = Some(point),
             Fault::CrashAll => (0..members).for_each(|member| self.die(member, true, true)),
             Fault::CrashMost(spared) => {
-                (0..members).filter(|member| *member != spared).for_each(|member| self.die(member, true, true));
+                (0..members)
+                    .filter(|member| *member != spared)
+                    .for_each(|member| self.die(member, true, true));
             }
             Fault::Stop(member) => {
                 self.machines[member].tell(oxetcd::consensus::Input::HandOver);
@@ -171,16 +183,23 @@ impl World {
                 self.at(after, Happening::Stop { member, life });
                 self.wake(member);
             }
-            Fault::Pause(member) => self.machines[member].paused = self.machines[member].running.is_some(),
+            Fault::Pause(member) => {
+                self.machines[member].paused = self.machines[member].running.is_some()
+            }
             Fault::Isolate(_) | Fault::CutOneWay(_) | Fault::Split => {}
             Fault::Loss => self.network.loss += 150,
             Fault::Repeat => self.network.repeat += 150,
             Fault::Delay => self.network.delay_more += 40_000,
             Fault::DiskStall(member) => self.machines[member].sync_max = 250_000,
             Fault::DiskError(member) => {
-                let kind = *self.random.pick(&[Operation::Change, Operation::Write, Operation::Sync]);
+                let kind =
+                    *self
+                        .random
+                        .pick(&[Operation::Change, Operation::Write, Operation::Sync]);
                 let after = self.random.below(12);
-                self.machines[member].disk.plan(kind, after, disk::Fault::Io);
+                self.machines[member]
+                    .disk
+                    .plan(kind, after, disk::Fault::Io);
             }
             Fault::DiskFull(member) => self.machines[member].disk.fill(true),
         }
@@ -198,13 +217,18 @@ impl World {
                 self.machines[member].disk.unplan();
                 self.start(member);
             }
-            Fault::CrashAll | Fault::CrashMost(_) => (0..members).for_each(|member| self.start(member)),
+            Fault::CrashAll | Fault::CrashMost(_) => {
+                (0..members).for_each(|member| self.start(member))
+            }
             Fault::Pause(member) => self.resume(member),
             // It waits for a snapshot.
-            Fault::CrashAtSnapshot(..) | Fault::Isolate(_) | Fault::CutOneWay(_) | Fault::Split => {}
+            Fault::CrashAtSnapshot(..) | Fault::Isolate(_) | Fault::CutOneWay(_) | Fault::Split => {
+            }
             Fault::Loss => self.network.loss = self.network.loss.saturating_sub(150),
             Fault::Repeat => self.network.repeat = self.network.repeat.saturating_sub(150),
-            Fault::Delay => self.network.delay_more = self.network.delay_more.saturating_sub(40_000),
+            Fault::Delay => {
+                self.network.delay_more = self.network.delay_more.saturating_sub(40_000)
+            }
             Fault::DiskStall(member) => self.machines[member].sync_max = SYNC_MAX,
             Fault::DiskFull(member) => {
                 self.machines[member].disk.fill(false);
@@ -217,7 +241,13 @@ impl World {
     pub fn mend_all(&mut self) {
         self.network.heal();
         for member in 0..self.machines.len() {
-            let Machine { disk, sync_max, trap, dead_until, .. } = &mut self.machines[member];
+            let Machine {
+                disk,
+                sync_max,
+                trap,
+                dead_until,
+                ..
+            } = &mut self.machines[member];
             *dead_until = Duration::ZERO;
             disk.fill(false);
             disk.unplan();

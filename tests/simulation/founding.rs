@@ -3,7 +3,9 @@
 use bytes::Bytes;
 use oxetcd::cluster::Member;
 use oxetcd::store::{ClusterTime, Command, HistoryLimits, Stamped, Store, image};
-use oxetcd::wal::{Batch, Configuration, HardState, LogOptions, Snapshot, SnapshotMark, SnapshotWriter, Wal};
+use oxetcd::wal::{
+    Batch, Configuration, HardState, LogOptions, Snapshot, SnapshotMark, SnapshotWriter, Wal,
+};
 
 use crate::disk::SimDisk;
 use crate::machine::Machine;
@@ -25,7 +27,11 @@ pub fn first_store(members: usize, limits: HistoryLimits) -> Store {
             peer_url: format!("http://m{number}:7001"),
         };
         let command = Command::PutMember(member);
-        let stamped = Stamped { stamp: ClusterTime::ZERO, id: None, command };
+        let stamped = Stamped {
+            stamp: ClusterTime::ZERO,
+            id: None,
+            command,
+        };
         store.apply(&stamped, &mut Vec::new()).expect("a member");
     }
     store
@@ -33,20 +39,40 @@ pub fn first_store(members: usize, limits: HistoryLimits) -> Store {
 
 /// Put it on a disk, as the snapshot a log begins with.
 pub fn found(disk: &SimDisk, members: usize, store: &Store) {
-    let voters = (0..members).map(|number| Machine::id(number).get()).collect();
-    let configuration = Configuration { voters, ..Configuration::default() };
-    let mark = SnapshotMark { index: FIRST, term: 1, configuration };
+    let voters = (0..members)
+        .map(|number| Machine::id(number).get())
+        .collect();
+    let configuration = Configuration {
+        voters,
+        ..Configuration::default()
+    };
+    let mark = SnapshotMark {
+        index: FIRST,
+        term: 1,
+        configuration,
+    };
     Wal::create(disk, log_options(0)).expect("a new log");
     let (mut wal, _) = Wal::open(disk.clone(), log_options(0)).expect("a new log");
     save(disk, &mark, &mut image::encode(store)).expect("a snapshot");
-    let hard_state = Some(HardState { term: 1, vote: 0, commit: FIRST });
-    let batch = Batch { hard_state, reset: Some(mark), ..Batch::default() };
+    let hard_state = Some(HardState {
+        term: 1,
+        vote: 0,
+        commit: FIRST,
+    });
+    let batch = Batch {
+        hard_state,
+        reset: Some(mark),
+        ..Batch::default()
+    };
     wal.write(&batch, true).expect("a healthy disk");
 }
 
 /// How the log of this life is written.
 pub fn log_options(life: u64) -> LogOptions {
-    LogOptions { segment_bytes: SEGMENT_BYTES, seed: life }
+    LogOptions {
+        segment_bytes: SEGMENT_BYTES,
+        seed: life,
+    }
 }
 
 /// Write a snapshot; how long its image is.
@@ -59,7 +85,8 @@ pub fn save(
     mark: &SnapshotMark,
     chunks: &mut dyn Iterator<Item = Bytes>,
 ) -> Result<u64, String> {
-    let mut writer = SnapshotWriter::create(disk, mark.clone()).map_err(|error| error.to_string())?;
+    let mut writer =
+        SnapshotWriter::create(disk, mark.clone()).map_err(|error| error.to_string())?;
     for chunk in chunks {
         writer.write(&chunk).map_err(|error| error.to_string())?;
     }
@@ -73,5 +100,8 @@ pub fn save(
 /// It is gone, or damaged.
 pub fn read_snapshot(disk: &SimDisk, mark: &SnapshotMark) -> Result<Bytes, String> {
     let snapshot = Snapshot::open(disk, mark).map_err(|error| error.to_string())?;
-    snapshot.image().map(Bytes::from).map_err(|error| error.to_string())
+    snapshot
+        .image()
+        .map(Bytes::from)
+        .map_err(|error| error.to_string())
 }

@@ -80,10 +80,17 @@ impl Lifetimes {
         if let Some(event) = answer
             && let Some(ttl) = client::ttl_of(command)
         {
-            let number = client::number_of(command).ok_or("a time to live that nobody asked for")?;
-            let operation = moment.operations.get(usize::try_from(number).unwrap_or(usize::MAX));
+            let number =
+                client::number_of(command).ok_or("a time to live that nobody asked for")?;
+            let operation = moment
+                .operations
+                .get(usize::try_from(number).unwrap_or(usize::MAX));
             let asked = operation.ok_or("an operation that nobody asked for")?.asked;
-            let life = Life { ttl, asked, seen: moment.now };
+            let life = Life {
+                ttl,
+                asked,
+                seen: moment.now,
+            };
             self.lives.insert(event.node.path.clone(), life);
         }
         Ok(())
@@ -99,17 +106,26 @@ impl Lifetimes {
             return Ok(());
         }
         let Some(Life { ttl, asked, seen }) = life else {
-            return Err(format!("{} expired, and had no time to live", event.node.path.text()));
+            return Err(format!(
+                "{} expired, and had no time to live",
+                event.node.path.text()
+            ));
         };
         let path = event.node.path.text();
         // Two members' clocks may drift apart, each from the world's.
         let drift = ttl * (2 * DRIFT_MAX) / 1_000_000 + Duration::from_micros(1);
         if now + drift < asked + ttl {
-            return Err(format!("{path} went too early, after {:?} of {ttl:?}", now - asked));
+            return Err(format!(
+                "{path} went too early, after {:?} of {ttl:?}",
+                now - asked
+            ));
         }
         let late = LATE_MAX + drift + self.lost_between(seen, now);
         if now > seen + ttl + late {
-            return Err(format!("{path} went too late, after {:?} of {ttl:?}", now - seen));
+            return Err(format!(
+                "{path} went too late, after {:?} of {ttl:?}",
+                now - seen
+            ));
         }
         Ok(())
     }
@@ -122,7 +138,9 @@ impl Lifetimes {
     fn lost_between(&self, from: Duration, to: Duration) -> Duration {
         let until = |at: Duration| {
             let place = self.lost.partition_point(|(then, _)| *then <= at);
-            place.checked_sub(1).map_or(Duration::ZERO, |place| self.lost[place].1)
+            place
+                .checked_sub(1)
+                .map_or(Duration::ZERO, |place| self.lost[place].1)
         };
         until(to) - until(from)
     }

@@ -156,7 +156,8 @@ impl Machine {
     fn settings(&self, random: &mut Random) -> Settings {
         let boot = u32::try_from(self.life).expect("few lives");
         let mut settings = Settings::new(Self::id(self.number), boot).timing(TIMING.0, TIMING.1);
-        settings.election_ticks_fixed = Some(settings.election_ticks + random.place(settings.election_ticks));
+        settings.election_ticks_fixed =
+            Some(settings.election_ticks + random.place(settings.election_ticks));
         settings.snapshot_every = Some(20);
         settings.trailing_entries = 4;
         settings.hash_every = 16;
@@ -185,7 +186,14 @@ impl Machine {
         let opened = Wal::open(self.disk.clone(), log_options(self.life));
         let (wal, found) = opened.map_err(|error| error.to_string())?;
         let snapshot = found.snapshot.ok_or("no snapshot")?;
-        Ok((wal, Recovered { hard_state: found.hard_state, snapshot, entries: found.entries }))
+        Ok((
+            wal,
+            Recovered {
+                hard_state: found.hard_state,
+                snapshot,
+                entries: found.entries,
+            },
+        ))
     }
 
     /// Go on from there.
@@ -242,11 +250,16 @@ impl Machine {
             && writing
             && let Some((_, _, batch)) = running.writing.take()
         {
-            self.disk.plan(Operation::Change, random.below(5), disk::Fault::Crash);
+            self.disk
+                .plan(Operation::Change, random.below(5), disk::Fault::Crash);
             // Fails, or not, wherever the disk gave up.
             let _ = commit(&mut running.wal, &batch);
         }
-        self.disk = if power { self.disk.crash() } else { self.disk.kill() };
+        self.disk = if power {
+            self.disk.crash()
+        } else {
+            self.disk.kill()
+        };
     }
 
     pub fn tick(&mut self, now: Duration) {
@@ -271,11 +284,18 @@ impl Machine {
         body: &Bytes,
         random: &mut Random,
     ) -> (bool, Progress) {
-        let Body::Raft(raft) = &message.body else { return (false, Progress::Fine) };
-        let Some(mark) = raft.snapshot.clone() else { return (false, Progress::Fine) };
-        let Ok(store) = image::decode(body, self.limits) else { return (false, Progress::Fine) };
+        let Body::Raft(raft) = &message.body else {
+            return (false, Progress::Fine);
+        };
+        let Some(mark) = raft.snapshot.clone() else {
+            return (false, Progress::Fine);
+        };
+        let Ok(store) = image::decode(body, self.limits) else {
+            return (false, Progress::Fine);
+        };
         if self.spring(Trap::Receiving) {
-            self.disk.plan(Operation::Change, random.below(6), disk::Fault::Crash);
+            self.disk
+                .plan(Operation::Change, random.below(6), disk::Fault::Crash);
         }
         let saved = save(&self.disk, &mark, &mut std::iter::once(body.clone())).is_ok();
         if self.disk.is_down() {
@@ -285,7 +305,14 @@ impl Machine {
             self.tell(Input::Snapshot(message, store));
         }
         let trapped = saved && self.spring(Trap::Received);
-        (saved, if trapped { Progress::Crashed } else { Progress::Fine })
+        (
+            saved,
+            if trapped {
+                Progress::Crashed
+            } else {
+                Progress::Fine
+            },
+        )
     }
 
     /// Whether it dies here.
@@ -300,7 +327,9 @@ impl Machine {
 
     /// The bytes of the snapshot this message announces; none if they are gone.
     pub fn snapshot_body(&self, message: &Message) -> Option<Bytes> {
-        let Body::Raft(raft) = &message.body else { return None };
+        let Body::Raft(raft) = &message.body else {
+            return None;
+        };
         read_snapshot(&self.disk, raft.snapshot.as_ref()?).ok()
     }
 
@@ -309,10 +338,18 @@ impl Machine {
         let mut doings = Doings::default();
         let here = self.clock(now);
         let sync_max = self.sync_max;
-        let Some(running) = self.running.as_mut().filter(|_| !self.paused) else { return doings };
+        let Some(running) = self.running.as_mut().filter(|_| !self.paused) else {
+            return doings;
+        };
         running.take_in(here);
         while let Some(work) = running.core.work(here) {
-            let Work { messages, write, snapshot, hash, members: _ } = work;
+            let Work {
+                messages,
+                write,
+                snapshot,
+                hash,
+                members: _,
+            } = work;
             doings.messages.extend(messages);
             if let Some(write) = write {
                 if write.batch.reset.is_some() {
@@ -348,11 +385,14 @@ impl Machine {
 
     /// Whatever the disk and the side threads were to have done by now.
     pub fn work_done(&mut self, now: Duration, random: &mut Random) -> Progress {
-        let Some(running) = self.running.as_mut().filter(|_| !self.paused) else { return Progress::Fine };
+        let Some(running) = self.running.as_mut().filter(|_| !self.paused) else {
+            return Progress::Fine;
+        };
         if let Some((_, number, batch)) = running.writing.take_if(|(at, ..)| *at <= now) {
             let resets = batch.reset.is_some();
             if resets && self.spring(Trap::Resetting) {
-                self.disk.plan(Operation::Change, random.below(5), disk::Fault::Crash);
+                self.disk
+                    .plan(Operation::Change, random.below(5), disk::Fault::Crash);
             }
             let met = self.disk.met();
             if let Err(why) = self.put_down(number, &batch) {
@@ -362,20 +402,32 @@ impl Machine {
                 return Progress::Crashed;
             }
         }
-        let Some(running) = self.running.as_mut() else { return Progress::Fine };
+        let Some(running) = self.running.as_mut() else {
+            return Progress::Fine;
+        };
         for (_, job) in running.snapshots.extract_if(.., |(at, _)| *at <= now) {
             let bytes = save(&self.disk, &job.mark, &mut image::encode(&job.store)).ok();
             self.counts.taken += u64::from(bytes.is_some());
-            let _ = running.reports.send(Input::SnapshotWritten(job.mark, bytes));
+            let _ = running
+                .reports
+                .send(Input::SnapshotWritten(job.mark, bytes));
         }
         for (_, job) in running.hashes.extract_if(.., |(at, _)| *at <= now) {
-            let _ = running.reports.send(Input::Hashed(job.index, image::hash(&job.store)));
+            let _ = running
+                .reports
+                .send(Input::Hashed(job.index, image::hash(&job.store)));
         }
-        if self.disk.is_down() { Progress::Crashed } else { Progress::Fine }
+        if self.disk.is_down() {
+            Progress::Crashed
+        } else {
+            Progress::Fine
+        }
     }
 
     fn put_down(&mut self, number: u64, batch: &Batch) -> Result<(), StorageError> {
-        let Some(running) = &mut self.running else { return Ok(()) };
+        let Some(running) = &mut self.running else {
+            return Ok(());
+        };
         commit(&mut running.wal, batch)?;
         let _ = running.reports.send(Input::Persisted(number));
         running.wal.tend().map(|_| ())

@@ -44,7 +44,9 @@ impl Network {
             return [None, None];
         }
         let (least, most) = (DELAY.0, DELAY.1 + self.delay_more);
-        let again = random.permille(self.repeat).then(|| random.micros(least, most * 10));
+        let again = random
+            .permille(self.repeat)
+            .then(|| random.micros(least, most * 10));
         [Some(random.micros(least, most)), again]
     }
 }

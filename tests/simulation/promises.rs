@@ -23,15 +23,27 @@ impl Promises {
     /// # Errors
     ///
     /// It breaks a promise made before.
-    pub fn said(&mut self, member: usize, message: &Message, shadow: &Shadow) -> Result<(), String> {
-        let Body::Raft(raft) = &message.body else { return Ok(()) };
+    pub fn said(
+        &mut self,
+        member: usize,
+        message: &Message,
+        shadow: &Shadow,
+    ) -> Result<(), String> {
+        let Body::Raft(raft) = &message.body else {
+            return Ok(());
+        };
         match raft.kind {
             // Asked for a term that nobody is in yet.
             RaftKind::PreVote | RaftKind::PreVoteResponse => return Ok(()),
             RaftKind::Vote => self.voted(member, raft.term, message.from.get())?,
-            RaftKind::VoteResponse if !raft.reject => self.voted(member, raft.term, message.to.get())?,
+            RaftKind::VoteResponse if !raft.reject => {
+                self.voted(member, raft.term, message.to.get())?
+            }
             RaftKind::AppendResponse if !raft.reject => {
-                let further = self.entries.get(&member).is_none_or(|(index, _)| *index < raft.index);
+                let further = self
+                    .entries
+                    .get(&member)
+                    .is_none_or(|(index, _)| *index < raft.index);
                 if further && let Some(term) = shadow.term(raft.index) {
                     self.entries.insert(member, (raft.index, term));
                 }
@@ -57,12 +69,18 @@ impl Promises {
         if first == candidate {
             return Ok(());
         }
-        Err(format!("member {member} voted for {candidate:x} in term {term}, and for {first:x} before"))
+        Err(format!(
+            "member {member} voted for {candidate:x} in term {term}, and for {first:x} before"
+        ))
     }
 
     /// A new leader, or its snapshot, replaced what `member` had from the entry `first` on.
     pub fn replaced(&mut self, member: usize, first: u64) {
-        if self.entries.get(&member).is_some_and(|(index, _)| *index >= first) {
+        if self
+            .entries
+            .get(&member)
+            .is_some_and(|(index, _)| *index >= first)
+        {
             self.entries.remove(&member);
         }
     }
@@ -76,19 +94,33 @@ impl Promises {
         let hard = recovered.hard_state;
         let term = self.terms.get(&member).copied().unwrap_or(0);
         if hard.term < term {
-            return Err(format!("member {member} spoke in term {term}, and its disk knows {}", hard.term));
+            return Err(format!(
+                "member {member} spoke in term {term}, and its disk knows {}",
+                hard.term
+            ));
         }
         if let Some(&vote) = self.votes.get(&(member, hard.term))
             && hard.vote != vote
         {
-            return Err(format!("member {member} voted for {vote:x}, its disk says {:x}", hard.vote));
+            return Err(format!(
+                "member {member} voted for {vote:x}, its disk says {:x}",
+                hard.vote
+            ));
         }
-        let Some(&(index, term)) = self.entries.get(&member) else { return Ok(()) };
-        let Some(place) = index.checked_sub(recovered.snapshot.index + 1) else { return Ok(()) };
-        let kept = usize::try_from(place).ok().and_then(|place| recovered.entries.get(place));
+        let Some(&(index, term)) = self.entries.get(&member) else {
+            return Ok(());
+        };
+        let Some(place) = index.checked_sub(recovered.snapshot.index + 1) else {
+            return Ok(());
+        };
+        let kept = usize::try_from(place)
+            .ok()
+            .and_then(|place| recovered.entries.get(place));
         if kept.is_some_and(|entry| entry.term == term) {
             return Ok(());
         }
-        Err(format!("member {member} said it has entry {index} of term {term}, its disk has {kept:?}"))
+        Err(format!(
+            "member {member} said it has entry {index} of term {term}, its disk has {kept:?}"
+        ))
     }
 }

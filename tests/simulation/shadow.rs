@@ -22,7 +22,9 @@ impl Shadow {
             self.entries.clear();
             mark.index + 1
         });
-        let Some(first) = batch.entries.first() else { return reset };
+        let Some(first) = batch.entries.first() else {
+            return reset;
+        };
         let kept = usize::try_from(first.index - self.base.0 - 1).expect("a short log");
         let replaced = kept < self.entries.len();
         self.entries.truncate(kept);

@@ -9,8 +9,8 @@ use std::time::Duration;
 
 use oxetcd::consensus::Position;
 use oxetcd::store::{
-    Command, CommandId, Error, Event, HistoryLimits, Interest, Listing, Path, Stamped, Store, codec,
-    image,
+    Command, CommandId, Error, Event, HistoryLimits, Interest, Listing, Path, Stamped, Store,
+    codec, image,
 };
 use oxetcd::wal::Entry;
 
@@ -44,7 +44,13 @@ struct Place {
 impl Truth {
     /// What all members begin with: `store`, as of the entry `index`.
     pub fn new(limits: HistoryLimits, index: u64, store: Store) -> Self {
-        let first = Place { entry: None, command: None, outcome: Ok(None), store, hash: None };
+        let first = Place {
+            entry: None,
+            command: None,
+            outcome: Ok(None),
+            store,
+            hash: None,
+        };
         Self {
             limits,
             places: vec![first],
@@ -81,14 +87,18 @@ impl Truth {
         if entry.index <= self.last() {
             let known = self.place(entry.index)?;
             return match &known.entry {
-                Some(known) if known != entry => {
-                    Err(format!("{entry:?} was applied where another member applied {known:?}"))
-                }
+                Some(known) if known != entry => Err(format!(
+                    "{entry:?} was applied where another member applied {known:?}"
+                )),
                 Some(_) | None => Ok(()),
             };
         }
         if entry.index != self.last() + 1 {
-            return Err(format!("entry {} was applied, the last before was {}", entry.index, self.last()));
+            return Err(format!(
+                "entry {} was applied, the last before was {}",
+                entry.index,
+                self.last()
+            ));
         }
         let mut store = self.store().clone();
         let (command, outcome) = if entry.data.is_empty() {
@@ -103,7 +113,13 @@ impl Truth {
             }
             (Some(stamped.command), outcome)
         };
-        self.places.push(Place { entry: Some(entry.clone()), command, outcome, store, hash: None });
+        self.places.push(Place {
+            entry: Some(entry.clone()),
+            command,
+            outcome,
+            store,
+            hash: None,
+        });
         Ok(())
     }
 
@@ -130,7 +146,8 @@ impl Truth {
             }
         }
         if let Ok(answer) = outcome {
-            self.lifetimes.note(command, answer.as_deref(), &self.events[first..], moment)?;
+            self.lifetimes
+                .note(command, answer.as_deref(), &self.events[first..], moment)?;
         }
         Ok(())
     }
@@ -157,8 +174,13 @@ impl Truth {
         let place = self.place_mut(index)?;
         let hash = *place.hash.get_or_insert_with(|| image::hash(&place.store));
         if image::hash(store) != hash {
-            let (is, was) = ((store.index(), store.clock()), (place.store.index(), place.store.clock()));
-            return Err(format!("the store differs at entry {index}: {is:?} instead of {was:?}"));
+            let (is, was) = (
+                (store.index(), store.clock()),
+                (place.store.index(), place.store.clock()),
+            );
+            return Err(format!(
+                "the store differs at entry {index}: {is:?} instead of {was:?}"
+            ));
         }
         Ok(())
     }
@@ -189,7 +211,10 @@ impl Truth {
     ) -> Result<(), String> {
         let place = self.place(position.raft_index)?;
         if place.command.as_ref() != Some(command) {
-            return Err(format!("answered for entry {}, which is {:?}", position.raft_index, place.command));
+            return Err(format!(
+                "answered for entry {}, which is {:?}",
+                position.raft_index, place.command
+            ));
         }
         let same = match (result, &place.outcome) {
             (Ok(event), Ok(Some(outcome))) => event == outcome,
@@ -197,10 +222,16 @@ impl Truth {
             (Ok(_) | Err(_), Ok(_) | Err(_)) => false,
         };
         if !same || position.index != place.store.index() {
-            return Err(format!("answered {result:?} at {position:?}, and it was {:?}", place.outcome));
+            return Err(format!(
+                "answered {result:?} at {position:?}, and it was {:?}",
+                place.outcome
+            ));
         }
         if position.raft_index <= operation.floor {
-            return Err(format!("written before entry {}, which was answered before", operation.floor));
+            return Err(format!(
+                "written before entry {}, which was answered before",
+                operation.floor
+            ));
         }
         Ok(())
     }
@@ -210,19 +241,31 @@ impl Truth {
     /// # Errors
     ///
     /// It was not so then.
-    pub fn check_read(&self, index: u64, path: &Path, found: Option<&Listing>) -> Result<(), String> {
+    pub fn check_read(
+        &self,
+        index: u64,
+        path: &Path,
+        found: Option<&Listing>,
+    ) -> Result<(), String> {
         let store = &self.place(index)?.store;
-        let expected = store.get(path).ok().map(|found| found.listing(true, store.clock()));
+        let expected = store
+            .get(path)
+            .ok()
+            .map(|found| found.listing(true, store.clock()));
         if found == expected.as_ref() {
             return Ok(());
         }
-        Err(format!("read {found:?} at entry {index}, where it was {expected:?}"))
+        Err(format!(
+            "read {found:?} at entry {index}, where it was {expected:?}"
+        ))
     }
 
     /// What a watcher that has heard all before the index `next` hears then.
     pub fn next_event(&self, interest: &Interest, next: u64) -> Option<&Arc<Event>> {
         let from = self.events.partition_point(|event| event.index() < next);
-        self.events[from..].iter().find(|event| interest.hears(event))
+        self.events[from..]
+            .iter()
+            .find(|event| interest.hears(event))
     }
 
     /// A watch from the index `since` was told at this position that the history is gone.
@@ -232,14 +275,18 @@ impl Truth {
     /// It should be there.
     pub fn check_cleared(&self, since: u64, position: Position) -> Result<(), String> {
         let from = self.events.partition_point(|event| event.index() < since);
-        let to = self.events.partition_point(|event| event.index() <= position.index);
+        let to = self
+            .events
+            .partition_point(|event| event.index() <= position.index);
         // Before the first command, each index is that of a member's arrival.
         let arrivals = (self.places[0].store.index() + 1).saturating_sub(since);
         let count = to - from + usize::try_from(arrivals).unwrap_or(usize::MAX);
         if count > self.limits.events {
             return Ok(());
         }
-        Err(format!("only {count} events since {since}, and they are said to be cleared"))
+        Err(format!(
+            "only {count} events since {since}, and they are said to be cleared"
+        ))
     }
 
     /// The store's index after the entry of this position must be the position's.
@@ -260,13 +307,22 @@ impl Truth {
     }
 
     fn place(&self, index: u64) -> Result<&Place, String> {
-        let place = index.checked_sub(self.base).and_then(|place| self.places.get(usize::try_from(place).ok()?));
-        place.ok_or_else(|| format!("entry {index} is not committed, the last is {}", self.last()))
+        let place = index
+            .checked_sub(self.base)
+            .and_then(|place| self.places.get(usize::try_from(place).ok()?));
+        place.ok_or_else(|| {
+            format!(
+                "entry {index} is not committed, the last is {}",
+                self.last()
+            )
+        })
     }
 
     fn place_mut(&mut self, index: u64) -> Result<&mut Place, String> {
         let last = self.last();
-        let place = index.checked_sub(self.base).and_then(|place| usize::try_from(place).ok());
+        let place = index
+            .checked_sub(self.base)
+            .and_then(|place| usize::try_from(place).ok());
         let place = place.and_then(|place| self.places.get_mut(place));
         place.ok_or_else(|| format!("entry {index} is not committed, the last is {last}"))
     }

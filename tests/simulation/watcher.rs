@@ -30,12 +30,18 @@ impl Watcher {
         let interest = match number % 4 {
             0 => ("/", true),
             1 => (*random.pick(&["/k0", "/k1", "/queue"]), true),
-            2 => (*random.pick(&["/k0/v0", "/k1/v1", "/k0/v3", "/k2/v5"]), false),
+            2 => (
+                *random.pick(&["/k0/v0", "/k1/v1", "/k0/v3", "/k2/v5"]),
+                false,
+            ),
             _ => (*random.pick(&["/k2", "/d0", "/d1"]), true),
         };
         Self {
             member: 0,
-            interest: Interest { path: Path::parse(interest.0).expect("a key"), recursive: interest.1 },
+            interest: Interest {
+                path: Path::parse(interest.0).expect("a key"),
+                recursive: interest.1,
+            },
             stream: random.permille(500),
             next: None,
             asked: None,
@@ -83,7 +89,9 @@ impl Watcher {
     }
 
     fn listen(&mut self, truth: &Truth) -> Result<(), String> {
-        let Some(mut live) = self.live.take() else { return Ok(()) };
+        let Some(mut live) = self.live.take() else {
+            return Ok(());
+        };
         loop {
             let polled = {
                 let next = std::pin::pin!(live.next());
@@ -103,7 +111,9 @@ impl Watcher {
         let next = self.next.unwrap_or(0);
         let expected = truth.next_event(&self.interest, next);
         if expected != Some(event) {
-            return Err(format!("a watch from {next} heard {event:?} instead of {expected:?}"));
+            return Err(format!(
+                "a watch from {next} heard {event:?} instead of {expected:?}"
+            ));
         }
         self.next = Some(event.index() + 1);
         self.heard += 1;
@@ -117,9 +127,9 @@ impl Watcher {
             return Ok(());
         }
         match truth.next_event(&self.interest, next) {
-            Some(event) if event.index() < from => {
-                Err(format!("a watch from {next} is to go on at {from}, and missed {event:?}"))
-            }
+            Some(event) if event.index() < from => Err(format!(
+                "a watch from {next} is to go on at {from}, and missed {event:?}"
+            )),
             Some(_) | None => {
                 self.next = Some(from);
                 Ok(())

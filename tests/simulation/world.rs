@@ -61,14 +61,31 @@ const IDLE: Duration = Duration::from_millis(3_000);
 
 /// What happens at some moment.
 pub enum Happening {
-    Tick { member: usize, life: u64 },
-    Work { member: usize, life: u64 },
-    Deliver { to: usize, message: Message, body: Option<Bytes> },
-    Ask { client: usize },
+    Tick {
+        member: usize,
+        life: u64,
+    },
+    Work {
+        member: usize,
+        life: u64,
+    },
+    Deliver {
+        to: usize,
+        message: Message,
+        body: Option<Bytes>,
+    },
+    Ask {
+        client: usize,
+    },
     Fault,
     Mend(Fault),
-    Start { member: usize },
-    Stop { member: usize, life: u64 },
+    Start {
+        member: usize,
+    },
+    Stop {
+        member: usize,
+        life: u64,
+    },
 }
 
 struct Scheduled {
@@ -118,7 +135,10 @@ impl World {
     pub fn new(seed: u64) -> Self {
         let mut random = Random::new(seed);
         let members = *random.pick(&[3, 3, 3, 3, 3, 5, 5, 1]);
-        let limits = HistoryLimits { events: *random.pick(&[40, 100, 1_000]), bytes: 64 << 20 };
+        let limits = HistoryLimits {
+            events: *random.pick(&[40, 100, 1_000]),
+            bytes: 64 << 20,
+        };
         let store = first_store(members, limits);
         let mut machines = Vec::new();
         for number in 0..members {
@@ -131,7 +151,9 @@ impl World {
             machines,
             network: Network::default(),
             clients: (0..CLIENTS).map(|_| Client::default()).collect(),
-            watchers: (0..WATCHERS).map(|number| Watcher::new(number, &mut random)).collect(),
+            watchers: (0..WATCHERS)
+                .map(|number| Watcher::new(number, &mut random))
+                .collect(),
             operations: Vec::new(),
             known: Known::new(),
             truth: Truth::new(limits, FIRST, store),
@@ -186,13 +208,20 @@ impl World {
             if self.now > deadline {
                 let standing: Vec<String> = self.machines.iter().map(Machine::describe).collect();
                 let mut store = (self.truth.last(), self.truth.store().next_deadline(), 0);
-                store.2 = self.watchers.iter().filter(|watcher| watcher.is_settled(&self.truth)).count();
-                return Err(format!("not well {RECOVERY_MAX:?} after the last fault: {standing:?}, {store:?}"));
+                store.2 = self
+                    .watchers
+                    .iter()
+                    .filter(|watcher| watcher.is_settled(&self.truth))
+                    .count();
+                return Err(format!(
+                    "not well {RECOVERY_MAX:?} after the last fault: {standing:?}, {store:?}"
+                ));
             }
         }
         for machine in &self.machines {
             if let Some(running) = &machine.running {
-                self.truth.compare_all(running.core.applied(), &running.view().store)?;
+                self.truth
+                    .compare_all(running.core.applied(), &running.view().store)?;
             }
         }
         Ok(())
@@ -203,17 +232,25 @@ impl World {
     fn is_settled(&self) -> bool {
         let store = self.truth.store();
         let soon = |deadline: ClusterTime| deadline.since(store.clock()) < LIFETIME_MAX;
-        self.machines.iter().all(|machine| machine.applied() == Some(self.truth.last()))
+        self.machines
+            .iter()
+            .all(|machine| machine.applied() == Some(self.truth.last()))
             && !store.next_deadline().is_some_and(soon)
             && !self.clients_wait()
-            && self.watchers.iter().all(|watcher| watcher.is_settled(&self.truth))
+            && self
+                .watchers
+                .iter()
+                .all(|watcher| watcher.is_settled(&self.truth))
     }
 
     /// A key with a time to live, a long silence, and the power of all fails: the life gets no shorter, and
     /// no longer than by the time they were down and since the clock was last written.
     fn lose_time(&mut self) -> Result<(), String> {
         let asked = self.now;
-        let Some(leader) = self.machines.iter().position(|m| m.running.as_ref().is_some_and(|r| r.core.leads()))
+        let Some(leader) = self
+            .machines
+            .iter()
+            .position(|m| m.running.as_ref().is_some_and(|r| r.core.leads()))
         else {
             return Ok(());
         };
@@ -228,7 +265,9 @@ impl World {
         while self.truth.store().get(&client::last()).is_ok() {
             self.step()?;
             if self.now > latest {
-                return Err(format!("a life of {ttl:?} that began at {asked:?} has not ended"));
+                return Err(format!(
+                    "a life of {ttl:?} that began at {asked:?} has not ended"
+                ));
             }
         }
         Ok(())
@@ -259,7 +298,10 @@ impl World {
 
     /// How often anything was done to the members' disks.
     fn disk_changes(&self) -> u64 {
-        self.machines.iter().map(|machine| machine.disk.changes()).sum()
+        self.machines
+            .iter()
+            .map(|machine| machine.disk.changes())
+            .sum()
     }
 
     fn sum_up(mut self) -> Outcome {
@@ -281,14 +323,23 @@ impl World {
             ("(operations)", self.operations.len() as u64),
             ("(entries)", self.truth.last()),
             ("(events)", self.truth.events() as u64),
-            ("(events heard)", self.watchers.iter().map(Watcher::heard).sum()),
-            ("(history cleared)", self.watchers.iter().map(Watcher::cleared).sum()),
+            (
+                "(events heard)",
+                self.watchers.iter().map(Watcher::heard).sum(),
+            ),
+            (
+                "(history cleared)",
+                self.watchers.iter().map(Watcher::cleared).sum(),
+            ),
             ("(terms)", self.leaders.len() as u64),
             ("(seconds)", seconds),
         ] {
             *self.counts.entry(name).or_default() += count;
         }
-        Outcome { counts: self.counts, trace: self.trace.sum() }
+        Outcome {
+            counts: self.counts,
+            trace: self.trace.sum(),
+        }
     }
 
     /// The next thing happens.
@@ -297,7 +348,8 @@ impl World {
             return Err("nothing happens any more".to_owned());
         };
         self.now = at;
-        self.trace.add(u64::try_from(at.as_nanos()).expect("a short run"));
+        self.trace
+            .add(u64::try_from(at.as_nanos()).expect("a short run"));
         self.happen(happening);
         match self.wrong.take() {
             Some(why) => Err(format!("at {:?}: {why}", self.now)),
@@ -348,7 +400,10 @@ impl World {
             if lasts > LONG {
                 // Nothing else that is mended brings them back before, and whoever waits may wait.
                 after = lasts;
-                let dead = self.machines.iter_mut().filter(|machine| machine.running.is_none());
+                let dead = self
+                    .machines
+                    .iter_mut()
+                    .filter(|machine| machine.running.is_none());
                 dead.for_each(|machine| machine.dead_until = self.now + lasts);
             }
             self.at(lasts, Happening::Mend(fault));
@@ -408,8 +463,9 @@ impl World {
         if !std::mem::take(&mut self.machines[member].paused) {
             return;
         }
-        let (arrived, others) =
-            std::mem::take(&mut self.postponed).into_iter().partition(|(to, ..)| *to == member);
+        let (arrived, others) = std::mem::take(&mut self.postponed)
+            .into_iter()
+            .partition(|(to, ..)| *to == member);
         self.postponed = others;
         for (to, message, body) in arrived {
             let after = self.random.micros(0, 2_000);
@@ -435,7 +491,10 @@ impl World {
         let doings = self.machines[member].pump(self.now, &mut self.random);
         let life = self.machines[member].life;
         for at in doings.due {
-            self.at(at.saturating_sub(self.now), Happening::Work { member, life });
+            self.at(
+                at.saturating_sub(self.now),
+                Happening::Work { member, life },
+            );
         }
         if let Some(first) = doings.replaced {
             self.promises.replaced(member, first);
@@ -467,8 +526,13 @@ impl World {
             self.note(said);
         }
         let to = Machine::number_of(message.to);
-        let is_snapshot = matches!(&message.body, Body::Raft(raft) if raft.kind == RaftKind::Snapshot);
-        let body = if is_snapshot { self.machines[from].snapshot_body(&message) } else { None };
+        let is_snapshot =
+            matches!(&message.body, Body::Raft(raft) if raft.kind == RaftKind::Snapshot);
+        let body = if is_snapshot {
+            self.machines[from].snapshot_body(&message)
+        } else {
+            None
+        };
         let mut deliveries = self.network.deliveries(from, to, &mut self.random);
         if is_snapshot && body.is_none() {
             deliveries = [None, None];
@@ -477,7 +541,11 @@ impl World {
             self.undelivered(from, &message, is_snapshot);
         }
         for delay in deliveries.into_iter().flatten() {
-            let happening = Happening::Deliver { to, message: message.clone(), body: body.clone() };
+            let happening = Happening::Deliver {
+                to,
+                message: message.clone(),
+                body: body.clone(),
+            };
             self.at(delay, happening);
         }
     }
@@ -515,7 +583,9 @@ impl World {
 
     /// Hold what a member shows now against what the others showed.
     fn observe(&mut self, member: usize) -> Result<(), String> {
-        let Some(running) = &mut self.machines[member].running else { return Ok(()) };
+        let Some(running) = &mut self.machines[member].running else {
+            return Ok(());
+        };
         let (applied, term) = (running.core.applied(), running.core.term());
         if running.core.leads() {
             let leader = *self.leaders.entry(term).or_insert(member);
@@ -524,22 +594,34 @@ impl World {
             }
         }
         if running.view().standing.diverged {
-            return Err(format!("member {member} says that its store differs from another's"));
+            return Err(format!(
+                "member {member} says that its store differs from another's"
+            ));
         }
         if running.compared == applied && !running.image_is_new {
             return Ok(());
         }
-        let moment = Moment { now: self.now, term, operations: &self.operations };
+        let moment = Moment {
+            now: self.now,
+            term,
+            operations: &self.operations,
+        };
         for index in running.compared + 1..=applied {
             if let Some(entry) = running.shadow.entry(index) {
-                self.truth.learn(entry, &moment).map_err(|why| format!("member {member}: {why}"))?;
+                self.truth
+                    .learn(entry, &moment)
+                    .map_err(|why| format!("member {member}: {why}"))?;
             }
         }
         running.compared = applied;
         let store = &running.view().store;
-        self.truth.compare(applied, store).map_err(|why| format!("member {member}: {why}"))?;
+        self.truth
+            .compare(applied, store)
+            .map_err(|why| format!("member {member}: {why}"))?;
         if running.image_is_new {
-            self.truth.compare_all(applied, store).map_err(|why| format!("member {member}: {why}"))?;
+            self.truth
+                .compare_all(applied, store)
+                .map_err(|why| format!("member {member}: {why}"))?;
         }
         Ok(())
     }
@@ -566,7 +648,11 @@ impl World {
 
     pub fn at(&mut self, after: Duration, happening: Happening) {
         self.scheduled += 1;
-        self.queue.push(Scheduled { at: self.now + after, number: self.scheduled, happening });
+        self.queue.push(Scheduled {
+            at: self.now + after,
+            number: self.scheduled,
+            happening,
+        });
     }
 
     fn trace_message(&mut self, message: &Message) {
@@ -575,12 +661,21 @@ impl World {
             Body::Raft(raft) => {
                 let kind = raft.kind as u64;
                 let clock = raft.clock.map_or(0, |clock| clock.as_nanos());
-                for word in [kind, raft.term, raft.index, raft.commit, raft.entries.len() as u64, clock] {
+                for word in [
+                    kind,
+                    raft.term,
+                    raft.index,
+                    raft.commit,
+                    raft.entries.len() as u64,
+                    clock,
+                ] {
                     self.trace.add(word);
                 }
             }
             Body::Forward(forwarded) => {
-                forwarded.iter().for_each(|forwarded| self.trace.add(forwarded.id.sequence));
+                forwarded
+                    .iter()
+                    .for_each(|forwarded| self.trace.add(forwarded.id.sequence));
             }
             Body::StoreHash { index, hash } => self.trace.add(index ^ hash),
         }

@@ -14,6 +14,9 @@ mod report;
 mod watch;
 mod workload;
 
+#[cfg(test)]
+mod tests;
+
 pub use histogram::Histogram;
 pub use plan::{Limit, Plan, Workload, command};
 

@@ -41,7 +41,7 @@ fn a_member_is_a_key_and_an_event() {
         run.store.members().collect::<Vec<_>>(),
         [&member(7, "one", 4002)]
     );
-    assert!(!run.store.has_client_keys());
+    assert_eq!(run.store.client_keys(), 0);
     let event = run.done(remove(7, "one"));
     assert_eq!(
         (event.action, event.node.path.text()),
@@ -96,9 +96,9 @@ fn settings_are_a_key() {
         (event.action, event.node.path.text()),
         (Action::Set, "/_etcd/config")
     );
-    assert!(!run.store.has_client_keys());
+    assert_eq!(run.store.client_keys(), 0);
     run.done(set("/_etcd/registry/x", "1"));
-    assert!(run.store.has_client_keys());
+    assert_eq!(run.store.client_keys(), 2, "the key and its directory");
 }
 
 #[test]

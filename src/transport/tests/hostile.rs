@@ -13,12 +13,13 @@ use super::endpoint::{Endpoint, local};
 use super::{append, heartbeat};
 use crate::cluster::MemberId;
 use crate::consensus::message::Body;
+use crate::transport::peer_address;
 use crate::wal::SnapshotMark;
 
 type Raw = TokioIo<hyper::upgrade::Upgraded>;
 
 async fn call(caller: &Local, to: &Endpoint, path: &'static str) -> Result<(Raw, Link), String> {
-    let address = format!("127.0.0.1:{}", to.port).parse().expect("fits");
+    let address = peer_address(&format!("127.0.0.1:{}", to.port)).expect("fits");
     let dialled = dial::dial(caller, to.local.id, &address, path).await;
     let connection = dialled.map_err(|error| error.to_string())?;
     Ok((connection.io, connection.link))

@@ -3,11 +3,14 @@
 //! No IO, no clock, no thread: inputs go in with the moment they came at, [`Work`] comes out. The driver
 //! runs it on real disks and sockets, the simulation on simulated ones.
 
+mod propose;
+mod round;
+
 use std::sync::{Arc, RwLock, RwLockReadGuard};
 use std::time::Duration;
 
-use raft::eraftpb::{self, MessageType};
-use raft::{ProgressState, RawNode, SnapshotStatus, StateRole};
+use raft::eraftpb;
+use raft::{RawNode, SnapshotStatus, StateRole};
 use tracing::{debug, info, warn};
 
 use super::apply::Applier;
@@ -16,17 +19,17 @@ use super::convert;
 use super::driver::Inputs;
 use super::handle::Request;
 use super::log::Log;
-use super::membership::{self, ChangeRefused, Changes};
-use super::message::{Body, Forwarded, Message, RaftKind};
+use super::membership::{ChangeRefused, Changes};
+use super::message::{Body, Message, RaftKind};
 use super::reads::Reads;
 use super::settings::Settings;
 use super::snapshots::{HashJob, Hashes, SnapshotJob, Snapshots};
-use super::unsynced::{Round, Unsynced};
+use super::unsynced::Unsynced;
 use super::view::{Role, Standing, View};
 use super::watches::Watches;
 use super::writes::Writes;
 use crate::cluster::{Member, MemberId};
-use crate::store::{ClusterTime, Command, CommandId, Store, codec};
+use crate::store::{CommandId, Store, codec};
 use crate::wal::{Batch, Entry, HardState, SnapshotMark};
 
 /// One member's part in the cluster.
@@ -103,13 +106,18 @@ impl Core {
         inputs: Inputs,
         now: Duration,
     ) -> Result<Self, String> {
-        let Recovered { hard_state, snapshot, entries } = recovered;
+        let Recovered {
+            hard_state,
+            snapshot,
+            entries,
+        } = recovered;
         let clock = Clock::new(read(&view).store.clock(), now);
         let applied = snapshot.index;
         let configuration = snapshot.configuration.clone();
         let log = Log::new(hard_state, snapshot, entries, settings.trailing_entries);
         let logger = super::raft_log::logger();
-        let raft = RawNode::new(&settings.raft(applied), log, &logger).map_err(|error| error.to_string())?;
+        let raft = RawNode::new(&settings.raft(applied), log, &logger)
+            .map_err(|error| error.to_string())?;
         let watches = Watches::new(inputs, read(&view).watchers.clone());
         let standing = read(&view).standing;
         let hash_every = settings.hash_every;
@@ -145,11 +153,21 @@ impl Core {
     /// Someone at this member asks for something.
     pub fn request(&mut self, request: Request, now: Duration) {
         match request {
-            Request::Write { command, answer, permit } => {
-                self.writes.add(codec::encode_command(&command), answer, permit, now);
+            Request::Write {
+                command,
+                answer,
+                permit,
+            } => {
+                self.writes
+                    .add(codec::encode_command(&command), answer, permit, now);
             }
             Request::Barrier(answer) => self.reads.add(answer, now),
-            Request::Watch { interest, stream, since, answer } => {
+            Request::Watch {
+                interest,
+                stream,
+                since,
+                answer,
+            } => {
                 // Whoever asked may have gone; dropping the answer ends the watch.
                 let _ = answer.send(self.applier.watch(interest, stream, since));
             }
@@ -223,8 +241,8 @@ impl Core {
 
     /// A tick of [`Settings::tick`] has passed.
     pub fn tick(&mut self, now: Duration) {
-        // Until a snapshot is on disk this member cannot campaign: the raft crate would look through entries
-        // that are gone.
+        // Until a snapshot is on disk this member cannot campaign: the raft crate would look through
+        // entries that are gone.
         if self.installing.is_none() {
             self.raft.tick();
         }
@@ -244,7 +262,11 @@ impl Core {
 
     /// The snapshot sent to this member is durable there, or it failed.
     pub fn snapshot_sent(&mut self, member: MemberId, ok: bool) {
-        let status = if ok { SnapshotStatus::Finish } else { SnapshotStatus::Failure };
+        let status = if ok {
+            SnapshotStatus::Finish
+        } else {
+            SnapshotStatus::Failure
+        };
         self.raft.report_snapshot(member.get(), status);
     }
 
@@ -267,8 +289,17 @@ impl Core {
     pub fn hashed(&mut self, index: u64, hash: u64) {
         self.standing.diverged |= self.hashes.own(index, hash);
         let from = self.settings.member;
-        for member in self.applier.members().iter().filter(|member| member.id != from) {
-            self.outgoing.push(Message { from, to: member.id, body: Body::StoreHash { index, hash } });
+        for member in self
+            .applier
+            .members()
+            .iter()
+            .filter(|member| member.id != from)
+        {
+            self.outgoing.push(Message {
+                from,
+                to: member.id,
+                body: Body::StoreHash { index, hash },
+            });
         }
     }
 
@@ -330,130 +361,6 @@ impl Core {
         Some(work)
     }
 
-    /// One round of the raft crate: what it wants sent, written and applied.
-    fn round(&mut self, work: &mut Work, now: Duration) {
-        let mut ready = self.raft.ready();
-        let number = ready.number();
-        work.messages = self.raft_messages(ready.take_messages());
-
-        let mut batch = Batch::default();
-        let mut votes = false;
-        if let Some(state) = ready.hs() {
-            let state = convert::hard_state_out(state);
-            votes = (state.term, state.vote) != (self.hard_state.term, self.hard_state.vote);
-            self.hard_state = state;
-        }
-        if ready.snapshot().get_metadata().index != 0 {
-            let mark = convert::mark_out(ready.snapshot().get_metadata());
-            self.installing = Some((number, mark.index));
-            self.install(&mark, now);
-            batch.reset = Some(mark);
-            work.members = Some(self.applier.members());
-        }
-        let committed = ready.take_committed_entries();
-        let reads = ready.take_read_states();
-        self.raft.mut_store().append(ready.entries());
-        batch.entries = ready.entries().iter().map(convert::entry_out).collect();
-        batch.compact = self.snapshots.take_note();
-
-        let writes = votes || batch != Batch::default();
-        batch.hard_state = Some(self.hard_state);
-        let (at_once, later) = self.part(ready.take_persisted_messages(), votes);
-        work.messages.extend(at_once);
-        self.unsynced.hold(Round { number, writes, votes, messages: later });
-        if writes {
-            work.write = Some(Write { number, batch });
-        }
-        self.raft.advance_append_async(ready);
-        if !writes {
-            self.persisted(0);
-        }
-        self.apply(committed, work, now);
-        for state in reads {
-            self.reads.confirm(&state.request_ctx, state.index, self.raft.raft.term);
-        }
-        self.reads.applied(self.applier.applied());
-        if self.raft.store().take_newer_wanted() {
-            self.snapshots.want();
-        }
-        let term = self.raft.raft.raft_log.term(self.applier.applied()).unwrap_or(0);
-        work.snapshot = self.snapshots.due(&self.applier, term);
-    }
-
-    /// Apply what is committed, and answer those who waited for it.
-    fn apply(&mut self, committed: Vec<eraftpb::Entry>, work: &mut Work, now: Duration) {
-        self.standing.clock = self.clock;
-        if committed.is_empty() {
-            self.applier.publish(self.standing);
-            return;
-        }
-        let outcome = self.applier.apply(
-            committed,
-            &mut self.raft,
-            &mut self.writes,
-            &mut self.changes,
-            self.standing,
-        );
-        self.raft.advance_apply_to(self.applier.applied());
-        self.clock.at_least(self.applier.with_store(Store::clock), now);
-        if outcome.clock_written {
-            self.clock_proposed = false;
-        }
-        if outcome.members_changed {
-            work.members = Some(self.applier.members());
-        }
-        work.hash = outcome.hash;
-        self.snapshots.count(outcome.bytes);
-    }
-
-    /// The raft crate took the snapshot the leader sent.
-    fn install(&mut self, mark: &SnapshotMark, now: Duration) {
-        let taken = self.received.take_if(|(received, _)| received.index == mark.index);
-        let Some((_, store)) = taken else {
-            // It takes only what was stepped in by `snapshot_received`.
-            panic!("the snapshot {} was taken before it was received", mark.index);
-        };
-        info!(index = mark.index, "installed a snapshot from the leader");
-        self.clock.at_least(store.clock(), now);
-        self.raft.mut_store().reset(mark.clone());
-        self.snapshots.installed(mark);
-        self.applier.install(mark, store);
-    }
-
-    /// Which messages of a member that doesn't lead may leave before its disk is done: answers that
-    /// promise nothing about the log, unless a term or vote is not yet on disk.
-    fn part(&mut self, messages: Vec<eraftpb::Message>, votes: bool) -> (Vec<Message>, Vec<Message>) {
-        if votes || self.unsynced.has_vote() {
-            return (Vec::new(), self.raft_messages(messages));
-        }
-        let (at_once, later) = messages.into_iter().partition(|message| {
-            matches!(message.get_msg_type(), MessageType::MsgHeartbeatResponse | MessageType::MsgReadIndex)
-        });
-        (self.raft_messages(at_once), self.raft_messages(later))
-    }
-
-    fn raft_messages(&self, messages: Vec<eraftpb::Message>) -> Vec<Message> {
-        let from = self.settings.member;
-        let typed = messages.into_iter().filter_map(|message| {
-            let to = MemberId::new(message.to)?;
-            Some(Message { from, to, body: Body::Raft(convert::message_out(message)?) })
-        });
-        typed.collect()
-    }
-
-    /// Add our own messages to the work, and the leader's reading of the clock to its heartbeats.
-    fn address(&mut self, work: &mut Work, now: Duration) {
-        work.messages.append(&mut self.outgoing);
-        let reading = self.clock.read(now);
-        for message in &mut work.messages {
-            if let Body::Raft(raft) = &mut message.body
-                && raft.kind == RaftKind::Heartbeat
-            {
-                raft.clock = Some(reading);
-            }
-        }
-    }
-
     /// The term or the leader changed: whatever was handed to the last one is handed on again.
     fn notice_leader(&mut self, now: Duration) {
         let (term, leader, role) = (self.term(), self.leader(), role(self.raft.raft.state));
@@ -469,134 +376,18 @@ impl Core {
                 None => warn!(term, "no leader"),
             }
         }
-        self.standing = Standing { term, leader, role, ..self.standing };
+        self.standing = Standing {
+            term,
+            leader,
+            role,
+            ..self.standing
+        };
         if before.role == Role::Leader {
             self.changes.lost();
             self.proposals.clear();
         }
         self.clock_proposed = false;
         self.hand_on_again(now);
-    }
-
-    fn hand_on_fresh(&mut self, now: Duration) {
-        if self.leader().is_some() {
-            let fresh = self.writes.take_fresh(self.term(), now);
-            self.hand_on(fresh, now);
-        }
-    }
-
-    fn hand_on_again(&mut self, now: Duration) {
-        if self.leader().is_some() && !self.writes.is_empty() {
-            let again = self.writes.take_again(self.term(), self.leads(), now);
-            self.hand_on(again, now);
-        }
-    }
-
-    fn hand_on(&mut self, commands: Vec<Forwarded>, now: Duration) {
-        if commands.is_empty() {
-            return;
-        }
-        if self.leads() {
-            self.propose_commands(commands, now);
-        } else if let Some(to) = self.leader() {
-            let from = self.settings.member;
-            self.outgoing.push(Message { from, to, body: Body::Forward(commands) });
-        }
-    }
-
-    /// Stamp commands and put them up for proposal. A member that doesn't lead drops them: whoever sent
-    /// them sends them again to whoever does.
-    fn propose_commands(&mut self, commands: Vec<Forwarded>, now: Duration) {
-        if !self.leads() {
-            return;
-        }
-        let stamp = self.stamp(now);
-        for Forwarded { id, command } in commands {
-            let data = codec::entry(stamp, Some(id), &command);
-            self.proposals.push((Some(id), eraftpb::Entry { data, ..Default::default() }));
-        }
-    }
-
-    /// Propose what has gathered, as one message of the raft crate.
-    fn propose(&mut self) {
-        if self.proposals.is_empty() {
-            return;
-        }
-        let (ids, entries): (Vec<_>, Vec<_>) = self.proposals.drain(..).unzip();
-        let mut message = eraftpb::Message { from: self.settings.member.get(), ..Default::default() };
-        message.set_msg_type(MessageType::MsgPropose);
-        message.set_entries(entries.into());
-        if let Err(error) = self.raft.raft.step(message) {
-            debug!(%error, "proposals were dropped");
-            self.writes.not_sent(ids.into_iter().flatten());
-            self.clock_proposed = false;
-        }
-    }
-
-    /// Propose the next change of the membership, if none is under way.
-    fn propose_change(&mut self, now: Duration) {
-        if !self.leads() {
-            return;
-        }
-        let configuration = self.applier.configuration().clone();
-        let next = self.applier.with_store(|store| self.changes.next(store, &configuration));
-        let Some(next) = next else { return };
-        // Entries put up before it keep their place.
-        self.propose();
-        let id = self.writes.next_id();
-        let stamped = codec::entry(self.stamp(now), Some(id), &codec::encode_command(&next.command));
-        let proposed = if next.steps.is_empty() {
-            self.raft.propose(Vec::new(), stamped.to_vec())
-        } else {
-            let context = membership::encode(&next.steps, &stamped).to_vec();
-            self.raft.propose_conf_change(context, membership::conf_change(&next.steps))
-        };
-        let index = self.raft.raft.raft_log.last_index();
-        self.changes.proposed(id, next.change, next.answer, index);
-        if let Err(error) = proposed {
-            debug!(%error, "a change of the membership was dropped");
-            self.changes.applied(index, None);
-        }
-    }
-
-    /// Propose expiry when something is due, and the clock when it has not been written for long.
-    fn propose_clock(&mut self, now: Duration) {
-        let (deadline, written) =
-            self.applier.with_store(|store| (store.next_deadline(), store.clock()));
-        let Some(deadline) = deadline else { return };
-        let reading = self.stamp(now);
-        let command = if deadline <= reading && !self.clock_proposed {
-            self.clock_proposed = true;
-            Command::Expire
-        } else if reading.since(written) >= self.settings.clock_written_every && !self.clock_proposed {
-            self.clock_proposed = true;
-            Command::Tick
-        } else {
-            return;
-        };
-        let data = codec::entry(reading, None, &codec::encode_command(&command));
-        self.proposals.push((None, eraftpb::Entry { data, ..Default::default() }));
-    }
-
-    /// Learners that have caught up get a vote.
-    fn promote_learners(&mut self) {
-        let raft = &self.raft.raft;
-        let committed = raft.raft_log.committed;
-        let caught_up = self.applier.configuration().learners.iter().filter(|id| {
-            let progress = raft.prs().get(**id);
-            progress.is_some_and(|progress| {
-                let near = progress.matched + self.settings.learner_lag_max >= committed;
-                near && progress.recent_active && progress.state == ProgressState::Replicate
-            })
-        });
-        for id in caught_up.filter_map(|id| MemberId::new(*id)).collect::<Vec<_>>() {
-            self.changes.add(membership::Change::Promote(id), None);
-        }
-    }
-
-    /// The clock's reading for an entry: never before that of an entry already applied.
-    fn stamp(&self, now: Duration) -> ClusterTime {
-        self.clock.read(now)
     }
 }
 
@@ -609,5 +400,6 @@ fn role(state: StateRole) -> Role {
 }
 
 fn read(view: &RwLock<View>) -> RwLockReadGuard<'_, View> {
-    view.read().unwrap_or_else(std::sync::PoisonError::into_inner)
+    view.read()
+        .unwrap_or_else(std::sync::PoisonError::into_inner)
 }

@@ -1,0 +1,168 @@
+//! One round of the raft crate: what it wants sent, written and applied.
+
+use std::time::Duration;
+
+use raft::eraftpb::{self, MessageType};
+use tracing::info;
+
+use super::{Core, Work, Write};
+use crate::cluster::MemberId;
+use crate::consensus::convert;
+use crate::consensus::message::{Body, Message, RaftKind};
+use crate::consensus::unsynced::Round;
+use crate::store::Store;
+use crate::wal::{Batch, SnapshotMark};
+
+impl Core {
+    /// One round of the raft crate: what it wants sent, written and applied.
+    pub(super) fn round(&mut self, work: &mut Work, now: Duration) {
+        let mut ready = self.raft.ready();
+        let number = ready.number();
+        work.messages = self.raft_messages(ready.take_messages());
+
+        let mut batch = Batch::default();
+        let mut votes = false;
+        if let Some(state) = ready.hs() {
+            let state = convert::hard_state_out(state);
+            votes = (state.term, state.vote) != (self.hard_state.term, self.hard_state.vote);
+            self.hard_state = state;
+        }
+        if ready.snapshot().get_metadata().index != 0 {
+            let mark = convert::mark_out(ready.snapshot().get_metadata());
+            self.installing = Some((number, mark.index));
+            self.install(&mark, now);
+            batch.reset = Some(mark);
+            work.members = Some(self.applier.members());
+        }
+        let committed = ready.take_committed_entries();
+        let reads = ready.take_read_states();
+        self.raft.mut_store().append(ready.entries());
+        batch.entries = ready.entries().iter().map(convert::entry_out).collect();
+        batch.compact = self.snapshots.take_note();
+
+        let writes = votes || batch != Batch::default();
+        batch.hard_state = Some(self.hard_state);
+        let (at_once, later) = self.part(ready.take_persisted_messages(), votes);
+        work.messages.extend(at_once);
+        self.unsynced.hold(Round {
+            number,
+            writes,
+            votes,
+            messages: later,
+        });
+        if writes {
+            work.write = Some(Write { number, batch });
+        }
+        self.raft.advance_append_async(ready);
+        if !writes {
+            self.persisted(0);
+        }
+        self.apply(committed, work, now);
+        for state in reads {
+            self.reads
+                .confirm(&state.request_ctx, state.index, self.raft.raft.term);
+        }
+        self.reads.applied(self.applier.applied());
+        if self.raft.store().take_newer_wanted() {
+            self.snapshots.want();
+        }
+        let term = self
+            .raft
+            .raft
+            .raft_log
+            .term(self.applier.applied())
+            .unwrap_or(0);
+        work.snapshot = self.snapshots.due(&self.applier, term);
+    }
+
+    /// Apply what is committed, and answer those who waited for it.
+    fn apply(&mut self, committed: Vec<eraftpb::Entry>, work: &mut Work, now: Duration) {
+        self.standing.clock = self.clock;
+        if committed.is_empty() {
+            self.applier.publish(self.standing);
+            return;
+        }
+        let outcome = self.applier.apply(
+            committed,
+            &mut self.raft,
+            &mut self.writes,
+            &mut self.changes,
+            self.standing,
+        );
+        self.raft.advance_apply_to(self.applier.applied());
+        self.clock
+            .at_least(self.applier.with_store(Store::clock), now);
+        if outcome.clock_written {
+            self.clock_proposed = false;
+        }
+        if outcome.members_changed {
+            work.members = Some(self.applier.members());
+        }
+        work.hash = outcome.hash;
+        self.snapshots.count(outcome.bytes);
+    }
+
+    /// The raft crate took the snapshot the leader sent.
+    fn install(&mut self, mark: &SnapshotMark, now: Duration) {
+        let taken = self
+            .received
+            .take_if(|(received, _)| received.index == mark.index);
+        let Some((_, store)) = taken else {
+            // It takes only what was stepped in by `snapshot_received`.
+            panic!(
+                "the snapshot {} was taken before it was received",
+                mark.index
+            );
+        };
+        info!(index = mark.index, "installed a snapshot from the leader");
+        self.clock.at_least(store.clock(), now);
+        self.raft.mut_store().reset(mark.clone());
+        self.snapshots.installed(mark);
+        self.applier.install(mark, store);
+    }
+
+    /// Which messages of a member that doesn't lead may leave before its disk is done: answers that
+    /// promise nothing about the log, unless a term or vote is not yet on disk.
+    fn part(
+        &mut self,
+        messages: Vec<eraftpb::Message>,
+        votes: bool,
+    ) -> (Vec<Message>, Vec<Message>) {
+        if votes || self.unsynced.has_vote() {
+            return (Vec::new(), self.raft_messages(messages));
+        }
+        let (at_once, later) = messages.into_iter().partition(|message| {
+            matches!(
+                message.get_msg_type(),
+                MessageType::MsgHeartbeatResponse | MessageType::MsgReadIndex
+            )
+        });
+        (self.raft_messages(at_once), self.raft_messages(later))
+    }
+
+    fn raft_messages(&self, messages: Vec<eraftpb::Message>) -> Vec<Message> {
+        let from = self.settings.member;
+        let typed = messages.into_iter().filter_map(|message| {
+            let to = MemberId::new(message.to)?;
+            Some(Message {
+                from,
+                to,
+                body: Body::Raft(convert::message_out(message)?),
+            })
+        });
+        typed.collect()
+    }
+
+    /// Add our own messages to the work, and the leader's reading of the clock to its heartbeats.
+    pub(super) fn address(&mut self, work: &mut Work, now: Duration) {
+        work.messages.append(&mut self.outgoing);
+        let reading = self.clock.read(now);
+        for message in &mut work.messages {
+            if let Body::Raft(raft) = &mut message.body
+                && raft.kind == RaftKind::Heartbeat
+            {
+                raft.clock = Some(reading);
+            }
+        }
+    }
+}

@@ -1,0 +1,117 @@
+//! What a step expects, and how an answer differs from it.
+
+use serde_json::Value;
+
+use crate::pattern;
+use crate::wire::Answer;
+
+/// Only these headers count: all present or absent as recorded.
+const HEADERS: [&str; 9] = [
+    "Content-Type",
+    "X-Etcd-Index",
+    "X-Raft-Index",
+    "X-Raft-Term",
+    "Location",
+    "Allow",
+    "Access-Control-Allow-Origin",
+    "Access-Control-Allow-Methods",
+    "Access-Control-Allow-Headers",
+];
+
+/// Where an answer is not what the step expects; `fill` puts live values into what was recorded.
+pub fn differences(
+    step: &Value,
+    target: &str,
+    answer: Option<&Answer>,
+    fill: &dyn Fn(&str) -> String,
+) -> Vec<String> {
+    let expect = &step["expect"];
+    let Some(answer) = answer else {
+        return vec!["no answer".to_owned()];
+    };
+    let mut found = Vec::new();
+    let mut check =
+        |what: &str, wanted: &dyn std::fmt::Debug, got: &dyn std::fmt::Debug, same: bool| {
+            if !same {
+                found.push(format!("{what}: expected {wanted:?}, got {got:?}"));
+            }
+        };
+    let pending = expect["pending"].as_bool().unwrap_or(false);
+    check(
+        "pending",
+        &pending,
+        &!answer.complete,
+        pending != answer.complete,
+    );
+    let status = expect["status"].as_u64();
+    check(
+        "status",
+        &status,
+        &answer.status,
+        status == Some(answer.status.into()),
+    );
+    if let Some(wanted) = expect["body"].as_str() {
+        let in_order = target.to_lowercase().contains("sorted=true");
+        let got = if in_order {
+            answer.body.clone()
+        } else {
+            pattern::arranged(&answer.body)
+        };
+        let wanted = pattern::arranged(&fill(wanted));
+        check("body", &wanted, &got, pattern::matches(&wanted, &got));
+    }
+    for (field, wanted) in [("has", true), ("lacks", false)] {
+        for text in texts(&step[field]) {
+            check(
+                field,
+                &text,
+                &answer.body,
+                answer.body.contains(&fill(text)) == wanted,
+            );
+        }
+    }
+    if let Some(wanted) = expect["allow"].as_str() {
+        let got = answer.header("Allow");
+        check(
+            "Allow",
+            &wanted,
+            &got,
+            words(wanted) == words(got.unwrap_or_default()),
+        );
+    }
+    found.extend(different_headers(expect, answer, fill));
+    found
+}
+
+fn different_headers(
+    expect: &Value,
+    answer: &Answer,
+    fill: &dyn Fn(&str) -> String,
+) -> Vec<String> {
+    let mut found = Vec::new();
+    if let Some(recorded) = expect["headers"].as_object() {
+        for name in HEADERS {
+            let wanted = recorded.get(name).and_then(Value::as_str).map(fill);
+            let got = answer.header(name);
+            let same = match (&wanted, got) {
+                (Some(wanted), Some(got)) => pattern::matches(wanted, got),
+                (wanted, got) => wanted.is_none() == got.is_none(),
+            };
+            if !same {
+                found.push(format!("{name}: expected {wanted:?}, got {got:?}"));
+            }
+        }
+    }
+    found
+}
+
+fn texts(list: &Value) -> impl Iterator<Item = &str> {
+    list.as_array()
+        .into_iter()
+        .flatten()
+        .filter_map(Value::as_str)
+}
+
+fn words(list: &str) -> std::collections::BTreeSet<&str> {
+    list.split(',').map(str::trim).collect()
+}

@@ -1,0 +1,255 @@
+//! A scenario: steps, one after another, some of which wait beside the others.
+
+use std::collections::{BTreeMap, HashMap};
+use std::time::Duration;
+
+use serde_json::Value;
+
+use crate::expect;
+use crate::server::Server;
+use crate::wire::{Exchange, Request};
+
+/// How long an answer may take that need not wait for anything.
+const ANSWER_MAX: Duration = Duration::from_secs(15);
+
+/// How long a request that is left waiting may take to show its head.
+const HEAD_MAX: Duration = Duration::from_secs(5);
+
+/// How long a watch may take to end once it was looked at, unless the step says otherwise.
+const AWAIT_MAX: f64 = 5.0;
+
+/// One scenario of one file.
+pub struct Scenario {
+    name: String,
+    prefix: String,
+    steps: Vec<Value>,
+}
+
+/// A scenario as it is played.
+struct Play<'a> {
+    server: &'a Server,
+    /// The index at its start.
+    base: u64,
+    /// Counters at its start.
+    counters: BTreeMap<String, u64>,
+    waiting: HashMap<String, (Exchange, String)>,
+}
+
+impl Scenario {
+    /// The scenarios of a file.
+    pub fn parse_all(file: &str, text: &str) -> Vec<Self> {
+        let document: Value =
+            serde_json::from_str(text).unwrap_or_else(|error| panic!("{file}: {error}"));
+        let scenarios = document["scenarios"].as_array().expect("scenarios");
+        let text_of = |value: &Value| value.as_str().expect("a text").to_owned();
+        scenarios
+            .iter()
+            .map(|scenario| Self {
+                name: format!("{file}: {}", text_of(&scenario["name"])),
+                prefix: text_of(&scenario["prefix"]),
+                steps: scenario["steps"].as_array().expect("steps").clone(),
+            })
+            .collect()
+    }
+
+    /// How many steps it has.
+    pub fn steps(&self) -> usize {
+        self.steps.len()
+    }
+
+    /// For how many seconds it does nothing but wait.
+    pub fn waits(&self) -> f64 {
+        let seconds = |step: &Value| {
+            let within = step["expect"]["pending"]
+                .as_bool()
+                .and(step["within"].as_f64());
+            step["sleep"].as_f64().or(within).unwrap_or(0.0)
+        };
+        self.steps.iter().map(seconds).sum()
+    }
+
+    /// Play it; what went wrong, a line each.
+    pub fn play(&self, server: &Server) -> Vec<String> {
+        let wipe = format!("DELETE /v2/keys{}?recursive=true", self.prefix);
+        fetch(&server.client, &wipe);
+        let mut play = Play {
+            server,
+            base: index(server),
+            counters: self
+                .steps
+                .iter()
+                .find_map(|step| Some(counters(server, step["delta"].as_str()?)))
+                .unwrap_or_default(),
+            waiting: HashMap::new(),
+        };
+        let mut failures = Vec::new();
+        for (number, step) in (1..).zip(&self.steps) {
+            for difference in play.step(step) {
+                failures.push(format!(
+                    "{} #{number} {}: {difference}",
+                    self.name, step["do"]
+                ));
+            }
+        }
+        fetch(&server.client, &wipe);
+        failures
+    }
+}
+
+impl Play<'_> {
+    fn step(&mut self, step: &Value) -> Vec<String> {
+        if let Some(seconds) = step["sleep"].as_f64() {
+            std::thread::sleep(Duration::from_secs_f64(seconds));
+            return Vec::new();
+        }
+        if let Some(path) = step["delta"].as_str() {
+            return self.growth(path, step);
+        }
+        if let Some(name) = step["await"].as_str() {
+            let (exchange, target) = &self.waiting[name];
+            exchange.wait(Duration::from_secs_f64(
+                step["within"].as_f64().unwrap_or(AWAIT_MAX),
+            ));
+            return expect::differences(step, target, exchange.answer().as_ref(), &|text| {
+                self.fill(text)
+            });
+        }
+        let to = if step["on"] == "peer" {
+            &self.server.peer
+        } else {
+            &self.server.client
+        };
+        for _ in 1..step["times"].as_u64().unwrap_or(1) {
+            Exchange::start(to, self.request(step)).wait(ANSWER_MAX);
+        }
+        let request = self.request(step);
+        let target = request.target.clone();
+        let exchange = Exchange::start(to, request);
+        if let Some(name) = step["bg"].as_str() {
+            exchange.wait_for_head(HEAD_MAX);
+            self.waiting.insert(name.to_owned(), (exchange, target));
+            return Vec::new();
+        }
+        exchange.wait(ANSWER_MAX);
+        expect::differences(step, &target, exchange.answer().as_ref(), &|text| {
+            self.fill(text)
+        })
+    }
+
+    fn request(&self, step: &Value) -> Request {
+        let line = self.fill(step["do"].as_str().expect("a request"));
+        let (method, target) = line.split_once(' ').expect("a method and a path");
+        let mut form = form_urlencoded::Serializer::new(String::new());
+        let mut add = |name: &str, value: &Value| {
+            form.append_pair(name, &self.fill(value.as_str().expect("a value")));
+        };
+        let fields = &step["form"];
+        for (name, value) in fields.as_object().into_iter().flatten() {
+            add(name, value);
+        }
+        for pair in fields.as_array().into_iter().flatten() {
+            add(pair[0].as_str().expect("a name"), &pair[1]);
+        }
+        let form = (!fields.is_null()).then(|| form.finish());
+        let body = form.or_else(|| step["body"].as_str().map(|body| self.fill(body)));
+        let mut headers = BTreeMap::new();
+        if body.is_some() {
+            headers.insert("Content-Type", Some("application/x-www-form-urlencoded"));
+        }
+        for (name, value) in step["headers"].as_object().into_iter().flatten() {
+            headers.insert(name.as_str(), value.as_str());
+        }
+        let headers = headers
+            .into_iter()
+            .filter_map(|(name, value)| Some((name.to_owned(), self.fill(value?))));
+        Request {
+            method: method.to_owned(),
+            target: target.to_owned(),
+            headers: headers.collect(),
+            body: body.map(String::into_bytes),
+        }
+    }
+
+    /// By how much the counters have grown; reads also happen inside the server, so they are left out.
+    fn growth(&self, path: &str, step: &Value) -> Vec<String> {
+        let now = counters(self.server, path);
+        let grown = now.into_iter().map(|(name, count)| {
+            let before = self.counters.get(&name).copied().unwrap_or(0);
+            (name, count.saturating_sub(before))
+        });
+        let grown: BTreeMap<_, _> = grown
+            .filter(|(name, count)| *count != 0 && !name.starts_with("gets"))
+            .collect();
+        let wanted = step["expect"]["body"].as_str().expect("counters");
+        let wanted: BTreeMap<String, u64> = serde_json::from_str(wanted).expect("counters");
+        if grown == wanted {
+            return Vec::new();
+        }
+        vec![format!("counters: expected {wanted:?}, got {grown:?}")]
+    }
+
+    /// Put live values into what was recorded: `<+N>`, `<pad +N>`, `<client>`, `<peer>`, `<name>`.
+    fn fill(&self, text: &str) -> String {
+        let mut filled = String::with_capacity(text.len());
+        let mut rest = text;
+        while let Some(at) = rest.find('<') {
+            let (before, hole) = rest.split_at(at);
+            filled.push_str(before);
+            let end = hole.find('>').unwrap_or(0);
+            match self.live(hole.get(1..end).unwrap_or_default()) {
+                Some(live) => {
+                    filled.push_str(&live);
+                    rest = &hole[end + 1..];
+                }
+                None => {
+                    filled.push('<');
+                    rest = &hole[1..];
+                }
+            }
+        }
+        filled + rest
+    }
+
+    fn live(&self, hole: &str) -> Option<String> {
+        match hole {
+            "client" => return Some(self.server.client.clone()),
+            "peer" => return Some(self.server.peer.clone()),
+            "name" => return Some(self.server.name.clone()),
+            _ => {}
+        }
+        let index = |offset: &str| {
+            let offset = offset
+                .starts_with(['+', '-'])
+                .then(|| offset.parse::<i64>().ok())??;
+            self.base.checked_add_signed(offset)
+        };
+        match hole.strip_prefix("pad ") {
+            Some(offset) => index(offset).map(|index| format!("{index:0>20}")),
+            None => index(hole).map(|index| index.to_string()),
+        }
+    }
+}
+
+fn fetch(to: &str, line: &str) -> Option<crate::wire::Answer> {
+    let (method, target) = line.split_once(' ')?;
+    let request = Request {
+        method: method.to_owned(),
+        ..Request::get(target)
+    };
+    let exchange = Exchange::start(to, request);
+    exchange.wait(ANSWER_MAX);
+    exchange.answer()
+}
+
+fn index(server: &Server) -> u64 {
+    let answer = fetch(&server.client, "GET /v2/keys/").expect("an answer");
+    answer
+        .header("X-Etcd-Index")
+        .and_then(|index| index.parse().ok())
+        .expect("an index")
+}
+
+fn counters(server: &Server, path: &str) -> BTreeMap<String, u64> {
+    let answer = fetch(&server.client, &format!("GET {path}")).expect("an answer");
+    serde_json::from_str(&answer.body).expect("counters")
+}

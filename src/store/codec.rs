@@ -86,6 +86,12 @@ pub fn decode_stamped(bytes: &[u8]) -> Result<Stamped, Malformed> {
     Ok(Stamped { stamp, id, command })
 }
 
+/// The stamp of an entry; none if it is too short to have one, as the empty one of a new leader.
+pub fn stamp_of(bytes: &[u8]) -> Option<ClusterTime> {
+    let stamp = Reader::new(bytes).fixed().ok()?;
+    Some(ClusterTime::from_nanos(stamp))
+}
+
 fn put_head(out: &mut Vec<u8>, stamp: ClusterTime, id: Option<CommandId>) {
     out.extend_from_slice(&stamp.as_nanos().to_le_bytes());
     out.push(u8::from(id.is_some()));

@@ -5,6 +5,7 @@
 
 mod propose;
 mod round;
+mod time;
 
 use std::sync::{Arc, RwLock, RwLockReadGuard};
 use std::time::Duration;
@@ -111,7 +112,7 @@ impl Core {
             snapshot,
             entries,
         } = recovered;
-        let clock = Clock::new(read(&view).store.clock(), now);
+        let clock = time::recovered(read(&view).store.clock(), &snapshot, &entries, now);
         let applied = snapshot.index;
         let configuration = snapshot.configuration.clone();
         let log = Log::new(hard_state, snapshot, entries, settings.trailing_entries);
@@ -192,11 +193,7 @@ impl Core {
         }
         match message.body {
             Body::Raft(raft) => {
-                if let Some(reading) = raft.clock
-                    && raft.term >= self.raft.raft.term
-                {
-                    self.clock.follow(reading, now);
-                }
+                self.follow_clock(&raft, now);
                 if raft.kind == RaftKind::TimeoutNow && self.installing.is_some() {
                     debug!(%message.from, "asked to campaign while a snapshot is being installed");
                     return;
@@ -385,6 +382,9 @@ impl Core {
         if before.role == Role::Leader {
             self.changes.lost();
             self.proposals.clear();
+        }
+        if role == Role::Leader {
+            self.clock.lead(term);
         }
         self.clock_proposed = false;
         self.hand_on_again(now);

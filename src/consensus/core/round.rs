@@ -115,6 +115,7 @@ impl Core {
             );
         };
         info!(index = mark.index, "installed a snapshot from the leader");
+        self.clock.follow(mark.term, store.clock(), now);
         self.clock.at_least(store.clock(), now);
         self.raft.mut_store().reset(mark.clone());
         self.snapshots.installed(mark);

@@ -60,6 +60,10 @@ const CALM: Duration = Duration::from_millis(6_100);
 const IDLE: Duration = Duration::from_millis(3_000);
 
 /// What happens at some moment.
+#[expect(
+    clippy::large_enum_variant,
+    reason = "nearly all that happens is a message"
+)]
 pub enum Happening {
     Tick {
         member: usize,

@@ -158,3 +158,34 @@ impl Write {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use tokio::sync::Semaphore;
+
+    use super::*;
+
+    const MS: Duration = Duration::from_millis(1);
+
+    #[test]
+    fn what_was_ever_handed_on_may_happen() {
+        let mut writes = Writes::new(MemberId::new(7).expect("not zero"), 1);
+        let permits = Arc::new(Semaphore::new(2));
+        let permit = || permits.clone().try_acquire_owned().expect("one is left");
+        let (first, mut first_answer) = oneshot::channel();
+        writes.add(Bytes::new(), first, permit(), MS);
+        let handed = writes.take_fresh(1, MS);
+        let (second, mut second_answer) = oneshot::channel();
+        writes.add(Bytes::new(), second, permit(), MS);
+        // Another leader is to have both, and drops them.
+        let again = writes.take_again(2, true, 2 * MS);
+        assert_eq!((handed.len(), again.len()), (1, 2));
+        writes.not_sent(again.into_iter().map(|forwarded| forwarded.id));
+        writes.expire(WRITE_WAIT_MAX + MS);
+        let refused = |answer: Result<_, _>| answer.map(|answer: Result<Written, _>| answer.err());
+        assert_eq!(refused(first_answer.try_recv()), Ok(Some(Refused::Unanswered)));
+        assert_eq!(refused(second_answer.try_recv()), Ok(Some(Refused::NoLeader)));
+    }
+}

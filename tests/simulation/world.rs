@@ -395,13 +395,15 @@ impl World {
         if self.ends {
             return;
         }
+        let mut after = self.random.micros(20_000, 260_000);
         for _ in 0..1 + usize::from(self.random.permille(300)) {
             let fault = Fault::draw(self.machines.len(), &mut self.random);
             self.faults += 1;
             self.inflict(fault);
             let lasts = fault.duration(&mut self.random);
             if lasts > LONG {
-                // Nothing else that is mended brings them back before.
+                // Nothing else that is mended brings them back before, and whoever waits may wait.
+                after = lasts;
                 let dead = self
                     .machines
                     .iter_mut()
@@ -410,7 +412,6 @@ impl World {
             }
             self.at(lasts, Happening::Mend(fault));
         }
-        let after = self.random.micros(20_000, 260_000);
         self.at(after, Happening::Fault);
     }
 

@@ -57,7 +57,7 @@ async fn member(
             tokio::spawn(serving);
         }
     });
-    peer_address(&address.to_string()).expect("an address")
+    peer_address(&address).expect("an address")
 }
 
 /// Something that answers every connection with these bytes.
@@ -71,13 +71,13 @@ async fn stranger(bytes: &'static [u8]) -> Address {
             let _ = stream.write_all(bytes).await;
         }
     });
-    peer_address(&address.to_string()).expect("an address")
+    peer_address(&address).expect("an address")
 }
 
 async fn nobody() -> Address {
     let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port");
     let address = listener.local_addr().expect("bound").to_string();
-    peer_address(&address.to_string()).expect("an address")
+    peer_address(&address).expect("an address")
 }
 
 #[tokio::test]

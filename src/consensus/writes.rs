@@ -185,7 +185,13 @@ mod tests {
         writes.not_sent(again.into_iter().map(|forwarded| forwarded.id));
         writes.expire(WRITE_WAIT_MAX + MS);
         let refused = |answer: Result<_, _>| answer.map(|answer: Result<Written, _>| answer.err());
-        assert_eq!(refused(first_answer.try_recv()), Ok(Some(Refused::Unanswered)));
-        assert_eq!(refused(second_answer.try_recv()), Ok(Some(Refused::NoLeader)));
+        assert_eq!(
+            refused(first_answer.try_recv()),
+            Ok(Some(Refused::Unanswered))
+        );
+        assert_eq!(
+            refused(second_answer.try_recv()),
+            Ok(Some(Refused::NoLeader))
+        );
     }
 }

@@ -5,7 +5,7 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
-use crate::cluster::{Cluster, PATIENCE};
+use crate::cluster::{Cluster, Member, PATIENCE};
 use crate::http::request;
 
 /// How long the storm of kills lasts, in seconds; a longer one by `OXETCD_STORM_SECONDS`.
@@ -34,6 +34,48 @@ fn one_member_keeps_what_it_acknowledged() {
         .expect("it serves")
         .json();
     assert_eq!(listing["node"]["nodes"].as_array().map(Vec::len), Some(50));
+}
+
+/// Started together, they join one after the other; killed together, they are the same cluster again.
+#[test]
+fn five_members_all_killed_go_on() {
+    let mut cluster = Cluster::start(5);
+    let answer = cluster.members[3].put("/v2/keys/kept", "value=x");
+    assert_eq!(answer.expect("it serves").status, 201);
+    cluster.members.iter_mut().for_each(Member::kill);
+    cluster.members.iter_mut().for_each(Member::start);
+    cluster.wait_until_formed();
+    for number in 0..5 {
+        let answer = cluster.members[number].get("/v2/keys/kept?quorum=true");
+        assert_eq!(answer.expect("it serves").status, 200);
+    }
+    check_hashes(&cluster);
+}
+
+/// A member that was away longer than the log goes back comes back by a snapshot.
+#[test]
+fn a_member_that_was_away_catches_up_by_snapshot() {
+    let mut cluster = Cluster::start_with(3, &["-snapshot-count=100"]);
+    cluster.members[2].kill();
+    let value = "x".repeat(20_000);
+    for number in 0..1_200 {
+        let form = format!("value={value}");
+        let answer = cluster.members[0].put(&format!("/v2/keys/away/{}", number % 10), &form);
+        assert!(answer.is_ok_and(|answer| answer.status < 300));
+    }
+    cluster.members[2].start();
+    cluster.wait_until_formed();
+    check_hashes(&cluster);
+    assert!(
+        cluster.members[2].log().contains("installed a snapshot"),
+        "{}",
+        cluster.members[2].log()
+    );
+    // A restart right after it must work as well.
+    cluster.members[2].kill();
+    cluster.members[2].start();
+    cluster.wait_until_formed();
+    check_hashes(&cluster);
 }
 
 /// Eight writers at full speed, a member killed every two seconds, and all of them once.

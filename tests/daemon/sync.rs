@@ -75,6 +75,8 @@ fn slow(member: &mut Member) {
     let delay = format!("inject=fdatasync,fsync:delay_exit={}", DELAY.as_micros());
     member.start_under(&[
         "strace",
+        // The tracer is not the parent: killing the daemon must kill the daemon.
+        "-D",
         "-f",
         "-qq",
         "-o",

@@ -357,7 +357,9 @@ fn draw(random: &mut Random, unique: u64, known: &Known) -> Kind {
         },
         50..52 => Command::CompareAndDelete { path, condition },
         52..54 => {
-            let path = self::path(*random.pick(&["/k0", "/k1", "/k2", "/queue"]));
+            let directories = ["/k0", "/k1", "/k2", "/queue"];
+            let directory = *random.pick(&directories);
+            let path = self::path(directory);
             Command::Delete {
                 path,
                 directory: true,

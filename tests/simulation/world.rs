@@ -1,5 +1,8 @@
 //! The simulated world: members, network, clients and faults on one clock, in one thread, from one seed.
 
+mod ending;
+mod mail;
+
 use std::cmp::Ordering;
 use std::collections::{BTreeMap, BinaryHeap};
 use std::time::Duration;
@@ -60,6 +63,10 @@ const CALM: Duration = Duration::from_millis(6_100);
 const IDLE: Duration = Duration::from_millis(3_000);
 
 /// What happens at some moment.
+#[expect(
+    clippy::large_enum_variant,
+    reason = "nearly all that happens is a message"
+)]
 pub enum Happening {
     Tick {
         member: usize,
@@ -196,150 +203,6 @@ impl World {
             self.rest()?;
         }
         Ok(self.sum_up())
-    }
-
-    /// Mend everything and wait until the members agree.
-    fn recover(&mut self) -> Result<(), String> {
-        self.ends = true;
-        self.mend_all();
-        let deadline = self.now + RECOVERY_MAX;
-        while !self.is_settled() {
-            self.step()?;
-            if self.now > deadline {
-                let standing: Vec<String> = self.machines.iter().map(Machine::describe).collect();
-                let mut store = (self.truth.last(), self.truth.store().next_deadline(), 0);
-                store.2 = self
-                    .watchers
-                    .iter()
-                    .filter(|watcher| watcher.is_settled(&self.truth))
-                    .count();
-                return Err(format!(
-                    "not well {RECOVERY_MAX:?} after the last fault: {standing:?}, {store:?}"
-                ));
-            }
-        }
-        for machine in &self.machines {
-            if let Some(running) = &machine.running {
-                self.truth
-                    .compare_all(running.core.applied(), &running.view().store)?;
-            }
-        }
-        Ok(())
-    }
-
-    /// Nobody waits, all members are at the same place, nothing is to go soon, and the watchers have heard
-    /// all of it.
-    fn is_settled(&self) -> bool {
-        let store = self.truth.store();
-        let soon = |deadline: ClusterTime| deadline.since(store.clock()) < LIFETIME_MAX;
-        self.machines
-            .iter()
-            .all(|machine| machine.applied() == Some(self.truth.last()))
-            && !store.next_deadline().is_some_and(soon)
-            && !self.clients_wait()
-            && self
-                .watchers
-                .iter()
-                .all(|watcher| watcher.is_settled(&self.truth))
-    }
-
-    /// A key with a time to live, a long silence, and the power of all fails: the life gets no shorter, and
-    /// no longer than by the time they were down and since the clock was last written.
-    fn lose_time(&mut self) -> Result<(), String> {
-        let asked = self.now;
-        let Some(leader) = self
-            .machines
-            .iter()
-            .position(|m| m.running.as_ref().is_some_and(|r| r.core.leads()))
-        else {
-            return Ok(());
-        };
-        let ttl = self.ask_last(leader, LAST_LIFETIME);
-        let silence = self.random.micros(1_900_000, 2_400_000);
-        self.pass(silence)?;
-        let down = self.random.micros(50_000, 500_000);
-        (0..self.machines.len()).for_each(|member| self.die(member, true, false));
-        self.pass(down)?;
-        (0..self.machines.len()).for_each(|member| self.start(member));
-        let latest = asked + ttl + down + CLOCK_WRITTEN_EVERY + RESTART_MAX;
-        while self.truth.store().get(&client::last()).is_ok() {
-            self.step()?;
-            if self.now > latest {
-                return Err(format!(
-                    "a life of {ttl:?} that began at {asked:?} has not ended"
-                ));
-            }
-        }
-        Ok(())
-    }
-
-    /// Nothing is written when there is nothing to write.
-    fn rest(&mut self) -> Result<(), String> {
-        if self.truth.store().next_deadline().is_some() {
-            return Ok(());
-        }
-        self.pass(CALM)?;
-        let (last, changes) = (self.truth.last(), self.disk_changes());
-        self.pass(IDLE)?;
-        if self.truth.last() != last || self.disk_changes() != changes {
-            return Err("something was written, and nobody asked".to_owned());
-        }
-        Ok(())
-    }
-
-    /// Let so much time pass.
-    fn pass(&mut self, time: Duration) -> Result<(), String> {
-        let until = self.now + time;
-        while self.now < until {
-            self.step()?;
-        }
-        Ok(())
-    }
-
-    /// How often anything was done to the members' disks.
-    fn disk_changes(&self) -> u64 {
-        self.machines
-            .iter()
-            .map(|machine| machine.disk.changes())
-            .sum()
-    }
-
-    fn sum_up(mut self) -> Outcome {
-        for machine in &self.machines {
-            let counts = machine.counts;
-            for (name, count) in [
-                ("(snapshots taken)", counts.taken),
-                ("(snapshots received)", counts.installed),
-                ("(snapshots received in a row)", counts.installed_in_a_row),
-                ("(crashes at a snapshot)", counts.trapped),
-                ("(ends by the disk)", counts.disk_failed),
-                ("(lives)", machine.life.div_ceil(2)),
-            ] {
-                *self.counts.entry(name).or_default() += count;
-            }
-        }
-        let seconds = self.now.as_secs();
-        for (name, count) in [
-            ("(operations)", self.operations.len() as u64),
-            ("(entries)", self.truth.last()),
-            ("(events)", self.truth.events() as u64),
-            (
-                "(events heard)",
-                self.watchers.iter().map(Watcher::heard).sum(),
-            ),
-            (
-                "(history cleared)",
-                self.watchers.iter().map(Watcher::cleared).sum(),
-            ),
-            ("(terms)", self.leaders.len() as u64),
-            ("(seconds)", seconds),
-        ] {
-            *self.counts.entry(name).or_default() += count;
-        }
-        Outcome {
-            counts: self.counts,
-            trace: self.trace.sum(),
-        }
     }
 
     /// The next thing happens.
@@ -519,68 +382,6 @@ impl World {
         }
     }
 
-    fn send(&mut self, from: usize, message: Message) {
-        self.trace_message(&message);
-        if let Some(running) = &self.machines[from].running {
-            let said = self.promises.said(from, &message, &running.shadow);
-            self.note(said);
-        }
-        let to = Machine::number_of(message.to);
-        let is_snapshot =
-            matches!(&message.body, Body::Raft(raft) if raft.kind == RaftKind::Snapshot);
-        let body = if is_snapshot {
-            self.machines[from].snapshot_body(&message)
-        } else {
-            None
-        };
-        let mut deliveries = self.network.deliveries(from, to, &mut self.random);
-        if is_snapshot && body.is_none() {
-            deliveries = [None, None];
-        }
-        if deliveries[0].is_none() {
-            self.undelivered(from, &message, is_snapshot);
-        }
-        for delay in deliveries.into_iter().flatten() {
-            let happening = Happening::Deliver {
-                to,
-                message: message.clone(),
-                body: body.clone(),
-            };
-            self.at(delay, happening);
-        }
-    }
-
-    /// A message is lost; its sender may learn of it.
-    fn undelivered(&mut self, from: usize, message: &Message, is_snapshot: bool) {
-        if is_snapshot {
-            self.machines[from].tell(Input::SnapshotSent(message.to, false));
-        } else if self.random.permille(100) {
-            self.machines[from].tell(Input::Unreachable(message.to));
-        }
-    }
-
-    fn deliver(&mut self, to: usize, message: Message, body: Option<Bytes>) {
-        let from = Machine::number_of(message.from);
-        if self.machines[to].paused {
-            self.postponed.push((to, message, body));
-            return;
-        }
-        if self.machines[to].running.is_none() {
-            self.undelivered(from, &message, body.is_some());
-            return;
-        }
-        let Some(body) = body else {
-            self.machines[to].tell(Input::Message(message, None));
-            self.wake(to);
-            return;
-        };
-        let (ok, progress) = self.machines[to].receive_snapshot(message, &body, &mut self.random);
-        self.fare(to, progress);
-        self.wake(to);
-        self.machines[from].tell(Input::SnapshotSent(Machine::id(to), ok));
-        self.wake(from);
-    }
-
     /// Hold what a member shows now against what the others showed.
     fn observe(&mut self, member: usize) -> Result<(), String> {
         let Some(running) = &mut self.machines[member].running else {
@@ -653,32 +454,6 @@ impl World {
             number: self.scheduled,
             happening,
         });
-    }
-
-    fn trace_message(&mut self, message: &Message) {
-        self.trace.add(message.from.get() << 32 | message.to.get());
-        match &message.body {
-            Body::Raft(raft) => {
-                let kind = raft.kind as u64;
-                let clock = raft.clock.map_or(0, |clock| clock.as_nanos());
-                for word in [
-                    kind,
-                    raft.term,
-                    raft.index,
-                    raft.commit,
-                    raft.entries.len() as u64,
-                    clock,
-                ] {
-                    self.trace.add(word);
-                }
-            }
-            Body::Forward(forwarded) => {
-                forwarded
-                    .iter()
-                    .for_each(|forwarded| self.trace.add(forwarded.id.sequence));
-            }
-            Body::StoreHash { index, hash } => self.trace.add(index ^ hash),
-        }
     }
 }
 

@@ -108,7 +108,11 @@ mod tests {
         clock.follow(2, ClusterTime::from_nanos(95), SECOND);
         assert_eq!(clock.read(SECOND), ClusterTime::from_nanos(95));
         clock.follow(1, ClusterTime::from_nanos(300), SECOND);
-        assert_eq!(clock.read(SECOND), ClusterTime::from_nanos(95), "an earlier one's");
+        assert_eq!(
+            clock.read(SECOND),
+            ClusterTime::from_nanos(95),
+            "an earlier one's"
+        );
     }
 
     #[test]

@@ -31,18 +31,16 @@ impl Core {
         if message.term < self.term() {
             return;
         }
-        match (message.kind, message.clock) {
-            (RaftKind::Heartbeat, Some(reading)) => {
-                self.clock.follow(message.term, reading, now);
-            }
-            (RaftKind::Append, _) => {
-                if let Some(entry) = message.entries.last()
-                    && let Some(stamp) = stamp_of(entry)
-                {
-                    self.clock.follow(entry.term, stamp, now);
-                }
-            }
-            (_, Some(_) | None) => {}
+        if message.kind == RaftKind::Heartbeat
+            && let Some(reading) = message.clock
+        {
+            self.clock.follow(message.term, reading, now);
+        }
+        if let Some(entry) = message.entries.last()
+            && message.kind == RaftKind::Append
+            && let Some(stamp) = stamp_of(entry)
+        {
+            self.clock.follow(entry.term, stamp, now);
         }
     }
 }

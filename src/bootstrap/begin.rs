@@ -13,8 +13,8 @@ use crate::consensus::core::Recovered;
 use crate::store::{ClusterTime, Command, HistoryLimits, Stamped, Store, codec, image};
 use crate::transport::peer_address;
 use crate::wal::{
-    Batch, Configuration, DataDir, EntryKind, Founding, HardState, LogOptions, RealDisk, Snapshot,
-    SnapshotMark, Wal, random_number, write_snapshot,
+    Batch, Configuration, DataDir, EntryKind, Founding, HardState, Identity, LogOptions, RealDisk,
+    Snapshot, SnapshotMark, Wal, random_number, write_snapshot,
 };
 
 /// The cluster's settings before anyone changed them, as 0.4.6 has them.
@@ -67,7 +67,12 @@ pub async fn begin(config: &Config, urls: (String, String)) -> Result<Beginning,
     let own = peer_address(&urls.1).map_err(text)?;
     let found_there = describe(&directory, held.as_ref(), config.force);
     let decision = decide(&found_there, &own, &config.peers, config.force).map_err(text)?;
-    let (directory, held) = treat(decision.treatment, directory, held, &config.data_dir)?;
+    let (mut directory, held) = treat(decision.treatment, directory, held, &config.data_dir)?;
+    if held.is_none() && is_in_vain(directory.identity(), &decision.start, &name) {
+        drop(directory);
+        DataDir::destroy(&config.data_dir).map_err(text)?;
+        directory = DataDir::open(&config.data_dir).map_err(text)?;
+    }
     let (client_url, peer_url) = urls;
     let member = |id| Member {
         id,
@@ -125,6 +130,8 @@ pub fn limits(config: &Config) -> HistoryLimits {
 fn name_of(config: &Config, directory: &DataDir) -> Result<String, String> {
     match directory.identity() {
         Some(identity) if identity.name == config.name || config.force => Ok(config.name.clone()),
+        // It never was a member of anything.
+        Some(identity) if identity.cluster.is_none() => Ok(config.name.clone()),
         Some(identity) if !config.name_chosen => Ok(identity.name.clone()),
         Some(identity) => Err(format!(
             "{} belongs to the member {}, not to {}: start with -name {}, or choose another -data-dir",
@@ -134,6 +141,21 @@ fn name_of(config: &Config, directory: &DataDir) -> Result<String, String> {
             identity.name
         )),
         None => Ok(config.name.clone()),
+    }
+}
+
+/// Whether a directory that holds nothing of a cluster is of no use to this start: it was made by one that
+/// came to nothing, under another name, or to do the other thing. Then this start begins with a new one.
+fn is_in_vain(identity: Option<&Identity>, start: &Start, name: &str) -> bool {
+    let Some(identity) = identity else {
+        return false;
+    };
+    let alone = identity.founding == Founding::Alone;
+    match start {
+        Start::Restart => false,
+        // Given a place, it is a member somewhere, and is not made another one without a word.
+        Start::Found => identity.cluster.is_none() && (!alone || identity.name != name),
+        Start::Join(_) => alone || (identity.cluster.is_none() && identity.name != name),
     }
 }
 

@@ -6,7 +6,10 @@ use super::{JoinAnswer, JoinError, JoinRequest};
 use crate::cluster::{ClusterId, Member, MemberId};
 use crate::transport::{PROTOCOL_VERSION, peer_address};
 
-/// The longest name or URL.
+/// The longest name, as `-name` takes it.
+const NAME_BYTES_MAX: usize = 250;
+
+/// The longest URL, and the longest sentence shown.
 const TEXT_BYTES_MAX: usize = 1024;
 
 #[derive(Serialize, Deserialize)]
@@ -146,17 +149,19 @@ fn member(machine: &Machine) -> Result<Member, String> {
         client_url,
         peer_url,
     } = machine;
-    if name.is_empty()
-        || name.len() > TEXT_BYTES_MAX
+    // It becomes a key below /_etcd/machines, where . and .. would be somewhere else.
+    if matches!(name.as_str(), "" | "." | "..")
+        || name.len() > NAME_BYTES_MAX
         || name.contains(|c: char| c == '/' || c.is_control())
     {
         return Err(format!("{name:?} is no name of a member"));
     }
-    let known_scheme = ["http://", "https://"]
-        .iter()
-        .any(|scheme| client_url.starts_with(scheme));
+    let after_scheme = client_url
+        .strip_prefix("http://")
+        .or_else(|| client_url.strip_prefix("https://"));
+    let has_host = after_scheme.is_some_and(|rest| peer_address(rest).is_ok());
     let blank = |c: char| c.is_control() || c.is_whitespace();
-    if !known_scheme || client_url.len() > TEXT_BYTES_MAX || client_url.contains(blank) {
+    if !has_host || client_url.len() > TEXT_BYTES_MAX || client_url.contains(blank) {
         return Err(format!("{client_url:?} is no URL of a client port"));
     }
     if let Err(error) = peer_address(peer_url) {
@@ -235,11 +240,16 @@ mod tests {
             ("ein Döner", "a/b"),
             ("ein Döner", ""),
             ("ein Döner", "a\\nb"),
+            ("ein Döner", "."),
+            ("ein Döner", ".."),
+            ("ein Döner", &"n".repeat(251)),
             ("000000000000feed", "0000000000000000"),
             ("000000000000feed", "+00000000000feed"),
             ("000000000000feed", "feed"),
             ("http://[::1]:7001", "nowhere at all"),
             ("http://[::1]:4001", "localhost:4001"),
+            ("http://[::1]:4001", "http://"),
+            ("http://[::1]:4001", "http://a:99999"),
             ("\"member\"", "\"number\""),
         ] {
             assert!(good.contains(from), "{from}");

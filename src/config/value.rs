@@ -148,6 +148,10 @@ pub(super) fn addresses(text: &str) -> Result<Vec<Address>, Problem> {
         }
         addresses.push(address);
     }
+    // Such as `$A,$B` with neither set: to found a cluster then would be one too many.
+    if addresses.is_empty() && !text.trim().is_empty() {
+        return problem("names nobody", "addresses with commas in between");
+    }
     Ok(addresses)
 }
 

@@ -13,6 +13,10 @@ use crate::wal::SnapshotMark;
 /// How many hashes are kept to be compared, of this member and of all others.
 const HASHES_MAX: usize = 32;
 
+/// How many bytes of entries make a snapshot due however few they are: until one is taken all of them are
+/// in memory, and the log on disk can't be cut.
+const LOG_BYTES_MAX: u64 = 64 << 20;
+
 /// A snapshot to be encoded and written, off the driver's thread.
 pub struct SnapshotJob {
     /// What it stands for.
@@ -29,8 +33,8 @@ pub struct HashJob {
     pub store: Store,
 }
 
-/// When a snapshot is due: after so many entries, and once the log since the last one is as large as
-/// that one was, so that the work of taking them stays in proportion to the writes.
+/// When a snapshot is due: after so many entries or [`LOG_BYTES_MAX`], and once the log since the last one
+/// is as large as that one was, so that the work of taking them stays in proportion to the writes.
 pub(super) struct Snapshots {
     every: Option<u64>,
     last_index: u64,
@@ -72,10 +76,8 @@ impl Snapshots {
     pub(super) fn due(&mut self, applier: &Applier, term: u64) -> Option<SnapshotJob> {
         let index = applier.applied();
         let grown = index - self.last_index;
-        let enough =
-            self.every.is_some_and(|every| grown >= every) && self.log_bytes >= self.last_bytes;
         let wanted = self.wanted && grown > 0;
-        if self.running || !(enough || wanted) {
+        if self.running || !(self.is_enough(grown) || wanted) {
             return None;
         }
         self.running = true;
@@ -92,6 +94,12 @@ impl Snapshots {
             },
             store,
         })
+    }
+
+    /// Whether so many entries since the last one are enough for another.
+    fn is_enough(&self, grown: u64) -> bool {
+        let long = |every| grown >= every || self.log_bytes >= LOG_BYTES_MAX;
+        grown > 0 && self.every.is_some_and(long) && self.log_bytes >= self.last_bytes
     }
 
     /// It is durable, and so long.
@@ -167,6 +175,29 @@ fn differs(member: MemberId, index: u64, own: u64, other: u64) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn due_by_number_and_by_size() {
+        let member = MemberId::new(1).expect("not zero");
+        let mut settings = Settings::new(member, 1);
+        settings.snapshot_every = Some(100);
+        let mut snapshots = Snapshots::new(&settings, 0);
+        snapshots.count(LOG_BYTES_MAX - 1);
+        assert!(snapshots.is_enough(100));
+        assert!(!snapshots.is_enough(99));
+        snapshots.count(1);
+        assert!(snapshots.is_enough(1), "few entries, but large ones");
+        snapshots.last_bytes = LOG_BYTES_MAX * 2;
+        assert!(
+            !snapshots.is_enough(100),
+            "the image is larger than the log"
+        );
+
+        settings.snapshot_every = None;
+        let mut never = Snapshots::new(&settings, 0);
+        never.count(LOG_BYTES_MAX);
+        assert!(!never.is_enough(100));
+    }
 
     #[test]
     fn a_difference_is_noticed_in_either_order() {

@@ -11,6 +11,7 @@
 //! - [`http`]: the v2 API on the client port, the pages of the peer port.
 //! - [`config`]: one table of options, from flags and environment to a checked [`config::Config`].
 //! - [`server`]: opens and binds everything, and runs it until told to stop.
+//! - [`standby`]: what a machine without a place in the cluster does.
 //! - [`client`] and [`ctl`]: the HTTP client of this API and the `etcdctl` commands on top of it.
 //!
 //! What holds everywhere:
@@ -36,6 +37,7 @@ pub mod http;
 pub mod membership;
 pub mod server;
 pub mod signals;
+pub mod standby;
 pub mod store;
 pub mod transport;
 pub mod wal;

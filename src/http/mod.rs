@@ -15,7 +15,9 @@ pub mod params;
 mod reply;
 mod route;
 mod serve;
+mod site;
 mod socket;
+mod standby;
 mod stats;
 mod watching;
 
@@ -24,15 +26,16 @@ use std::sync::atomic::AtomicU64;
 use std::time::Duration;
 
 use hyper::body::Incoming;
-use hyper::{Method, Request};
+use hyper::Request;
 use jiff::Timestamp;
-use tokio::sync::watch;
 
 pub use admin::MemberPages;
 pub use body::{Body, DISCARD_MAX};
 pub use cors::Cors;
 pub use serve::{GRACE, HEADER_BYTES_MAX, serve};
+pub use site::{Manners, Port, Site};
 pub use socket::{HEAD_TIME_MAX, STREAM_STALL_MAX};
+pub use standby::StandbyPages;
 
 use crate::consensus::Handle;
 use crate::transport::Stats;
@@ -69,19 +72,8 @@ pub struct Facts {
 pub struct Pages {
     handle: Handle,
     facts: Facts,
-    cors: Cors,
-    limits: Limits,
+    manners: Manners,
     watchers: Arc<AtomicU64>,
-    stop: watch::Receiver<bool>,
-}
-
-/// Which port a listener serves.
-#[derive(Clone)]
-pub enum Port {
-    /// The client API.
-    Client,
-    /// Administration, and the pages by which members find and reach each other.
-    Peer(MemberPages),
 }
 
 impl Default for Limits {
@@ -97,30 +89,18 @@ impl Default for Limits {
 }
 
 impl Pages {
-    /// The pages of the member behind `handle`. When `stop` turns true, or its sender is gone, watches end,
-    /// and so does [`serve`].
-    pub fn new(
-        handle: Handle,
-        facts: Facts,
-        cors: Cors,
-        limits: Limits,
-        stop: watch::Receiver<bool>,
-    ) -> Arc<Self> {
+    /// The pages of the member behind `handle`. Watches end with the manners' stop signal.
+    pub fn new(handle: Handle, facts: Facts, manners: Manners) -> Arc<Self> {
         Arc::new(Self {
             handle,
             facts,
-            cors,
-            limits,
+            manners,
             watchers: Arc::default(),
-            stop,
         })
     }
 
     /// The answer to one request.
     async fn answer(self: &Arc<Self>, port: &Port, request: Request<Incoming>) -> Reply {
-        if *request.method() == Method::OPTIONS {
-            return reply::empty();
-        }
         let path = match route::clean(request.uri().path()) {
             Ok(path) => path.into_owned(),
             Err(rejection) => return reply::rejected(rejection, self.index()),

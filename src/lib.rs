@@ -8,6 +8,7 @@
 //! - [`consensus`]: Raft, the one thread that drives it, and the handle others talk to it through.
 //! - [`transport`]: what members say to each other, and how.
 //! - [`bootstrap`]: how a starting member finds its cluster.
+//! - [`membership`] and [`administration`]: machines that ask for a place, members that are taken out.
 //! - [`http`]: the v2 API on the client port, the pages of the peer port.
 //! - [`config`]: one table of options, from flags and environment to a checked [`config::Config`].
 //! - [`server`]: opens and binds everything, and runs it until told to stop.
@@ -27,6 +28,7 @@
 //! 6. No lock is held across an `.await`; JSON is made after the lock is dropped.
 //! 7. serde derives live at the edges (`http`, `client`, `ctl`), never on the domain's types.
 
+pub mod administration;
 pub mod bootstrap;
 pub mod client;
 pub mod cluster;

@@ -2,7 +2,7 @@
 //!
 //! A request's way: [`serve`] (connections and their limits), `route` (which page, which methods), `body`
 //! and [`params`] (everything it says, typed and checked), then one file per kind of page: `keys`, `watching`,
-//! `stats`, `about`, `admin`. `reply` makes the answer and alone knows status numbers.
+//! `stats`, `about`, `members`, `admin`; a machine without a place has those of `standby` instead. `reply` makes the answer and alone knows status numbers.
 
 mod about;
 mod admin;
@@ -10,6 +10,7 @@ mod body;
 mod cors;
 pub mod json;
 mod keys;
+mod members;
 pub mod multipart;
 pub mod params;
 mod reply;
@@ -37,6 +38,7 @@ pub use site::{Manners, Port, Site};
 pub use socket::{HEAD_TIME_MAX, STREAM_STALL_MAX};
 pub use standby::StandbyPages;
 
+use crate::administration::Administration;
 use crate::consensus::Handle;
 use crate::transport::Stats;
 use reply::Reply;
@@ -62,6 +64,8 @@ pub struct Limits {
 pub struct Facts {
     /// Its name.
     pub name: String,
+    /// Where clients reach it.
+    pub client_url: String,
     /// When it started.
     pub started: Timestamp,
     /// What it sent to other members and received from them.
@@ -72,6 +76,7 @@ pub struct Facts {
 pub struct Pages {
     handle: Handle,
     facts: Facts,
+    administration: Administration,
     manners: Manners,
     watchers: Arc<AtomicU64>,
 }
@@ -92,6 +97,7 @@ impl Pages {
     /// The pages of the member behind `handle`. Watches end with the manners' stop signal.
     pub fn new(handle: Handle, facts: Facts, manners: Manners) -> Arc<Self> {
         Arc::new(Self {
+            administration: Administration::new(handle.clone()),
             handle,
             facts,
             manners,
@@ -124,9 +130,17 @@ impl Pages {
             Page::SelfStats => stats::own(self),
             Page::StoreStats => stats::store(self),
             Page::LeaderStats => stats::leader(self, request.uri()),
+            Page::MemberList => members::list(self),
+            Page::MemberLeader => members::leader(self),
+            Page::Member(id) => members::remove(self, id).await,
             Page::Name => admin::name(self),
             Page::PeerVersion => admin::version(),
-            Page::Settings => admin::settings(self),
+            Page::VersionCheck(version) => admin::version_check(version),
+            Page::ClientUrl => admin::client_url(self),
+            Page::Settings => admin::settings(self, request).await,
+            Page::AdminMachines => admin::machines(self),
+            Page::AdminMachine(name) => admin::machine(self, name, request).await,
+            Page::Remove(name) => admin::remove(self, name, request).await,
             Page::Hash => admin::hash(self).await,
             Page::Members => admin::members(port, request).await,
         }

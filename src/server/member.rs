@@ -33,7 +33,8 @@ pub(super) struct Member {
     handle: Handle,
     listener: Arc<Listener>,
     membership: Membership,
-    announcing: JoinHandle<Result<(), String>>,
+    /// Tells the cluster this member's addresses; none once it has.
+    announcing: Option<JoinHandle<Result<(), String>>>,
     pages: Arc<Pages>,
     stop: watch::Sender<bool>,
     /// Keeps the directory locked.
@@ -100,17 +101,18 @@ impl Member {
         let (stop, stopped) = watch::channel(false);
         let facts = Facts {
             name: member.name.clone(),
+            client_url: member.client_url.clone(),
             started: Timestamp::now(),
             traffic: stats,
         };
         let manners = super::manners(config, stopped);
         Ok(Self {
-            pages: Pages::new(handle.clone(), facts, membership.clone(), manners),
+            pages: Pages::new(handle.clone(), facts, manners),
             running,
             handle,
             listener,
             membership,
-            announcing,
+            announcing: Some(announcing),
             stop,
             directory,
             identity: member,
@@ -143,6 +145,12 @@ impl Member {
                     None => std::future::pending().await,
                 }
             };
+            let told = async {
+                match &mut self.announcing {
+                    Some(announcing) => announcing.await.unwrap_or(Ok(())),
+                    None => std::future::pending().await,
+                }
+            };
             tokio::select! {
                 ended = self.running.ended() => return match ended? {
                     Ended::Removed => Ok(Turn::Removed),
@@ -153,8 +161,9 @@ impl Member {
                     self.directory.remove_standby_file().map_err(|error| error.to_string())?;
                     return Ok(Turn::Ready);
                 }
-                told = &mut self.announcing, if !self.announcing.is_finished() => {
-                    told.unwrap_or(Ok(()))?;
+                told = told => {
+                    self.announcing = None;
+                    told?;
                 }
             }
         }
@@ -167,7 +176,9 @@ impl Member {
 
     /// Ask its watches, requests and idle connections to end.
     pub(super) fn end_requests(&self) {
-        self.announcing.abort();
+        if let Some(announcing) = &self.announcing {
+            announcing.abort();
+        }
         // Nobody may be serving any more, which is as good.
         let _ = self.stop.send(true);
     }

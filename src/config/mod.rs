@@ -40,7 +40,7 @@ pub struct Config {
     pub client: Endpoint,
     /// The peer port.
     pub peer: Endpoint,
-    /// Peer addresses of a cluster to join; empty for none.
+    /// Peer addresses of a cluster to join, those of the file among them; empty for none.
     pub peers: Vec<Address>,
     /// Whether what the data directory holds may be thrown away.
     pub force: bool,
@@ -137,7 +137,7 @@ impl Layer {
             data_dir,
             client: self.endpoint(Key::Addr, Key::BindAddr)?,
             peer: self.endpoint(Key::PeerAddr, Key::PeerBindAddr)?,
-            peers: self.get(Key::Peers, value::addresses)?.unwrap_or_default(),
+            peers: self.peers()?,
             force: self.need(Key::Force, value::truth)?,
             retry_attempts_max: self.need(Key::MaxRetryAttempts, value::attempts)?,
             retry_interval: self.need(Key::RetryInterval, value::seconds)?,
@@ -163,6 +163,14 @@ impl Layer {
             Some(endpoint) => Ok(endpoint),
             None => self.need(addr, |_| Endpoint::new(advertised.clone(), None)),
         }
+    }
+
+    /// The peers given, and then those of the file.
+    fn peers(&self) -> Result<Vec<Address>, Error> {
+        let given = self.get(Key::Peers, value::addresses)?;
+        let filed = self.get(Key::PeersFile, value::addresses_in)?;
+        let peers = given.into_iter().chain(filed);
+        Ok(peers.flatten().collect())
     }
 
     fn timing(&self) -> Result<(Duration, Duration), Error> {

@@ -14,7 +14,7 @@ use crate::cluster::{Member as Identity, Roster};
 use crate::config::Config;
 use crate::consensus::driver::SaveSnapshot;
 use crate::consensus::message::{Body, Message, RaftKind};
-use crate::consensus::{Ended, Handle, Input, Inputs, Running, Settings, Start};
+use crate::consensus::{End, Handle, Input, Inputs, Running, Settings, Start};
 use crate::http::{Facts, Manners, MemberPages, Pages, Port, Site};
 use crate::membership::Membership;
 use crate::store::{HistoryLimits, image};
@@ -153,8 +153,8 @@ impl Member {
             };
             tokio::select! {
                 ended = self.running.ended() => return match ended? {
-                    Ended::Removed => Ok(Turn::Removed),
-                    Ended::Stopped => Err("the member stopped by itself".to_owned()),
+                    End::Removed => Ok(Turn::Removed),
+                    End::Stopped => Err("the member stopped by itself".to_owned()),
                 },
                 () = applied => {
                     self.needed = None;

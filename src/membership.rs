@@ -36,7 +36,8 @@ impl Membership {
         if !leads {
             return Err(self.not_leader());
         }
-        match admit(&request, self.cluster, &members, |_| true)? {
+        // Whether a namesake is living, only the driver knows.
+        match admit(&request, self.cluster, &members, |_| false)? {
             Admission::Known { changed: false } => {}
             Admission::New | Admission::Known { changed: true } | Admission::Replaces(_) => {
                 let change = Change::Join(request.member.clone());
@@ -145,6 +146,16 @@ impl Membership {
                 peer_url: asking.peer_url.clone(),
                 holder: holder.name,
             },
+            ChangeRefused::Full { active_size } => JoinError::Full { active_size },
+            ChangeRefused::Removed => JoinError::Removed,
+            ChangeRefused::Strands(why) => JoinError::Unready(format!(
+                "{} is the name of a member that cannot be replaced now: {why}",
+                asking.name
+            )),
+            // A machine that joins is none of these.
+            ChangeRefused::Unknown(_) | ChangeRefused::NoSuccessor => {
+                JoinError::Unready("the members change".to_owned())
+            }
             ChangeRefused::Busy => JoinError::Unready("too many machines join at once".to_owned()),
             ChangeRefused::Lost => {
                 JoinError::Unready("leadership changed meanwhile; it may have happened".to_owned())

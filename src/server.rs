@@ -16,7 +16,7 @@ use crate::bootstrap::{self, Beginning, JOIN_PATH};
 use crate::config::{Config, Endpoint, Listen};
 use crate::consensus::driver::SaveSnapshot;
 use crate::consensus::message::{Body, Message, RaftKind};
-use crate::consensus::{Handle, Input, Inputs, Running, Settings, Start};
+use crate::consensus::{End, Handle, Input, Inputs, Running, Settings, Start};
 use crate::http::{self, Cors, Facts, Limits, MemberPages, Pages, Port};
 use crate::membership::Membership;
 use crate::store::{HistoryLimits, image};
@@ -89,7 +89,7 @@ impl Server {
         let member_pages = member_pages(member.listener.clone(), member.membership);
         let peer = tokio::spawn(http::serve(peer, Port::Peer(member_pages), pages.clone()));
         tokio::select! {
-            ended = member.running.ended() => return Err(ended.err().unwrap_or_default()),
+            ended = member.running.ended() => return ended.and_then(why_it_ended),
             () = applied(&member.handle, member.needed) => {}
         }
         let client = listen(client, "-addr")?;
@@ -113,7 +113,7 @@ impl Server {
     /// What failed meanwhile.
     pub async fn run(mut self, shutdown: impl Future<Output = &'static str>) -> Result<(), String> {
         tokio::select! {
-            ended = self.member.ended() => return ended,
+            ended = self.member.ended() => return ended.and_then(why_it_ended),
             signal = shutdown => info!("{signal}: stopping"),
         }
         self.member.hand_over();
@@ -125,8 +125,20 @@ impl Server {
         tokio::time::sleep(LAST_WORDS).await;
         self.listener.close();
         info!("stopped");
-        stopped
+        stopped.map(|_| ())
     }
+}
+
+/// A member that ends by itself and did not fail.
+fn why_it_ended<T>(end: End) -> Result<T, String> {
+    Err(match end {
+        End::Removed => {
+            "this member was removed from the cluster; to join it again start with an empty \
+                         data directory, or with -force"
+                .to_owned()
+        }
+        End::Stopped => "this member was told to stop".to_owned(),
+    })
 }
 
 /// Put the parts of a member together and start it.
@@ -159,7 +171,7 @@ fn run_member(config: &Config, beginning: Beginning) -> Result<Member, String> {
     let mut peers = Peers::new(local.clone(), runtime, inbox.clone(), open, stats.clone());
     peers.set_members(&members);
     let receive = snapshot_files::receive_to(disk.clone());
-    let listener = Listener::new(local, inbox, stats.clone(), receive);
+    let listener = Listener::new(local, inbox, stats.clone(), receive, start.gone());
     let save: SaveSnapshot = Arc::new(move |mark, image| {
         write_snapshot(&disk, mark, image).map_err(|error| error.to_string())
     });
@@ -232,6 +244,7 @@ fn inbox(inputs: Inputs, disk: RealDisk, limits: HistoryLimits) -> Inbox {
                 Input::Message(message, Some(room))
             }
             News::Unreachable(member) => Input::Unreachable(member),
+            News::Removed(by) => Input::Removed(by),
             News::SnapshotSent {
                 to,
                 delivered,

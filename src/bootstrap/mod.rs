@@ -76,6 +76,13 @@ pub enum JoinError {
         /// The machine's.
         theirs: ClusterId,
     },
+    /// As many machines are members as the cluster is set to.
+    Full {
+        /// How many that is.
+        active_size: u64,
+    },
+    /// The machine's id was a member's that was removed: it needs a new one.
+    Removed,
     /// The request makes no sense.
     Invalid(String),
     /// Someone else decides that: ask there.
@@ -109,6 +116,14 @@ impl fmt::Display for JoinError {
             Self::ForeignCluster { ours, theirs } => write!(
                 f,
                 "this is cluster {ours}, but the machine's data directory belongs to cluster {theirs}"
+            ),
+            Self::Full { active_size } => write!(
+                f,
+                "the cluster has its {active_size} members; this machine can stand by for a place"
+            ),
+            Self::Removed => f.write_str(
+                "the member of this data directory was removed from the cluster for good: start with \
+                 an empty data directory, or with -force",
             ),
             Self::Invalid(what) => write!(f, "the request to join makes no sense: {what}"),
             Self::NotLeader { leader } => write!(f, "the leader, at {leader}, decides that"),

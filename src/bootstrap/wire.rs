@@ -107,6 +107,8 @@ pub(super) fn error_out(error: &JoinError) -> Vec<u8> {
         | JoinError::AddressTaken { .. }
         | JoinError::Version { .. }
         | JoinError::ForeignCluster { .. }
+        | JoinError::Full { .. }
+        | JoinError::Removed
         | JoinError::Invalid(_)
         | JoinError::Unready(_) => None,
     };

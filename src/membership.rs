@@ -6,7 +6,7 @@ use std::time::Duration;
 use tracing::{info, warn};
 
 use crate::bootstrap::{Admission, JoinAnswer, JoinError, JoinRequest, Patience, admit, join};
-use crate::cluster::{ClusterId, Member};
+use crate::cluster::{ClusterId, Member, Roster};
 use crate::consensus::{Change, ChangeRefused, Handle, Role};
 use crate::transport::peer_address;
 
@@ -36,7 +36,8 @@ impl Membership {
         if !leads {
             return Err(self.not_leader());
         }
-        match admit(&request, self.cluster, &members, |_| true)? {
+        // Whether a namesake is living, only the driver knows.
+        match admit(&request, self.cluster, &members, |_| false)? {
             Admission::Known { changed: false } => {}
             Admission::New | Admission::Known { changed: true } | Admission::Replaces(_) => {
                 let change = Change::Join(request.member.clone());
@@ -51,6 +52,17 @@ impl Membership {
             cluster: self.cluster,
             members,
         })
+    }
+
+    /// Who is in the cluster, as far as this member knows.
+    pub fn roster(&self) -> Roster {
+        let view = self.handle.view();
+        Roster {
+            cluster: self.cluster,
+            members: view.store.members().cloned().collect(),
+            leader: view.standing.leader,
+            settings: view.settings(),
+        }
     }
 
     /// Tell the cluster this member's name and addresses, if it has others on record.
@@ -145,6 +157,16 @@ impl Membership {
                 peer_url: asking.peer_url.clone(),
                 holder: holder.name,
             },
+            ChangeRefused::Full { .. } => JoinError::NoPlace(self.roster()),
+            ChangeRefused::Removed => JoinError::Removed,
+            ChangeRefused::Strands(why) => JoinError::Unready(format!(
+                "{} is the name of a member that cannot be replaced now: {why}",
+                asking.name
+            )),
+            // A machine that joins is none of these.
+            ChangeRefused::Unknown(_) | ChangeRefused::NoSuccessor => {
+                JoinError::Unready("the members change".to_owned())
+            }
             ChangeRefused::Busy => JoinError::Unready("too many machines join at once".to_owned()),
             ChangeRefused::Lost => {
                 JoinError::Unready("leadership changed meanwhile; it may have happened".to_owned())

@@ -84,6 +84,8 @@ pub enum JoinError {
         /// The machine's.
         theirs: ClusterId,
     },
+    /// The machine's id was a member's that was removed: it needs a new one.
+    Removed,
     /// The request makes no sense.
     Invalid(String),
     /// As many machines are members as may be: this one can be a standby.
@@ -119,6 +121,10 @@ impl fmt::Display for JoinError {
             Self::ForeignCluster { ours, theirs } => write!(
                 f,
                 "this is cluster {ours}, but the machine's data directory belongs to cluster {theirs}"
+            ),
+            Self::Removed => f.write_str(
+                "the member of this data directory was removed from the cluster for good: start with \
+                 an empty data directory, or with -force",
             ),
             Self::Invalid(what) => write!(f, "the request to join makes no sense: {what}"),
             Self::NoPlace(roster) => write!(

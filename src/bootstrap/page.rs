@@ -64,6 +64,7 @@ fn decline(error: &JoinError) -> Response<Full<Bytes>> {
     let status = match error {
         JoinError::NameTaken { .. } | JoinError::AddressTaken { .. } => StatusCode::CONFLICT,
         JoinError::NoPlace(_) => StatusCode::FORBIDDEN,
+        JoinError::Removed => StatusCode::GONE,
         JoinError::Version { .. } | JoinError::Invalid(_) => StatusCode::BAD_REQUEST,
         JoinError::ForeignCluster { .. } => StatusCode::PRECONDITION_FAILED,
         JoinError::NotLeader { .. } => StatusCode::TEMPORARY_REDIRECT,

@@ -127,6 +127,7 @@ pub(super) fn error_out(error: &JoinError) -> Vec<u8> {
         | JoinError::AddressTaken { .. }
         | JoinError::Version { .. }
         | JoinError::ForeignCluster { .. }
+        | JoinError::Removed
         | JoinError::Invalid(_)
         | JoinError::NoPlace(_)
         | JoinError::Unready(_) => None,
@@ -137,6 +138,7 @@ pub(super) fn error_out(error: &JoinError) -> Vec<u8> {
         | JoinError::AddressTaken { .. }
         | JoinError::Version { .. }
         | JoinError::ForeignCluster { .. }
+        | JoinError::Removed
         | JoinError::Invalid(_)
         | JoinError::NotLeader { .. }
         | JoinError::Unready(_) => None,

@@ -1,10 +1,11 @@
 //! The one thread that drives a member: inputs in, work out.
 
+use std::collections::BTreeSet;
 use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender};
 use std::thread;
 use std::time::{Duration, Instant};
 
-use tokio::sync::OwnedSemaphorePermit;
+use tokio::sync::{OwnedSemaphorePermit, watch};
 use tracing::{error, info, warn};
 
 use super::core::{Core, Work};
@@ -43,10 +44,22 @@ pub enum Input {
     Unreachable(MemberId),
     /// A snapshot sent to this member is durable there, or failed.
     SnapshotSent(MemberId, bool),
+    /// This other member knows for certain that this one was removed from the cluster.
+    Removed(MemberId),
     /// Give leadership to another member, if this one has it and another can take it.
     HandOver,
     /// End now.
     Stop,
+}
+
+/// How a member's part in the cluster ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum End {
+    /// It was told to.
+    Stopped,
+    /// The member was removed from the cluster: it is none any more, and never again by this id. What it
+    /// holds is of no use to anyone.
+    Removed,
 }
 
 /// The driver: owns the core, hands work to disk and peers.
@@ -57,6 +70,8 @@ pub(super) struct Driver<O> {
     pub(super) reports: Inputs,
     pub(super) writes: Writes,
     pub(super) outbox: O,
+    /// The ids of members that were removed for certain.
+    pub(super) gone: watch::Sender<BTreeSet<MemberId>>,
     pub(super) save: SaveSnapshot,
     pub(super) tick: Duration,
     pub(super) origin: Instant,
@@ -76,7 +91,7 @@ impl<O: Outbox> Driver<O> {
     /// # Errors
     ///
     /// What failed: the disk.
-    pub(super) fn run(mut self) -> Result<(), String> {
+    pub(super) fn run(mut self) -> Result<End, String> {
         let mut next_tick = self.now() + self.tick;
         self.core.campaign_if_alone();
         self.do_work();
@@ -113,7 +128,7 @@ impl<O: Outbox> Driver<O> {
     }
 
     /// Take an input in; how it ends, if that is what it says.
-    fn accept(&mut self, input: Input) -> Option<Result<(), String>> {
+    fn accept(&mut self, input: Input) -> Option<Result<End, String>> {
         let now = self.now();
         match input {
             Input::Request(request) => self.core.request(request, now),
@@ -125,7 +140,11 @@ impl<O: Outbox> Driver<O> {
             Input::Unreachable(member) => self.core.unreachable(member),
             Input::SnapshotSent(member, ok) => self.core.snapshot_sent(member, ok),
             Input::HandOver => self.core.hand_over(),
-            Input::Stop => return Some(Ok(())),
+            Input::Removed(by) => {
+                self.core.removed(by);
+                return Some(Ok(End::Removed));
+            }
+            Input::Stop => return Some(Ok(End::Stopped)),
             Input::Failed(error) => return Some(Err(error)),
         }
         None
@@ -139,9 +158,13 @@ impl<O: Outbox> Driver<O> {
                 snapshot,
                 hash,
                 members,
+                gone,
             } = work;
             if let Some(members) = members {
                 self.outbox.set_members(&members);
+            }
+            if let Some(gone) = gone {
+                self.gone.send_replace(gone.into_iter().collect());
             }
             for message in messages {
                 self.outbox.send(message);

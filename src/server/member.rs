@@ -87,7 +87,7 @@ impl Member {
         let mut peers = Peers::new(local.clone(), runtime, inbox.clone(), open, stats.clone());
         peers.set_members(&members);
         let receive = snapshot_files::receive_to(disk.clone());
-        let listener = Listener::new(local, inbox, stats.clone(), receive);
+        let listener = Listener::new(local, inbox, stats.clone(), receive, start.gone());
         let save: SaveSnapshot = Arc::new(move |mark, image| {
             write_snapshot(&disk, mark, image).map_err(|error| error.to_string())
         });
@@ -192,7 +192,7 @@ impl Member {
         let stopped = self.running.stop().await;
         tokio::time::sleep(LAST_WORDS).await;
         self.listener.close();
-        stopped
+        stopped.map(|_| ())
     }
 
     /// What is left of a member that was removed: its directory, who it was, and whom it knew.
@@ -253,6 +253,7 @@ fn inbox(inputs: Inputs, disk: RealDisk, limits: HistoryLimits) -> Inbox {
                 Input::Message(message, Some(room))
             }
             News::Unreachable(member) => Input::Unreachable(member),
+            News::Removed(by) => Input::Removed(by),
             News::SnapshotSent {
                 to,
                 delivered,

@@ -76,6 +76,8 @@ pub enum News {
     Received(Received),
     /// A peer could not be reached, or messages to it were dropped; said again for each failed attempt.
     Unreachable(MemberId),
+    /// A member says that this one was removed from the cluster.
+    Removed(MemberId),
     /// The sending of a snapshot is over. Said exactly once for each one given to [`Peers::send`] while
     /// its receiver stays a member.
     SnapshotSent {

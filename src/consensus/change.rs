@@ -1,5 +1,7 @@
 //! What may change about the membership, and what a change comes to.
 
+use std::fmt;
+
 use crate::cluster::{Census, Member, MemberId, Settings, Stranding};
 use crate::store::{Command, Store};
 use crate::wal::Configuration;
@@ -45,6 +47,27 @@ pub enum ChangeRefused {
     Busy,
     /// Leadership was lost before it was certain; it may still happen. Ask again.
     Lost,
+}
+
+impl fmt::Display for ChangeRefused {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::NotLeader(_) => f.write_str("this member does not lead"),
+            Self::NameTaken(other) => write!(f, "the name belongs to the member {}", other.id),
+            Self::AddressTaken(other) => {
+                write!(f, "the peer address belongs to the member {}", other.name)
+            }
+            Self::Full { active_size } => {
+                write!(f, "the cluster has its {active_size} members")
+            }
+            Self::Removed => f.write_str("the member was removed"),
+            Self::Unknown(id) => write!(f, "there is no member {id}"),
+            Self::Strands(why) => write!(f, "the cluster could not go on without it: {why}"),
+            Self::NoSuccessor => f.write_str("no other member could take over the lead"),
+            Self::Busy => f.write_str("too many changes of the membership wait"),
+            Self::Lost => f.write_str("leadership changed meanwhile; it may still happen"),
+        }
+    }
 }
 
 /// One step of a change of Raft's configuration.

@@ -18,7 +18,7 @@ use crate::consensus::{End, Handle, Input, Inputs, Running, Settings, Start};
 use crate::http::{Facts, Manners, MemberPages, Pages, Port, Site};
 use crate::membership::Membership;
 use crate::store::{HistoryLimits, image};
-use crate::transport::{Inbox, Listener, Local, News, Peers, Stats, snapshot_files};
+use crate::transport::{Inbox, Listener, Local, News, PeerThread, Peers, Stats, snapshot_files};
 use crate::wal::{DataDir, EntryKind, RealDisk, Snapshot, write_snapshot};
 
 /// How often to look whether what clients need is applied.
@@ -58,7 +58,11 @@ impl Member {
     /// # Errors
     ///
     /// A sentence.
-    pub(super) fn start(config: &Config, beginning: Beginning) -> Result<Self, String> {
+    pub(super) fn start(
+        config: &Config,
+        beginning: Beginning,
+        thread: &PeerThread,
+    ) -> Result<Self, String> {
         let needed = needed(&beginning);
         let Beginning {
             directory,
@@ -83,7 +87,7 @@ impl Member {
         let handle = start.handle();
         let inbox = inbox(start.inputs(), disk.clone(), bootstrap::limits(config));
         let open = snapshot_files::open_from(disk.clone());
-        let runtime = tokio::runtime::Handle::current();
+        let runtime = thread.runtime().clone();
         let mut peers = Peers::new(local.clone(), runtime, inbox.clone(), open, stats.clone());
         peers.set_members(&members);
         let receive = snapshot_files::receive_to(disk.clone());

@@ -8,6 +8,7 @@ mod ports;
 
 use std::future::Future;
 
+use tokio::runtime::Handle;
 use tokio::sync::watch;
 use tracing::info;
 
@@ -15,6 +16,7 @@ use crate::bootstrap::{self, Begun, Waiting};
 use crate::config::Config;
 use crate::http::{Cors, Limits, Manners};
 use crate::standby::Standby;
+use crate::transport::PeerThread;
 use member::{Member, Turn};
 use ports::Port;
 
@@ -23,6 +25,8 @@ pub struct Server {
     config: Config,
     client: Port,
     peer: Port,
+    /// Runs what happens at the peer port, and the connections to peers.
+    thread: PeerThread,
     role: Role,
 }
 
@@ -45,8 +49,11 @@ impl Server {
     ///
     /// A sentence for whoever started it.
     pub async fn bind(config: Config) -> Result<Self, String> {
-        let client = Port::reserve(&config.client.listen, "-addr").await?;
-        let peer = Port::reserve(&config.peer.listen, "-peer-addr").await?;
+        let thread =
+            PeerThread::start().map_err(|error| format!("cannot start a thread: {error}"))?;
+        let (here, there) = (Handle::current(), thread.runtime().clone());
+        let client = Port::reserve(&config.client.listen, "-addr", here).await?;
+        let peer = Port::reserve(&config.peer.listen, "-peer-addr", there).await?;
         let urls = (client.url(&config.client)?, peer.url(&config.peer)?);
         info!("etcd 0.4.6 (oxetcd {})", env!("CARGO_PKG_VERSION"));
         info!(
@@ -62,11 +69,12 @@ impl Server {
             config,
             client,
             peer,
+            thread,
             role: Role::None,
         };
         match begun {
             Begun::Member(beginning) => {
-                let member = Member::start(&server.config, *beginning)?;
+                let member = Member::start(&server.config, *beginning, &server.thread)?;
                 server.peer.show(member.peer_site())?;
                 server.role = Role::Member(Box::new(member));
                 server.turn().await?;
@@ -129,7 +137,7 @@ impl Server {
             },
             Role::Standby(standby) => {
                 let beginning = standby.place().await?;
-                let member = Member::start(&self.config, beginning)?;
+                let member = Member::start(&self.config, beginning, &self.thread)?;
                 self.peer.show(member.peer_site())?;
                 if let Role::Standby(standby) = std::mem::replace(&mut self.role, Role::None) {
                     self.role = Role::Joining(Box::new(member), standby);

@@ -2,6 +2,7 @@
 
 use std::net::SocketAddr;
 
+use tokio::runtime::Handle;
 use tokio::net::{TcpListener, TcpSocket, lookup_host};
 use tokio::sync::watch;
 use tokio::task::JoinHandle;
@@ -15,6 +16,7 @@ const BACKLOG: u32 = 1024;
 /// One port.
 pub(super) struct Port {
     flag: &'static str,
+    runtime: Handle,
     state: State,
 }
 
@@ -29,14 +31,22 @@ enum State {
 
 impl Port {
     /// Take a port without opening it: nobody else gets it, and nobody can connect yet. `flag` is the
-    /// option that chooses it.
+    /// option that chooses it; it will be served on `runtime`.
     ///
     /// # Errors
     ///
     /// A sentence.
-    pub(super) async fn reserve(listen: &Listen, flag: &'static str) -> Result<Self, String> {
+    pub(super) async fn reserve(
+        listen: &Listen,
+        flag: &'static str,
+        runtime: Handle,
+    ) -> Result<Self, String> {
         let state = State::Reserved(reserve(listen, flag).await?);
-        Ok(Self { flag, state })
+        Ok(Self {
+            flag,
+            runtime,
+            state,
+        })
     }
 
     /// The URL others are told, with the port the system chose where it was to choose.
@@ -62,9 +72,11 @@ impl Port {
             return Ok(());
         }
         if let State::Reserved(socket) = std::mem::replace(&mut self.state, State::Lost) {
+            let _on_its_runtime = self.runtime.enter();
             let listener = listen(socket, self.flag)?;
             let (shown, sites) = watch::channel(site);
-            self.state = State::Open(shown, tokio::spawn(http::serve(listener, sites)));
+            let serving = self.runtime.spawn(http::serve(listener, sites));
+            self.state = State::Open(shown, serving);
         }
         Ok(())
     }

@@ -125,8 +125,7 @@ impl Administration {
                     self.current().await.map_err(Attempt::Denied)?;
                     let settings = self.handle.view().settings();
                     let settings = settings.changed(&json);
-                    let settings =
-                        settings.map_err(|why| Attempt::Denied(Denied::Invalid(why)))?;
+                    let settings = settings.map_err(|why| Attempt::Denied(Denied::Invalid(why)))?;
                     self.change(Change::Configure(settings)).await?;
                     Ok(settings)
                 }
@@ -238,9 +237,8 @@ impl Administration {
 
 /// Have the leader do it; the body of its answer.
 async fn ask(leader: &Member, method: Method, path: String, body: Bytes) -> Result<Bytes, Attempt> {
-    let later = |error: &dyn fmt::Display| {
-        Attempt::Later(format!("the leader, {}: {error}", leader.name))
-    };
+    let later =
+        |error: &dyn fmt::Display| Attempt::Later(format!("the leader, {}: {error}", leader.name));
     let address = peer_address(&leader.peer_url).map_err(|error| later(&error))?;
     let mut request = Request::new(Full::new(body));
     *request.method_mut() = method;

@@ -109,7 +109,10 @@ pub async fn begin(config: &Config, urls: (String, String)) -> Result<Begun, Str
         }
         (Start::Standby, _) => {
             let roster = remembered(&directory)?.ok_or("the file standby is gone")?;
-            info!("{} was a standby of cluster {}", machine.name, roster.cluster);
+            info!(
+                "{} was a standby of cluster {}",
+                machine.name, roster.cluster
+            );
             let peers = config.peers.clone();
             let waiting = Waiting::new(directory, machine, roster, peers, limits)?;
             Ok(Begun::Standby(Box::new(waiting)))
@@ -208,11 +211,7 @@ fn look(directory: &DataDir, limits: HistoryLimits) -> Result<Option<Held>, Stri
 
 /// What the directory holds, for the decision. One that cannot be read, or in which a member has not begun
 /// yet, is as good as empty, but for `-force`, and where a standby remembers its cluster.
-fn describe(
-    directory: &DataDir,
-    held: Option<&Held>,
-    force: bool,
-) -> Result<Directory, String> {
+fn describe(directory: &DataDir, held: Option<&Held>, force: bool) -> Result<Directory, String> {
     let Some((identity, held)) = directory.identity().zip(held) else {
         let founding = directory.identity().map(|identity| identity.founding);
         return Ok(match founding {
@@ -256,11 +255,7 @@ fn describe(
     })
 }
 
-fn restart(
-    mut directory: DataDir,
-    held: Held,
-    machine: Machine,
-) -> Result<Beginning, String> {
+fn restart(mut directory: DataDir, held: Held, machine: Machine) -> Result<Beginning, String> {
     let boot = boot(&mut directory)?;
     let known = directory
         .identity()
@@ -375,7 +370,11 @@ fn first_store(founder: &Member, limits: HistoryLimits) -> Result<Store, String>
 }
 
 /// The directory's member, made if there is none yet.
-pub(super) fn identify(directory: &mut DataDir, name: &str, founding: Founding) -> Result<MemberId, String> {
+pub(super) fn identify(
+    directory: &mut DataDir,
+    name: &str,
+    founding: Founding,
+) -> Result<MemberId, String> {
     match directory.identity() {
         Some(identity) => Ok(identity.id),
         None => directory.found(name, founding).map_err(text),
@@ -390,7 +389,9 @@ pub(super) fn boot(directory: &mut DataDir) -> Result<u32, String> {
 }
 
 /// The directory's log.
-pub(super) fn open_log(directory: &DataDir) -> Result<(Wal<RealDisk>, crate::wal::Recovered), String> {
+pub(super) fn open_log(
+    directory: &DataDir,
+) -> Result<(Wal<RealDisk>, crate::wal::Recovered), String> {
     let seed = random_number().map_err(text)?;
     Wal::open(directory.disk(), LogOptions::new(seed)).map_err(text)
 }

@@ -44,6 +44,8 @@ pub enum JoinFailure {
     },
     /// The cluster has as many members as it is to have.
     NoPlace(Box<Roster>),
+    /// The id was a member's that was removed: the machine needs a new one.
+    Removed,
     /// What answers there is no member of anything.
     Stranger {
         /// Where.
@@ -65,6 +67,9 @@ impl fmt::Display for JoinFailure {
                 roster.members.len(),
                 roster.settings.active_size()
             ),
+            Self::Removed => {
+                f.write_str("the member of this directory was removed from the cluster")
+            }
             Self::Stranger { at, what } => write!(
                 f,
                 "the peer at {at} is no member of a cluster that can be joined: {what}; \
@@ -92,6 +97,7 @@ enum Outcome {
     Joined(JoinAnswer),
     Declined(String),
     NoPlace(Box<Roster>),
+    Removed,
     Stranger(String),
     Later(String),
 }
@@ -120,6 +126,7 @@ pub async fn join(
                     return Err(JoinFailure::Declined { by, why });
                 }
                 Outcome::NoPlace(roster) => return Err(JoinFailure::NoPlace(roster)),
+                Outcome::Removed => return Err(JoinFailure::Removed),
                 Outcome::Stranger(what) => {
                     let at = peer.clone();
                     stranger.get_or_insert(JoinFailure::Stranger { at, what });
@@ -175,6 +182,7 @@ async fn ask(peer: &Address, request: &JoinRequest, body: &Bytes) -> Outcome {
             return Outcome::Stranger(format!("it answers {}", answer.status));
         };
         match answer.status {
+            StatusCode::GONE => return Outcome::Removed,
             StatusCode::SERVICE_UNAVAILABLE => return Outcome::Later(message),
             StatusCode::TEMPORARY_REDIRECT => match leader.as_deref().map(peer_address) {
                 Some(Ok(leader)) => to = leader,

@@ -2,11 +2,11 @@
 
 use std::time::Duration;
 
-use tracing::{info, warn};
+use tracing::info;
 
 use super::begin::{Beginning, Begun, boot, identify, open_log, text};
 use super::{JoinAnswer, JoinFailure, JoinRequest, Patience, join, roster};
-use crate::cluster::{ClusterId, Member, MemberId, Roster};
+use crate::cluster::{Member, MemberId, Roster};
 use crate::config::Address;
 use crate::consensus::core::Recovered;
 use crate::store::{HistoryLimits, Store};
@@ -157,8 +157,15 @@ impl Waiting {
                 Ok(Asked::Place(Box::new(begun)))
             }
             Err(failure) => {
-                if let JoinFailure::NoPlace(roster) = &failure {
-                    self.roster = *roster.clone();
+                match &failure {
+                    JoinFailure::NoPlace(roster) => self.roster = *roster.clone(),
+                    // Next time it asks as someone new.
+                    JoinFailure::Removed => {
+                        self.directory.discard_member().map_err(text)?;
+                    }
+                    JoinFailure::Declined { .. }
+                    | JoinFailure::Stranger { .. }
+                    | JoinFailure::Nobody(_) => {}
                 }
                 Ok(Asked::None(self, failure.to_string()))
             }
@@ -205,28 +212,33 @@ pub(super) async fn join_or_wait(
     patience: Patience,
     limits: HistoryLimits,
 ) -> Result<Begun, String> {
-    let id = identify(&mut directory, &machine.name, Founding::Peers)?;
     let list: Vec<String> = peers.iter().map(Address::to_string).collect();
     info!(
         "{} asks for a place in the cluster of {}",
         machine.name,
         list.join(", ")
     );
-    let cluster = directory.identity().and_then(|identity| identity.cluster);
-    let member = machine.clone().member(id);
-    let request = JoinRequest { member, cluster };
-    match join(peers, &request, patience).await {
-        Ok(answer) => {
-            let begun = joined(directory, request.member, answer, limits)?;
-            Ok(Begun::Member(Box::new(begun)))
+    loop {
+        let id = identify(&mut directory, &machine.name, Founding::Peers)?;
+        let cluster = directory.identity().and_then(|identity| identity.cluster);
+        let member = machine.clone().member(id);
+        let request = JoinRequest { member, cluster };
+        match join(peers, &request, patience).await {
+            Ok(answer) => {
+                let begun = joined(directory, request.member, answer, limits)?;
+                return Ok(Begun::Member(Box::new(begun)));
+            }
+            Err(JoinFailure::NoPlace(roster)) => {
+                let peers = peers.to_vec();
+                let waiting = Waiting::new(directory, machine, *roster, peers, limits)?;
+                return Ok(Begun::Standby(Box::new(waiting)));
+            }
+            Err(JoinFailure::Removed) => {
+                info!("the place it once had is gone; it asks as a new machine");
+                directory.discard_member().map_err(text)?;
+            }
+            Err(failure) => return Err(failure.to_string()),
         }
-        Err(JoinFailure::NoPlace(roster)) => {
-            warn!("there is no place: {}", JoinFailure::NoPlace(roster.clone()));
-            let peers = peers.to_vec();
-            let waiting = Waiting::new(directory, machine, *roster, peers, limits)?;
-            Ok(Begun::Standby(Box::new(waiting)))
-        }
-        Err(failure) => Err(failure.to_string()),
     }
 }
 

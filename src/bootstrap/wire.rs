@@ -79,11 +79,11 @@ pub(super) fn request_out(request: &JoinRequest) -> Vec<u8> {
 /// The request that `body` says. The version comes first: of another one, nothing else can be told.
 pub(super) fn request_in(body: &[u8]) -> Result<JoinRequest, JoinError> {
     let invalid = |error: serde_json::Error| JoinError::Invalid(error.to_string());
-    let version: Version = serde_json::from_slice(body).map_err(invalid)?;
-    if version.oxetcd != u64::from(PROTOCOL_VERSION) {
+    let asking: Version = serde_json::from_slice(body).map_err(invalid)?;
+    if asking.oxetcd != version() {
         return Err(JoinError::Version {
             ours: version(),
-            theirs: version.oxetcd,
+            theirs: asking.oxetcd,
         });
     }
     let request: Request = serde_json::from_slice(body).map_err(invalid)?;

@@ -68,9 +68,6 @@ mod tests {
         let roster = roster(3, Some(3));
         let names = roster.contacts().into_iter().map(|member| &*member.name);
         assert_eq!(names.collect::<Vec<_>>(), ["m3", "m1", "m2"]);
-        assert_eq!(
-            roster.leader().map(|member| &*member.name),
-            Some("m3")
-        );
+        assert_eq!(roster.leader().map(|member| &*member.name), Some("m3"));
     }
 }

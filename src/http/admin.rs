@@ -54,7 +54,11 @@ pub(super) async fn settings(pages: &Pages, mut request: Request<Incoming>) -> R
             Ok(json) => json,
             Err(rejection) => return reply::rejected(rejection, pages.index()),
         };
-        match pages.administration.configure(json, passed_on(&request)).await {
+        match pages
+            .administration
+            .configure(json, passed_on(&request))
+            .await
+        {
             Ok(settings) => settings,
             Err(denied) => return reply::denied(denied, "/_etcd/config", pages.index()),
         }

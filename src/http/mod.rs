@@ -26,8 +26,8 @@ use std::sync::Arc;
 use std::sync::atomic::AtomicU64;
 use std::time::Duration;
 
-use hyper::body::Incoming;
 use hyper::Request;
+use hyper::body::Incoming;
 use jiff::Timestamp;
 
 pub use admin::MemberPages;

@@ -15,7 +15,7 @@ use crate::config::Config;
 use crate::consensus::driver::SaveSnapshot;
 use crate::consensus::message::{Body, Message, RaftKind};
 use crate::consensus::{End, Handle, Input, Inputs, Running, Settings, Start};
-use crate::http::{Facts, Manners, MemberPages, Pages, Port, Site};
+use crate::http::{Facts, MemberPages, Pages, Port, Site};
 use crate::membership::Membership;
 use crate::store::{HistoryLimits, image};
 use crate::transport::{Inbox, Listener, Local, News, PeerThread, Peers, Stats, snapshot_files};
@@ -203,11 +203,7 @@ impl Member {
     pub(super) fn dissolve(self) -> (DataDir, Identity, Roster) {
         self.end_requests();
         self.listener.close();
-        (
-            self.directory,
-            self.identity,
-            self.membership.roster(),
-        )
+        (self.directory, self.identity, self.membership.roster())
     }
 }
 
@@ -303,4 +299,3 @@ fn member_pages(listener: Arc<Listener>, membership: Membership) -> MemberPages 
         })
     })
 }
-

@@ -177,7 +177,10 @@ impl Server {
             Role::Standby(_) | Role::None => return Ok(()),
         };
         let (directory, identity, roster) = member.dissolve();
-        info!("{} is no member any more: its data is thrown away", identity.name);
+        info!(
+            "{} is no member any more: its data is thrown away",
+            identity.name
+        );
         let (peers, limits) = (self.config.peers.clone(), bootstrap::limits(&self.config));
         let waiting = Waiting::new(directory, identity.into(), roster, peers, limits)?;
         self.stand_by(Box::new(waiting))

@@ -2,8 +2,8 @@
 
 use std::net::SocketAddr;
 
-use tokio::runtime::Handle;
 use tokio::net::{TcpListener, TcpSocket, lookup_host};
+use tokio::runtime::Handle;
 use tokio::sync::watch;
 use tokio::task::JoinHandle;
 

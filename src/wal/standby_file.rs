@@ -19,8 +19,11 @@ const STANDBY_FILE_BYTES_MAX: usize = 1 << 20;
 ///
 /// The disk's.
 pub(super) fn load<D: Disk>(disk: &D) -> Result<Option<Vec<u8>>, StorageError> {
-    read_file(disk, STANDBY_FILE, STANDBY_FILE_BYTES_MAX)
-        .map_err(StorageError::io(disk, "read", STANDBY_FILE))
+    read_file(disk, STANDBY_FILE, STANDBY_FILE_BYTES_MAX).map_err(StorageError::io(
+        disk,
+        "read",
+        STANDBY_FILE,
+    ))
 }
 
 /// Replace the file, durably.
@@ -29,8 +32,11 @@ pub(super) fn load<D: Disk>(disk: &D) -> Result<Option<Vec<u8>>, StorageError> {
 ///
 /// The disk's.
 pub(super) fn save<D: Disk>(disk: &D, bytes: &[u8]) -> Result<(), StorageError> {
-    replace(disk, STANDBY_FILE, STANDBY_FILE_NEXT, bytes)
-        .map_err(StorageError::io(disk, "write", STANDBY_FILE))
+    replace(disk, STANDBY_FILE, STANDBY_FILE_NEXT, bytes).map_err(StorageError::io(
+        disk,
+        "write",
+        STANDBY_FILE,
+    ))
 }
 
 /// Remove the file, if it is there.

@@ -10,4 +10,7 @@ mod cluster;
 mod durability;
 mod http;
 mod manners;
+mod membership;
+mod outages;
+mod standby;
 mod sync;

@@ -76,23 +76,22 @@ impl Membership {
     ///
     /// A sentence: the cluster will not have a member with these.
     pub async fn announce(self, member: Member) -> Result<(), String> {
+        let mut complaint = String::new();
         loop {
             sleep(ANNOUNCE_AGAIN).await;
-            let (leader, recorded) = {
-                let view = self.handle.view();
-                let with = |id| view.store.members().find(|other| Some(other.id) == id);
-                let leader = with(view.standing.leader).cloned();
-                (leader, with(Some(member.id)).cloned())
-            };
+            let roster = self.roster();
             // Without a record the cluster's snapshot is still on its way.
-            let (Some(leader), Some(recorded)) = (leader, recorded) else {
+            let Some(recorded) = roster.members.iter().find(|other| other.id == member.id) else {
                 continue;
             };
-            if recorded == member {
+            if *recorded == member {
                 return Ok(());
             }
-            match self.tell(&leader, &member).await {
-                Ok(()) => info!("the cluster knows this member's new addresses"),
+            let why = match self.tell(&roster, &member).await {
+                Ok(()) => {
+                    info!("the cluster knows this member's new addresses");
+                    continue;
+                }
                 Err(JoinFailure::Declined { by: _, why }) => return Err(why),
                 // It will hear of that in another way.
                 Err(JoinFailure::Removed) => return Ok(()),
@@ -100,35 +99,43 @@ impl Membership {
                     failure @ (JoinFailure::NoPlace(_)
                     | JoinFailure::Stranger { .. }
                     | JoinFailure::Nobody(_)),
-                ) => warn!("the cluster was not told this member's addresses: {failure}"),
+                ) => failure.to_string(),
+            };
+            if why != complaint {
+                warn!("the cluster was not told this member's new addresses yet: {why}");
+                complaint = why;
             }
         }
     }
 
-    /// Ask the leader, which may be this member, to note the member's addresses.
-    async fn tell(&self, leader: &Member, member: &Member) -> Result<(), JoinFailure> {
+    /// Have the leader, which may be this member, note the member's addresses. One that moved may not know
+    /// who leads: whoever does cannot reach it. So it asks them all.
+    async fn tell(&self, roster: &Roster, member: &Member) -> Result<(), JoinFailure> {
         let request = JoinRequest {
             member: member.clone(),
             cluster: Some(self.cluster),
         };
-        let Ok(peer) = peer_address(&leader.peer_url) else {
-            return Err(JoinFailure::Nobody(Vec::new()));
-        };
-        if leader.id == member.id {
-            return match self.join(request).await {
-                Ok(_) => Ok(()),
-                Err(no @ (JoinError::NameTaken { .. } | JoinError::AddressTaken { .. })) => {
-                    let why = no.to_string();
-                    Err(JoinFailure::Declined { by: peer, why })
-                }
-                Err(error) => Err(JoinFailure::Nobody(vec![(peer, error.to_string())])),
-            };
+        if roster.leader == Some(member.id) {
+            let told = self.join(request).await.map(|_| ());
+            return told.map_err(|error| match peer_address(&member.peer_url) {
+                Ok(by) if error.is_final() => JoinFailure::Declined {
+                    by,
+                    why: error.to_string(),
+                },
+                Ok(by) => JoinFailure::Nobody(vec![(by, error.to_string())]),
+                Err(_) => JoinFailure::Nobody(Vec::new()),
+            });
         }
+        let others = roster.contacts().into_iter();
+        let others = others.filter(|other| other.id != member.id);
+        let peers: Vec<_> = others
+            .filter_map(|other| peer_address(&other.peer_url).ok())
+            .collect();
         let patience = Patience {
             attempts: 1,
             interval: ANNOUNCE_AGAIN,
         };
-        join(&[peer], &request, patience).await.map(|_| ())
+        join(&peers, &request, patience).await.map(|_| ())
     }
 
     /// Get the machine into the log. One that lost its directory may be back before anyone noticed that

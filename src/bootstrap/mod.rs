@@ -99,6 +99,22 @@ pub enum JoinError {
     Unready(String),
 }
 
+impl JoinError {
+    /// Whether it says so for good: another machine has what this one wants to have.
+    pub fn is_final(&self) -> bool {
+        match self {
+            Self::NameTaken { .. } | Self::AddressTaken { .. } => true,
+            Self::Version { .. }
+            | Self::ForeignCluster { .. }
+            | Self::NoPlace(_)
+            | Self::Removed
+            | Self::Invalid(_)
+            | Self::NotLeader { .. }
+            | Self::Unready(_) => false,
+        }
+    }
+}
+
 impl fmt::Display for JoinError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {

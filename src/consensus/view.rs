@@ -87,6 +87,11 @@ impl View {
         self.standing.clock.read(self.origin.elapsed())
     }
 
+    /// Whether a member votes.
+    pub fn votes(&self, member: MemberId) -> bool {
+        self.configuration.voters.contains(&member.get())
+    }
+
     /// What the cluster is set to.
     pub fn settings(&self) -> crate::cluster::Settings {
         super::change::settings(&self.store)

@@ -15,9 +15,13 @@ pub(super) fn version() -> Reply {
 
 /// Whether this member can serve: it knows a leader.
 pub(super) fn health(pages: &Pages) -> Reply {
-    let (standing, index) = {
+    let (standing, index, votes) = {
         let view = pages.handle.view();
-        (view.standing, view.store.index())
+        (
+            view.standing,
+            view.store.index(),
+            view.votes(pages.facts.id),
+        )
     };
     let healthy = standing.leader.is_some() && !standing.diverged;
     let mut out = BytesMut::with_capacity(128);
@@ -37,7 +41,12 @@ pub(super) fn health(pages: &Pages) -> Reply {
     json::string(&mut out, env!("CARGO_PKG_VERSION").as_bytes());
     out.extend_from_slice(b",\"etcdIndex\":");
     json::integer(&mut out, index);
-    out.extend_from_slice(b"}\n");
+    // One that does not has a place, and still catches up.
+    out.extend_from_slice(if votes {
+        b",\"votes\":true}\n".as_slice()
+    } else {
+        b",\"votes\":false}\n"
+    });
     reply::health(healthy, out.freeze())
 }
 

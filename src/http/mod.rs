@@ -39,6 +39,7 @@ pub use socket::{HEAD_TIME_MAX, STREAM_STALL_MAX};
 pub use standby::StandbyPages;
 
 use crate::administration::Administration;
+use crate::cluster::MemberId;
 use crate::consensus::Handle;
 use crate::transport::Stats;
 use reply::Reply;
@@ -62,6 +63,8 @@ pub struct Limits {
 /// What the pages say about this member that is not in its store.
 #[derive(Clone)]
 pub struct Facts {
+    /// Its identity.
+    pub id: MemberId,
     /// Its name.
     pub name: String,
     /// Where clients reach it.

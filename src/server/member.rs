@@ -104,6 +104,7 @@ impl Member {
         let announcing = tokio::spawn(membership.clone().announce(member.clone()));
         let (stop, stopped) = watch::channel(false);
         let facts = Facts {
+            id: member.id,
             name: member.name.clone(),
             client_url: member.client_url.clone(),
             started: Timestamp::now(),

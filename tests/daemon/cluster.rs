@@ -93,6 +93,7 @@ impl Cluster {
                 member
                     .get("/v2/machines")
                     .is_ok_and(|answer| answer.body.split(", ").count() == size)
+                    && member.votes()
                     && member
                         .put("/v2/keys/formed", "value=yes")
                         .is_ok_and(|answer| answer.status < 300)
@@ -114,11 +115,11 @@ impl Cluster {
         }
     }
 
-    /// Wait until this member, and whoever leads, count so many members, all of which vote, and it
-    /// serves a write.
+    /// Wait until this member counts so many members, votes, and serves a write.
     pub fn wait_for_size(&self, number: usize, size: usize) {
         self.wait_for(number, |member| {
             member.members().len() == size
+                && member.votes()
                 && member
                     .put("/v2/keys/formed", "value=yes")
                     .is_ok_and(|answer| answer.status < 300)
@@ -271,6 +272,12 @@ impl Member {
             }
             Ok(_) | Err(_) => Vec::new(),
         }
+    }
+
+    /// Whether it is a member that has caught up.
+    pub fn votes(&self) -> bool {
+        self.get("/health")
+            .is_ok_and(|answer| answer.status == 200 && answer.json()["votes"] == true)
     }
 
     /// Whether it is a standby: then its peer port has no name.

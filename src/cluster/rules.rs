@@ -23,11 +23,18 @@ pub struct Census {
     pub living_max: Duration,
 }
 
-/// Why a member cannot be taken out: those that stay could not agree on anything.
+/// Why a member cannot be taken out: the members could not agree on that, or those that stay on anything.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Stranding {
     /// Nobody else votes.
     LastVoter,
+    /// Too few of those that vote now are living.
+    NoQuorumNow {
+        /// How many vote now.
+        voters: usize,
+        /// How many of them are living.
+        living: usize,
+    },
     /// Too few of those that stay are living.
     NoQuorum {
         /// How many voters stay.
@@ -41,6 +48,11 @@ impl fmt::Display for Stranding {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match *self {
             Self::LastVoter => f.write_str("it is the only member that votes"),
+            Self::NoQuorumNow { voters, living } => write!(
+                f,
+                "of the {voters} voting members {living} can be reached, and {} must agree",
+                majority(voters)
+            ),
             Self::NoQuorum { voters, living } => write!(
                 f,
                 "of the {voters} voting members that would stay {living} can be reached, and {} must agree",
@@ -74,14 +86,21 @@ impl Census {
         if !self.voters.contains(&id) {
             return Ok(());
         }
-        let stay = self.voters.iter().filter(|voter| **voter != id);
-        let voters = stay.clone().count();
-        let living = stay.filter(|voter| self.is_living(**voter)).count();
-        match voters {
-            0 => Err(Stranding::LastVoter),
-            _ if living < majority(voters) => Err(Stranding::NoQuorum { voters, living }),
-            _ => Ok(()),
+        let living = self.voters.iter().filter(|voter| self.is_living(**voter));
+        let now = (self.voters.len(), living.clone().count());
+        let then = (now.0 - 1, living.filter(|voter| **voter != id).count());
+        if then.0 == 0 {
+            return Err(Stranding::LastVoter);
         }
+        if then.1 < majority(then.0) {
+            let (voters, living) = then;
+            return Err(Stranding::NoQuorum { voters, living });
+        }
+        if now.1 < majority(now.0) {
+            let (voters, living) = now;
+            return Err(Stranding::NoQuorumNow { voters, living });
+        }
+        Ok(())
     }
 
     /// Who goes because more machines are members than are wanted: those not living first, then learners;
@@ -169,6 +188,7 @@ mod tests {
     #[test]
     fn the_quorum_decides_who_can_be_spared() {
         let no = |voters, living| Err(Stranding::NoQuorum { voters, living });
+        let now = |voters, living| Err(Stranding::NoQuorumNow { voters, living });
         for (voters, dead, who, expected) in [
             (&[1][..], &[][..], 1, Err(Stranding::LastVoter)),
             (&[1, 2], &[], 2, Ok(())),
@@ -179,6 +199,8 @@ mod tests {
             (&[1, 2, 3, 4, 5], &[4, 5], 4, Ok(())),
             (&[1, 2, 3, 4, 5], &[4, 5], 3, no(4, 2)),
             (&[1, 2, 3, 4], &[4], 3, Ok(())),
+            (&[1, 2, 3, 4], &[3, 4], 4, now(4, 2)),
+            (&[1, 2], &[2], 2, now(2, 1)),
         ] {
             let census = census(voters, &[], dead);
             assert_eq!(census.can_spare(id(who)), expected, "{who} of {voters:?}");

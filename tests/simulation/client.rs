@@ -7,6 +7,7 @@ use oxetcd::consensus::{Refused, Written};
 use oxetcd::store::{Action, Command, Condition, Content, Event, Path};
 use tokio::sync::oneshot;
 
+use crate::machine::members;
 use crate::random::Random;
 use crate::world::{Happening, World};
 
@@ -115,7 +116,7 @@ impl World {
             }
             return;
         }
-        let member = self.random.place(self.machines.len());
+        let member = *self.random.pick(&members(&self.machines));
         if self.ends || self.machines[member].running.is_none() {
             return;
         }

@@ -3,7 +3,7 @@
 use std::sync::RwLockReadGuard;
 
 use oxetcd::consensus::handle::Request;
-use oxetcd::consensus::{Input, Refused, View, Watching, Written};
+use oxetcd::consensus::{Change, ChangeRefused, Input, Refused, View, Watching, Written};
 use oxetcd::store::{Command, Interest, Listing, Path};
 use tokio::sync::{OwnedSemaphorePermit, oneshot};
 
@@ -46,7 +46,7 @@ impl Machine {
         &mut self,
         request: impl FnOnce(oneshot::Sender<T>, OwnedSemaphorePermit) -> Request,
     ) -> Option<oneshot::Receiver<T>> {
-        let running = self.running.as_mut()?;
+        let running = self.running.as_mut().filter(|running| running.serves())?;
         let permit = running.permits.clone().try_acquire_owned().ok()?;
         let (answer, answered) = oneshot::channel();
         running
@@ -56,9 +56,24 @@ impl Machine {
         Some(answered)
     }
 
+    /// Ask for a change of the membership.
+    pub fn change(
+        &mut self,
+        change: Change,
+    ) -> Option<oneshot::Receiver<Result<(), ChangeRefused>>> {
+        let running = self.running.as_mut()?;
+        let (answer, answered) = oneshot::channel();
+        let request = Request::Change { change, answer };
+        running.reports.send(Input::Request(request)).ok()?;
+        Some(answered)
+    }
+
     /// What a key holds here, and as of which entry. None at a dead or paused member.
     pub fn read(&self, path: &Path) -> Option<(u64, Option<Listing>)> {
         let running = self.running.as_ref().filter(|_| !self.paused)?;
+        if !running.serves() {
+            return None;
+        }
         let view = running.view();
         let found = view.store.get(path).ok();
         Some((
@@ -75,7 +90,7 @@ impl Machine {
     /// Where it stands, for a person.
     pub fn describe(&self) -> String {
         let Some(running) = &self.running else {
-            return format!("{} is dead", self.number);
+            return format!("{} is dead, {:?}", self.number, self.standing);
         };
         let core = &running.core;
         let paused = if self.paused { ", paused" } else { "" };
@@ -90,6 +105,11 @@ impl Machine {
 }
 
 impl Running {
+    /// Whether clients may ask: one that joins has nothing to tell before its first snapshot.
+    fn serves(&self) -> bool {
+        self.core.applied() > 0
+    }
+
     /// What it shows to all.
     pub fn view(&self) -> RwLockReadGuard<'_, View> {
         self.view.read().expect("one thread")

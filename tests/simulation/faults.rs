@@ -48,9 +48,9 @@ pub enum Fault {
 }
 
 impl Fault {
-    /// Some fault, of one of so many members.
-    pub fn draw(members: usize, random: &mut Random) -> Self {
-        let member = random.place(members);
+    /// Some fault, of one of these members.
+    pub fn draw(members: &[usize], random: &mut Random) -> Self {
+        let member = *random.pick(members);
         match random.below(24) {
             0 => Self::Kill(member),
             1 | 2 => Self::Crash(member),

@@ -20,13 +20,7 @@ pub const FIRST: u64 = 1;
 pub fn first_store(members: usize, limits: HistoryLimits) -> Store {
     let mut store = Store::new(limits);
     for number in 0..members {
-        let member = Member {
-            id: Machine::id(number),
-            name: format!("m{number}"),
-            client_url: format!("http://m{number}:4001"),
-            peer_url: format!("http://m{number}:7001"),
-        };
-        let command = Command::PutMember(member);
+        let command = Command::PutMember(member(number, &format!("m{number}")));
         let stamped = Stamped {
             stamp: ClusterTime::ZERO,
             id: None,
@@ -35,6 +29,21 @@ pub fn first_store(members: usize, limits: HistoryLimits) -> Store {
         store.apply(&stamped, &mut Vec::new()).expect("a member");
     }
     store
+}
+
+/// The member with this number, at a machine of this name.
+pub fn member(number: usize, name: &str) -> Member {
+    Member {
+        id: Machine::id(number),
+        name: name.to_owned(),
+        client_url: format!("http://{name}:4001"),
+        peer_url: format!("http://{name}:7001"),
+    }
+}
+
+/// The disk of a machine that is to join: an empty log.
+pub fn found_empty(disk: &SimDisk) {
+    Wal::create(disk, log_options(0)).expect("a new log");
 }
 
 /// Put it on a disk, as the snapshot a log begins with.

@@ -6,17 +6,17 @@ use std::sync::{Arc, RwLock};
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
-use oxetcd::cluster::MemberId;
+use oxetcd::cluster::{Member, MemberId};
 use oxetcd::consensus::core::{Core, Recovered, Work, Write};
 use oxetcd::consensus::message::{Body, Message};
 use oxetcd::consensus::snapshots::{HashJob, SnapshotJob};
 use oxetcd::consensus::{Input, Inputs, Settings, View, commit, gather};
-use oxetcd::store::{HistoryLimits, image};
+use oxetcd::store::{HistoryLimits, Store, image};
 use oxetcd::wal::{Batch, StorageError, Wal};
 use tokio::sync::Semaphore;
 
 use crate::disk::{self, Operation, SimDisk};
-use crate::founding::{log_options, read_snapshot, save};
+use crate::founding::{self, log_options, read_snapshot, save};
 use crate::random::Random;
 use crate::shadow::Shadow;
 
@@ -39,6 +39,8 @@ const WAITING_MAX: usize = 64;
 /// A machine: its disk outlives its lives.
 pub struct Machine {
     pub number: usize,
+    pub name: String,
+    pub standing: Standing,
     pub disk: SimDisk,
     pub paused: bool,
     pub sync_max: u64,
@@ -55,6 +57,25 @@ pub struct Machine {
     offset: Duration,
     /// How fast its clock runs, in millionths of the world's.
     rate: u64,
+}
+
+/// Whether a machine is a member.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Standing {
+    /// Not yet: it never ran.
+    Outside,
+    /// It was given a place.
+    Member,
+    /// Never again: it was removed and knows it, or its disk is lost.
+    Gone,
+}
+
+/// The numbers of those that are members, as far as they know.
+pub fn members(machines: &[Machine]) -> Vec<usize> {
+    let members = machines
+        .iter()
+        .filter(|machine| machine.standing == Standing::Member);
+    members.map(|machine| machine.number).collect()
 }
 
 /// A life of a member.
@@ -130,6 +151,8 @@ impl Machine {
     pub fn new(number: usize, limits: HistoryLimits, random: &mut Random) -> Self {
         Self {
             number,
+            name: format!("m{number}"),
+            standing: Standing::Member,
             disk: SimDisk::new(random.number()),
             paused: false,
             sync_max: SYNC_MAX,
@@ -152,6 +175,11 @@ impl Machine {
     /// The reverse of [`Machine::id`].
     pub fn number_of(id: MemberId) -> usize {
         usize::try_from(id.get() - 1).expect("a small number")
+    }
+
+    /// It as a member.
+    pub fn member(&self) -> Member {
+        founding::member(self.number, &self.name)
     }
 
     /// Timings as usual, only faster; snapshots often, and little left of the log behind them.
@@ -187,7 +215,8 @@ impl Machine {
         self.life += 1;
         let opened = Wal::open(self.disk.clone(), log_options(self.life));
         let (wal, found) = opened.map_err(|error| error.to_string())?;
-        let snapshot = found.snapshot.ok_or("no snapshot")?;
+        // One that joins has none until the leader sends it one.
+        let snapshot = found.snapshot.unwrap_or_default();
         Ok((
             wal,
             Recovered {
@@ -211,8 +240,12 @@ impl Machine {
         random: &mut Random,
     ) -> Result<(), String> {
         self.paused = false;
-        let body = read_snapshot(&self.disk, &recovered.snapshot)?;
-        let store = image::decode(&body, self.limits).map_err(|error| error.to_string())?;
+        let store = if recovered.snapshot.index == 0 {
+            Store::new(self.limits)
+        } else {
+            let body = read_snapshot(&self.disk, &recovered.snapshot)?;
+            image::decode(&body, self.limits).map_err(|error| error.to_string())?
+        };
         let (reports, inputs) = channel();
         let here = self.clock(now);
         let term = recovered.hard_state.term;
@@ -228,7 +261,7 @@ impl Machine {
             core,
             shadow,
             compared,
-            image_is_new: true,
+            image_is_new: compared > 0,
             woken: false,
             view,
             wal,

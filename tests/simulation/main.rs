@@ -15,6 +15,7 @@ mod machine;
 mod network;
 mod promises;
 mod random;
+mod reshape;
 mod shadow;
 mod truth;
 mod watcher;

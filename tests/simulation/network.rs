@@ -33,6 +33,11 @@ impl Network {
         }
     }
 
+    /// Whether each can say something to the other.
+    pub fn is_open(&self, one: usize, other: usize) -> bool {
+        !self.cut.contains(&(one, other)) && !self.cut.contains(&(other, one))
+    }
+
     /// All is well again.
     pub fn heal(&mut self) {
         *self = Self::default();

@@ -3,16 +3,18 @@
 //! The first member to apply an entry tells it here; all others must apply the same, and come to the same
 //! store. Every answer names the entry it is about, so each is held against the store as of that entry.
 
-use std::collections::HashSet;
+use std::collections::{BTreeSet, HashSet};
 use std::sync::Arc;
 use std::time::Duration;
 
+use bytes::{Buf, Bytes};
+use oxetcd::cluster::Settings;
 use oxetcd::consensus::Position;
 use oxetcd::store::{
     Command, CommandId, Error, Event, HistoryLimits, Interest, Listing, Path, Stamped, Store,
     codec, image,
 };
-use oxetcd::wal::Entry;
+use oxetcd::wal::{Configuration, Entry, EntryKind};
 
 use crate::client::{self, Operation};
 use crate::lifetimes::{Lifetimes, Moment};
@@ -38,17 +40,24 @@ struct Place {
     command: Option<Command>,
     outcome: Result<Option<Arc<Event>>, Error>,
     store: Store,
+    shape: Shape,
     hash: Option<u64>,
 }
 
+/// Who votes, and who learns.
+pub type Shape = (BTreeSet<u64>, BTreeSet<u64>);
+
 impl Truth {
     /// What all members begin with: `store`, as of the entry `index`.
-    pub fn new(limits: HistoryLimits, index: u64, store: Store) -> Self {
+    /// There are so `many` members, and all of them vote.
+    pub fn new(limits: HistoryLimits, index: u64, store: Store, many: usize) -> Self {
+        let voters = (1..=many as u64).collect();
         let first = Place {
             entry: None,
             command: None,
             outcome: Ok(None),
             store,
+            shape: (voters, BTreeSet::new()),
             hash: None,
         };
         Self {
@@ -71,6 +80,22 @@ impl Truth {
     /// The store as of it.
     pub fn store(&self) -> &Store {
         &self.places[self.places.len() - 1].store
+    }
+
+    /// Who votes and who learns as of it.
+    pub fn configuration(&self) -> &Shape {
+        &self.places[self.places.len() - 1].shape
+    }
+
+    /// What the cluster is set to as of it.
+    pub fn settings(&self) -> Settings {
+        let text = self.store().settings();
+        text.map_or_else(Settings::default, |text| Settings::parse(&text))
+    }
+
+    /// How much history there is at the most.
+    pub fn limits(&self) -> HistoryLimits {
+        self.limits
     }
 
     /// How many events there were.
@@ -101,10 +126,15 @@ impl Truth {
             ));
         }
         let mut store = self.store().clone();
-        let (command, outcome) = if entry.data.is_empty() {
+        let mut shape = self.configuration().clone();
+        let command = match entry.kind {
+            EntryKind::Command => entry.data.clone(),
+            EntryKind::Membership => change_shape(&mut shape, &entry.data)?,
+        };
+        let (command, outcome) = if command.is_empty() {
             (None, Ok(None))
         } else {
-            let stamped = codec::decode_stamped(&entry.data).map_err(|error| error.to_string())?;
+            let stamped = codec::decode_stamped(&command).map_err(|error| error.to_string())?;
             let first = self.events.len();
             let outcome = store.apply(&stamped, &mut self.events);
             self.judge(&stamped, &outcome, first, moment)?;
@@ -118,6 +148,7 @@ impl Truth {
             command,
             outcome,
             store,
+            shape,
             hash: None,
         });
         Ok(())
@@ -134,6 +165,13 @@ impl Truth {
         let command = &stamped.command;
         let again = stamped.id.is_some_and(|id| !self.ids.insert(id));
         let changed = matches!(outcome, Ok(Some(_))) || self.events.len() > first;
+        let before = self.places.last().map(|place| &place.store);
+        if let Some(id) = stamped.id
+            && changed
+            && before.is_some_and(|store| store.is_removed(id.member))
+        {
+            return Err(format!("a removed member's write was applied: {command:?}"));
+        }
         if again && changed {
             return Err(format!("applied again: {command:?}"));
         }
@@ -183,6 +221,27 @@ impl Truth {
             ));
         }
         Ok(())
+    }
+
+    /// A member's configuration as of the entry `index` must be this.
+    ///
+    /// # Errors
+    ///
+    /// It is not.
+    pub fn compare_configuration(
+        &self,
+        index: u64,
+        configuration: &Configuration,
+    ) -> Result<(), String> {
+        let ids = |ids: &[u64]| ids.iter().copied().collect::<BTreeSet<_>>();
+        let shape = (ids(&configuration.voters), ids(&configuration.learners));
+        let expected = &self.place(index)?.shape;
+        if shape == *expected {
+            return Ok(());
+        }
+        Err(format!(
+            "the configuration at entry {index} is {shape:?} instead of {expected:?}"
+        ))
     }
 
     /// The same, history and all.
@@ -326,4 +385,28 @@ impl Truth {
         let place = place.and_then(|place| self.places.get_mut(place));
         place.ok_or_else(|| format!("entry {index} is not committed, the last is {last}"))
     }
+}
+
+/// What a membership entry does to the configuration, and the command that is in it: a number of steps,
+/// each a kind and an id, then the command.
+fn change_shape((voters, learners): &mut Shape, entry: &Bytes) -> Result<Bytes, String> {
+    let mut rest = entry.clone();
+    let count = rest.try_get_u8().map_err(|error| error.to_string())?;
+    if count != 1 {
+        return Err(format!("a membership entry of {count} steps at once"));
+    }
+    let kind = rest.try_get_u8().map_err(|error| error.to_string())?;
+    let id = rest.try_get_u64().map_err(|error| error.to_string())?;
+    let done = match kind {
+        1 => learners.remove(&id) && voters.insert(id),
+        2 => !voters.contains(&id) && learners.insert(id),
+        3 => voters.remove(&id) || learners.remove(&id),
+        _ => false,
+    };
+    if done && !voters.is_empty() {
+        return Ok(rest);
+    }
+    Err(format!(
+        "step {kind} for {id} makes no sense, of {voters:?} and {learners:?}"
+    ))
 }

@@ -8,6 +8,7 @@ use oxetcd::consensus::{Live, Next, Watching};
 use oxetcd::store::{Event, Interest, Path};
 use tokio::sync::oneshot;
 
+use crate::machine::members;
 use crate::random::Random;
 use crate::truth::Truth;
 use crate::world::World;
@@ -180,7 +181,7 @@ impl World {
             if !self.ends {
                 watcher.wander(&mut self.random, self.truth.store().index());
             }
-            watcher.member = self.random.place(self.machines.len());
+            watcher.member = *self.random.pick(&members(&self.machines));
             let machine = &mut self.machines[watcher.member];
             watcher.asked = machine.watch(watcher.interest.clone(), watcher.stream, watcher.next);
             let member = watcher.member;

@@ -16,10 +16,11 @@ use crate::client::{self, Client, Known, Operation};
 use crate::faults::Fault;
 use crate::founding::{FIRST, first_store, found};
 use crate::lifetimes::Moment;
-use crate::machine::{CLOCK_WRITTEN_EVERY, Machine, Progress};
+use crate::machine::{CLOCK_WRITTEN_EVERY, Machine, Progress, Standing, members};
 use crate::network::Network;
 use crate::promises::Promises;
 use crate::random::{Random, Trace};
+use crate::reshape::{Project, Shaping};
 use crate::truth::Truth;
 use crate::watcher::Watcher;
 
@@ -85,6 +86,7 @@ pub enum Happening {
         client: usize,
     },
     Fault,
+    Reshape,
     Mend(Fault),
     Start {
         member: usize,
@@ -116,6 +118,9 @@ pub struct World {
     pub answered_to: u64,
     /// The faults are over, and nobody asks for anything new.
     pub ends: bool,
+    pub shaping: Shaping,
+    /// The change of the membership that is under way.
+    pub project: Option<Project>,
     promises: Promises,
     queue: BinaryHeap<Scheduled>,
     scheduled: u64,
@@ -163,9 +168,11 @@ impl World {
                 .collect(),
             operations: Vec::new(),
             known: Known::new(),
-            truth: Truth::new(limits, FIRST, store),
+            truth: Truth::new(limits, FIRST, store, members),
             answered_to: 0,
             ends: false,
+            shaping: Shaping::draw(&mut random),
+            project: None,
             random,
             promises: Promises::default(),
             queue: BinaryHeap::new(),
@@ -191,6 +198,7 @@ impl World {
             self.at(after, Happening::Ask { client });
         }
         self.at(Duration::from_millis(300), Happening::Fault);
+        self.at(Duration::from_millis(350), Happening::Reshape);
         while self.operations.len() < OPERATIONS || self.faults < FAULTS {
             self.step()?;
         }
@@ -226,6 +234,7 @@ impl World {
                 if self.machines[member].life == life {
                     self.at(Machine::tick_length(), Happening::Tick { member, life });
                     self.machines[member].tick(self.now);
+                    self.call_all(member);
                     self.pump(member);
                 }
             }
@@ -239,6 +248,7 @@ impl World {
             Happening::Deliver { to, message, body } => self.deliver(to, message, body),
             Happening::Ask { client } => self.ask(client),
             Happening::Fault => self.fault(),
+            Happening::Reshape => self.reshape(),
             Happening::Mend(fault) => self.mend(fault),
             Happening::Start { member } => self.start(member),
             Happening::Stop { member, life } => {
@@ -256,7 +266,8 @@ impl World {
         }
         let mut after = self.random.micros(20_000, 260_000);
         for _ in 0..1 + usize::from(self.random.permille(300)) {
-            let fault = Fault::draw(self.machines.len(), &mut self.random);
+            let members = members(&self.machines);
+            let fault = Fault::draw(&members, &mut self.random);
             self.faults += 1;
             self.inflict(fault);
             let lasts = fault.duration(&mut self.random);
@@ -276,7 +287,9 @@ impl World {
 
     /// A member starts, if it isn't running.
     pub fn start(&mut self, member: usize) {
-        if self.machines[member].running.is_some() || self.now < self.machines[member].dead_until {
+        let machine = &self.machines[member];
+        let may = machine.standing == Standing::Member && self.now >= machine.dead_until;
+        if machine.running.is_some() || !may {
             return;
         }
         let machine = &mut self.machines[member];
@@ -368,6 +381,11 @@ impl World {
         let observed = self.observe(member);
         self.note(observed);
         self.poll(member);
+        let running = self.machines[member].running.as_ref();
+        if running.is_some_and(|running| running.core.is_removed()) {
+            self.machines[member].standing = Standing::Gone;
+            self.die(member, false, false);
+        }
     }
 
     /// Its disk failed, or did not.
@@ -415,9 +433,15 @@ impl World {
             }
         }
         running.compared = applied;
+        if applied == 0 {
+            return Ok(());
+        }
         let store = &running.view().store;
         self.truth
             .compare(applied, store)
+            .map_err(|why| format!("member {member}: {why}"))?;
+        self.truth
+            .compare_configuration(applied, &running.view().configuration)
             .map_err(|why| format!("member {member}: {why}"))?;
         if running.image_is_new {
             self.truth

@@ -18,8 +18,9 @@ impl World {
                     .iter()
                     .filter(|watcher| watcher.is_settled(&self.truth))
                     .count();
+                let shape = self.truth.configuration();
                 return Err(format!(
-                    "not well {RECOVERY_MAX:?} after the last fault: {standing:?}, {store:?}"
+                    "not well {RECOVERY_MAX:?} after the last fault: {standing:?}, {store:?}, {shape:?}"
                 ));
             }
         }
@@ -37,9 +38,12 @@ impl World {
     pub(super) fn is_settled(&self) -> bool {
         let store = self.truth.store();
         let soon = |deadline: ClusterTime| deadline.since(store.clock()) < LIFETIME_MAX;
-        self.machines
-            .iter()
-            .all(|machine| machine.applied() == Some(self.truth.last()))
+        let up_to_date = |machine: &Machine| match machine.standing {
+            Standing::Member => machine.applied() == Some(self.truth.last()),
+            Standing::Outside | Standing::Gone => true,
+        };
+        self.machines.iter().all(up_to_date)
+            && self.is_shaped()
             && !store.next_deadline().is_some_and(soon)
             && !self.clients_wait()
             && self

@@ -8,6 +8,7 @@
 //! - [`consensus`]: Raft, the one thread that drives it, and the handle others talk to it through.
 //! - [`transport`]: what members say to each other, and how.
 //! - [`bootstrap`]: how a starting member finds its cluster.
+//! - [`tls`]: TLS, for ports and for connections of ours.
 //! - [`http`]: the v2 API on the client port, the pages of the peer port.
 //! - [`config`]: one table of options, from flags and environment to a checked [`config::Config`].
 //! - [`server`]: opens and binds everything, and runs it until told to stop.
@@ -37,6 +38,7 @@ pub mod membership;
 pub mod server;
 pub mod signals;
 pub mod store;
+pub mod tls;
 pub mod transport;
 pub mod wal;
 

@@ -8,6 +8,7 @@ use tracing::{info, warn};
 use crate::bootstrap::{Admission, JoinAnswer, JoinError, JoinRequest, Patience, admit, join};
 use crate::cluster::{ClusterId, Member};
 use crate::consensus::{Change, ChangeRefused, Handle, Role};
+use crate::tls::Connector;
 use crate::transport::peer_address;
 
 /// How long to wait before telling the cluster again.
@@ -18,12 +19,17 @@ const ANNOUNCE_AGAIN: Duration = Duration::from_millis(500);
 pub struct Membership {
     cluster: ClusterId,
     handle: Handle,
+    tls: Connector,
 }
 
 impl Membership {
-    /// Of `cluster`, through `handle`.
-    pub fn new(cluster: ClusterId, handle: Handle) -> Self {
-        Self { cluster, handle }
+    /// Of `cluster`, through `handle`; other members are called by `tls` where their URL says so.
+    pub fn new(cluster: ClusterId, handle: Handle, tls: Connector) -> Self {
+        Self {
+            cluster,
+            handle,
+            tls,
+        }
     }
 
     /// Give a machine a place, if this member leads; returns once the log has it.
@@ -97,7 +103,7 @@ impl Membership {
                     attempts: 1,
                     interval: ANNOUNCE_AGAIN,
                 };
-                join(&[peer], &request, patience)
+                join(&self.tls, &[peer], &request, patience)
                     .await
                     .map(|_| ())
                     .map_err(|error| error.to_string())

@@ -13,13 +13,14 @@ use tokio::task::JoinHandle;
 use tracing::{error, info};
 
 use crate::bootstrap::{self, Beginning, JOIN_PATH};
-use crate::config::{Config, Endpoint, Listen};
+use crate::config::{Config, Endpoint, Listen, TlsFiles};
 use crate::consensus::driver::SaveSnapshot;
 use crate::consensus::message::{Body, Message, RaftKind};
 use crate::consensus::{Handle, Input, Inputs, Running, Settings, Start};
 use crate::http::{self, Cors, Facts, Limits, MemberPages, Pages, Port};
 use crate::membership::Membership;
 use crate::store::{HistoryLimits, image};
+use crate::tls::{Acceptor, Connector};
 use crate::transport::{Inbox, Listener, Local, News, Peers, Stats, snapshot_files};
 use crate::wal::{DataDir, EntryKind, RealDisk, Snapshot, write_snapshot};
 
@@ -41,6 +42,29 @@ pub struct Server {
     stop: watch::Sender<bool>,
     /// Keeps the directory locked.
     _directory: DataDir,
+}
+
+/// What TLS there is, read before anything else is touched.
+struct Tls {
+    client: Option<Acceptor>,
+    peer: Option<Acceptor>,
+    to_peers: Connector,
+}
+
+impl Tls {
+    fn open(config: &Config) -> Result<Self, String> {
+        let acceptor = |files: &Option<TlsFiles>| files.clone().map(Acceptor::open).transpose();
+        let to_peers = match &config.peer_tls {
+            Some(files) => Connector::of_member(files.clone()),
+            None => Ok(Connector::default()),
+        };
+        Ok(Self {
+            client: acceptor(&config.client_tls)
+                .map_err(|why| format!("TLS for clients: {why}"))?,
+            peer: acceptor(&config.peer_tls).map_err(|why| format!("TLS for peers: {why}"))?,
+            to_peers: to_peers.map_err(|why| format!("TLS to peers: {why}"))?,
+        })
+    }
 }
 
 /// A member that runs, before its ports are open.
@@ -75,9 +99,10 @@ impl Server {
         info!("clients at {} ({})", urls.0, config.client.listen);
         info!("peers at {} ({})", urls.1, config.peer.listen);
 
-        let beginning = bootstrap::begin(&config, urls).await?;
+        let tls = Tls::open(&config)?;
+        let beginning = bootstrap::begin(&config, urls, &tls.to_peers).await?;
         let peer = listen(peer, "-peer-addr")?;
-        let mut member = run_member(&config, beginning)?;
+        let mut member = run_member(&config, beginning, tls.to_peers)?;
         let (stop, stopped) = watch::channel(false);
         let limits = Limits {
             read: config.http_read_timeout.unwrap_or_default(),
@@ -87,13 +112,18 @@ impl Server {
         let cors = Cors::new(config.cors);
         let pages = Pages::new(member.handle.clone(), member.facts, cors, limits, stopped);
         let member_pages = member_pages(member.listener.clone(), member.membership);
-        let peer = tokio::spawn(http::serve(peer, Port::Peer(member_pages), pages.clone()));
+        let peer = tokio::spawn(http::serve(
+            peer,
+            Port::Peer(member_pages),
+            pages.clone(),
+            tls.peer,
+        ));
         tokio::select! {
             ended = member.running.ended() => return Err(ended.err().unwrap_or_default()),
             () = applied(&member.handle, member.needed) => {}
         }
         let client = listen(client, "-addr")?;
-        let client = tokio::spawn(http::serve(client, Port::Client, pages));
+        let client = tokio::spawn(http::serve(client, Port::Client, pages, tls.client));
         info!("serves clients");
         Ok(Self {
             member: member.running,
@@ -130,7 +160,7 @@ impl Server {
 }
 
 /// Put the parts of a member together and start it.
-fn run_member(config: &Config, beginning: Beginning) -> Result<Member, String> {
+fn run_member(config: &Config, beginning: Beginning, tls: Connector) -> Result<Member, String> {
     let needed = needed(&beginning);
     let Beginning {
         directory,
@@ -148,6 +178,7 @@ fn run_member(config: &Config, beginning: Beginning) -> Result<Member, String> {
         cluster,
         id: member.id,
         name: member.name.clone(),
+        tls: tls.clone(),
     };
     let mut members: Vec<_> = store.members().cloned().collect();
     members.extend(named);
@@ -168,7 +199,7 @@ fn run_member(config: &Config, beginning: Beginning) -> Result<Member, String> {
     settings.snapshot_every = config.snapshot_count;
     let running = start.run(settings, recovered, wal, peers, save)?;
 
-    let membership = Membership::new(cluster, handle.clone());
+    let membership = Membership::new(cluster, handle.clone(), tls);
     let facts = Facts {
         name: member.name.clone(),
         started: Timestamp::now(),

@@ -11,6 +11,7 @@ use crate::cluster::{ClusterId, Member, MemberId};
 use crate::config::{Address, Config};
 use crate::consensus::core::Recovered;
 use crate::store::{ClusterTime, Command, HistoryLimits, Stamped, Store, codec, image};
+use crate::tls::Connector;
 use crate::transport::peer_address;
 use crate::wal::{
     Batch, Configuration, DataDir, EntryKind, Founding, HardState, Identity, LogOptions, RealDisk,
@@ -53,7 +54,11 @@ struct Held {
 /// # Errors
 ///
 /// A sentence for whoever started it.
-pub async fn begin(config: &Config, urls: (String, String)) -> Result<Beginning, String> {
+pub async fn begin(
+    config: &Config,
+    urls: (String, String),
+    tls: &Connector,
+) -> Result<Beginning, String> {
     let directory = DataDir::open(&config.data_dir).map_err(text)?;
     let limits = limits(config);
     let name = name_of(config, &directory)?;
@@ -88,7 +93,7 @@ pub async fn begin(config: &Config, urls: (String, String)) -> Result<Beginning,
                 attempts: config.retry_attempts_max,
                 interval: config.retry_interval,
             };
-            join_through(directory, member, &name, &peers, patience, limits).await
+            join_through(directory, member, &name, (tls, &peers), patience, limits).await
         }
     }
 }
@@ -352,7 +357,7 @@ async fn join_through(
     mut directory: DataDir,
     member: impl FnOnce(MemberId) -> Member,
     name: &str,
-    peers: &[Address],
+    (tls, peers): (&Connector, &[Address]),
     patience: Patience,
     limits: HistoryLimits,
 ) -> Result<Beginning, String> {
@@ -369,7 +374,7 @@ async fn join_through(
         member: member.clone(),
         cluster,
     };
-    let answer = join(peers, &request, patience).await.map_err(text)?;
+    let answer = join(tls, peers, &request, patience).await.map_err(text)?;
     directory.set_cluster(answer.cluster).map_err(text)?;
     info!("{name} joins cluster {}", answer.cluster);
     let (wal, recovered) = open_log(&directory)?;

@@ -1,9 +1,11 @@
 //! Connections: accepting them, their limits, their end.
 
 use std::convert::Infallible;
+use std::io;
+use std::net::SocketAddr;
 use std::pin::pin;
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use hyper::Request;
 use hyper::body::Incoming;
@@ -12,6 +14,7 @@ use hyper::server::conn::http1;
 use hyper::service::service_fn;
 use hyper_util::rt::TokioIo;
 use socket2::{SockRef, TcpKeepalive};
+use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::Semaphore;
 use tracing::{debug, warn};
@@ -19,6 +22,8 @@ use tracing::{debug, warn};
 use super::reply::Reply;
 use super::socket::{Activity, Socket};
 use super::{Pages, Port, cors, reply};
+use crate::tls::Acceptor;
+use crate::transport::Pace;
 
 /// How long the head of a request may be, in bytes; a longer one is answered 431. The number of headers is
 /// bounded too, by 100.
@@ -36,7 +41,8 @@ const KEEPALIVE: Duration = Duration::from_secs(30);
 
 /// Serve the pages of `port` until the pages' stop signal, and then until the last request has ended, which
 /// takes no longer than [`GRACE`]. As many connections as the limits allow are served at once; more wait.
-pub async fn serve(listener: TcpListener, port: Port, pages: Arc<Pages>) {
+/// With `tls` the port speaks nothing else.
+pub async fn serve(listener: TcpListener, port: Port, pages: Arc<Pages>, tls: Option<Acceptor>) {
     let connections_max = u32::try_from(pages.limits.connections)
         .unwrap_or(u32::MAX)
         .max(1);
@@ -55,9 +61,9 @@ pub async fn serve(listener: TcpListener, port: Port, pages: Arc<Pages>) {
         let Ok(permit) = permit else { break };
         match accepted {
             Ok((stream, _)) => {
-                let (port, pages) = (port.clone(), pages.clone());
+                let (port, pages, tls) = (port.clone(), pages.clone(), tls.clone());
                 tokio::spawn(async move {
-                    connection(stream, port, pages).await;
+                    accepted_one(stream, port, pages, tls).await;
                     drop(permit);
                 });
             }
@@ -72,7 +78,7 @@ pub async fn serve(listener: TcpListener, port: Port, pages: Arc<Pages>) {
     let _ = permits.acquire_many(connections_max).await;
 }
 
-async fn connection(stream: TcpStream, port: Port, pages: Arc<Pages>) {
+async fn accepted_one(stream: TcpStream, port: Port, pages: Arc<Pages>, tls: Option<Acceptor>) {
     let keepalive = TcpKeepalive::new()
         .with_time(KEEPALIVE)
         .with_interval(KEEPALIVE)
@@ -84,6 +90,38 @@ async fn connection(stream: TcpStream, port: Port, pages: Arc<Pages>) {
         debug!("a connection was over before it began: {error}");
         return;
     }
+    let Some(tls) = tls else {
+        return connection(stream, port, pages).await;
+    };
+    let caller = stream.peer_addr();
+    let mut stop = pages.stop.clone();
+    let agreed = tokio::select! {
+        biased;
+        _ = stop.wait_for(|&stop| stop) => return,
+        agreed = tls.accept(stream) => agreed,
+    };
+    match agreed {
+        Ok(stream) => connection(stream, port, pages).await,
+        Err(error) => refused(caller, &error),
+    }
+}
+
+/// Tell people who could not be served, now and then: a stranger may call as often as he likes.
+fn refused(caller: io::Result<SocketAddr>, error: &io::Error) {
+    static PACE: Pace = Pace::new();
+    let caller = caller.map_or_else(|_| "somebody".to_owned(), |caller| caller.to_string());
+    // Whoever only looks whether the port is open has said nothing.
+    if error.kind() == io::ErrorKind::UnexpectedEof {
+        debug!("{caller} hung up during the TLS handshake");
+    } else if let Some(others) = PACE.line(Instant::now()) {
+        warn!("{caller} is not served, since TLS with it fails: {error} ({others} more before)");
+    }
+}
+
+async fn connection<S>(stream: S, port: Port, pages: Arc<Pages>)
+where
+    S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
+{
     let activity = Activity::new();
     let limits = pages.limits.clone();
     let mut stop = pages.stop.clone();

@@ -6,8 +6,10 @@
     reason = "a test is a crate of its own, with small numbers"
 )]
 
+mod authority;
 mod cluster;
 mod durability;
 mod http;
 mod manners;
 mod sync;
+mod tls;

@@ -8,6 +8,7 @@
 //! - [`consensus`]: Raft, the one thread that drives it, and the handle others talk to it through.
 //! - [`transport`]: what members say to each other, and how.
 //! - [`bootstrap`]: how a starting member finds its cluster.
+//! - [`tls`]: TLS, for ports and for connections of ours.
 //! - [`membership`] and [`administration`]: machines that ask for a place, members that are taken out.
 //! - [`http`]: the v2 API on the client port, the pages of the peer port.
 //! - [`config`]: one table of options, from flags and environment to a checked [`config::Config`].
@@ -41,6 +42,7 @@ pub mod server;
 pub mod signals;
 pub mod standby;
 pub mod store;
+pub mod tls;
 pub mod transport;
 pub mod wal;
 

@@ -6,12 +6,13 @@ use std::path::{Path, PathBuf};
 
 use tracing::{info, warn};
 
-use super::waiting::{Machine, Waiting, join_or_wait, remembered};
+use super::waiting::{Machine, Means, Waiting, join_or_wait, remembered};
 use super::{Directory, Patience, Start, Treatment, decide};
 use crate::cluster::{ClusterId, Member, MemberId};
 use crate::config::Config;
 use crate::consensus::core::Recovered;
 use crate::store::{ClusterTime, Command, HistoryLimits, Stamped, Store, codec, image};
+use crate::tls::Connector;
 use crate::transport::peer_address;
 use crate::wal::{
     Batch, Configuration, DataDir, EntryKind, Founding, HardState, Identity, LogOptions, RealDisk,
@@ -62,7 +63,11 @@ struct Held {
 /// # Errors
 ///
 /// A sentence for whoever started it.
-pub async fn begin(config: &Config, urls: (String, String)) -> Result<Begun, String> {
+pub async fn begin(
+    config: &Config,
+    urls: (String, String),
+    tls: &Connector,
+) -> Result<Begun, String> {
     let mut directory = DataDir::open(&config.data_dir).map_err(text)?;
     let limits = limits(config);
     let name = name_of(config, &directory)?;
@@ -88,6 +93,11 @@ pub async fn begin(config: &Config, urls: (String, String)) -> Result<Begun, Str
         directory = DataDir::open(&config.data_dir).map_err(text)?;
     }
     let (client_url, peer_url) = urls;
+    let means = Means {
+        tls: tls.clone(),
+        peers: config.peers.clone(),
+        limits,
+    };
     let machine = Machine {
         name,
         client_url,
@@ -105,7 +115,7 @@ pub async fn begin(config: &Config, urls: (String, String)) -> Result<Begun, Str
                 attempts: config.retry_attempts_max,
                 interval: config.retry_interval,
             };
-            join_or_wait(directory, machine, &peers, patience, limits).await
+            join_or_wait(directory, machine, Means { peers, ..means }, patience).await
         }
         (Start::Standby, _) => {
             let roster = remembered(&directory)?.ok_or("the file standby is gone")?;
@@ -113,8 +123,7 @@ pub async fn begin(config: &Config, urls: (String, String)) -> Result<Begun, Str
                 "{} was a standby of cluster {}",
                 machine.name, roster.cluster
             );
-            let peers = config.peers.clone();
-            let waiting = Waiting::new(directory, machine, roster, peers, limits)?;
+            let waiting = Waiting::new(directory, machine, roster, means)?;
             Ok(Begun::Standby(Box::new(waiting)))
         }
     }

@@ -135,7 +135,11 @@ pub fn decide(
     peers: &[Address],
     force: bool,
 ) -> Result<Decision, Refusal> {
-    let others: Vec<Address> = peers.iter().filter(|peer| *peer != own).cloned().collect();
+    let others: Vec<Address> = peers
+        .iter()
+        .filter(|peer| !peer.is_same_place(own))
+        .cloned()
+        .collect();
     let fresh = if !others.is_empty() {
         Start::Join(others)
     } else if peers.is_empty() {

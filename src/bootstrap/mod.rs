@@ -21,7 +21,7 @@ pub use decision::{Decision, Directory, Refusal, Start, Treatment, decide};
 pub use join::{JoinFailure, Patience, join};
 pub use page::{no_page, page};
 pub use roster::roster_page;
-pub use waiting::{Asked, Machine, Waiting};
+pub use waiting::{Asked, Machine, Means, Waiting};
 
 use std::fmt;
 

@@ -10,6 +10,7 @@ use crate::cluster::{Member, MemberId, Roster};
 use crate::config::Address;
 use crate::consensus::core::Recovered;
 use crate::store::{HistoryLimits, Store};
+use crate::tls::Connector;
 use crate::transport::peer_address;
 use crate::wal::{DataDir, Founding, SnapshotMark};
 
@@ -36,9 +37,18 @@ pub struct Waiting {
     machine: Machine,
     /// The latest known.
     roster: Roster,
-    /// Whom else to ask: the peers it was given.
-    peers: Vec<Address>,
-    limits: HistoryLimits,
+    means: Means,
+}
+
+/// What a machine asks for a place with, and keeps its data by once it has one.
+#[derive(Clone)]
+pub struct Means {
+    /// Calls those who speak TLS.
+    pub tls: Connector,
+    /// The peers it was given.
+    pub peers: Vec<Address>,
+    /// How much history it is to keep.
+    pub limits: HistoryLimits,
 }
 
 /// What asking for a place came to.
@@ -82,8 +92,7 @@ impl Waiting {
         mut directory: DataDir,
         machine: Machine,
         roster: Roster,
-        peers: Vec<Address>,
-        limits: HistoryLimits,
+        means: Means,
     ) -> Result<Self, String> {
         directory
             .keep_standby_file(&roster::to_json(&roster))
@@ -95,8 +104,7 @@ impl Waiting {
             directory,
             machine,
             roster,
-            peers,
-            limits,
+            means,
         })
     }
 
@@ -118,7 +126,7 @@ impl Waiting {
     pub async fn sync(&mut self) -> Result<(), String> {
         let mut reasons = Vec::new();
         for member in self.contacts() {
-            let answer = roster::ask(&member).await;
+            let answer = roster::ask(&self.means.tls, &member).await;
             let answer = answer.and_then(|roster| match roster.cluster == self.roster.cluster {
                 true => Ok(roster),
                 false => Err(format!("it belongs to cluster {}", roster.cluster)),
@@ -151,9 +159,9 @@ impl Waiting {
             member: self.machine.clone().member(id),
             cluster: Some(self.roster.cluster),
         };
-        match join(&self.contacts(), &request, ONCE).await {
+        match join(&self.means.tls, &self.contacts(), &request, ONCE).await {
             Ok(answer) => {
-                let begun = joined(self.directory, request.member, answer, self.limits)?;
+                let begun = joined(self.directory, request.member, answer, self.means.limits)?;
                 Ok(Asked::Place(Box::new(begun)))
             }
             Err(failure) => {
@@ -178,8 +186,9 @@ impl Waiting {
         let members = members.filter_map(|member| peer_address(&member.peer_url).ok());
         let own = peer_address(&self.machine.peer_url).ok();
         let mut contacts: Vec<Address> = Vec::new();
-        for address in members.chain(self.peers.iter().cloned()) {
-            if Some(&address) != own.as_ref() && !contacts.contains(&address) {
+        for address in members.chain(self.means.peers.iter().cloned()) {
+            let is_own = own.as_ref().is_some_and(|own| own.is_same_place(&address));
+            if !is_own && !contacts.contains(&address) {
                 contacts.push(address);
             }
         }
@@ -208,11 +217,10 @@ pub(super) fn remembered(directory: &DataDir) -> Result<Option<Roster>, String> 
 pub(super) async fn join_or_wait(
     mut directory: DataDir,
     machine: Machine,
-    peers: &[Address],
+    means: Means,
     patience: Patience,
-    limits: HistoryLimits,
 ) -> Result<Begun, String> {
-    let list: Vec<String> = peers.iter().map(Address::to_string).collect();
+    let list: Vec<String> = means.peers.iter().map(Address::to_string).collect();
     info!(
         "{} asks for a place in the cluster of {}",
         machine.name,
@@ -223,14 +231,13 @@ pub(super) async fn join_or_wait(
         let cluster = directory.identity().and_then(|identity| identity.cluster);
         let member = machine.clone().member(id);
         let request = JoinRequest { member, cluster };
-        match join(peers, &request, patience).await {
+        match join(&means.tls, &means.peers, &request, patience).await {
             Ok(answer) => {
-                let begun = joined(directory, request.member, answer, limits)?;
+                let begun = joined(directory, request.member, answer, means.limits)?;
                 return Ok(Begun::Member(Box::new(begun)));
             }
             Err(JoinFailure::NoPlace(roster)) => {
-                let peers = peers.to_vec();
-                let waiting = Waiting::new(directory, machine, *roster, peers, limits)?;
+                let waiting = Waiting::new(directory, machine, *roster, means)?;
                 return Ok(Begun::Standby(Box::new(waiting)));
             }
             Err(JoinFailure::Removed) => {

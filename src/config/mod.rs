@@ -5,12 +5,14 @@
 //! is the only way to a [`Config`].
 
 pub mod address;
+pub mod discovery;
 pub mod env;
 pub mod error;
 pub mod flags;
 pub mod help;
 pub mod layer;
 pub mod options;
+mod tls;
 mod value;
 
 #[cfg(test)]
@@ -21,9 +23,11 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 pub use address::{Address, Endpoint, Listen};
+pub use discovery::DiscoveryUrl;
 pub use error::Error;
 pub use layer::{Layer, Source};
 pub use options::Key;
+pub use tls::TlsFiles;
 pub use value::Problem;
 
 /// Everything a member is told at its start, checked.
@@ -40,6 +44,12 @@ pub struct Config {
     pub client: Endpoint,
     /// The peer port.
     pub peer: Endpoint,
+    /// The files of the client port's TLS; none for plain HTTP.
+    pub client_tls: Option<TlsFiles>,
+    /// The files of the peer port's TLS, and of connections to peers; none for plain HTTP.
+    pub peer_tls: Option<TlsFiles>,
+    /// The token by which to find the cluster; none for no token.
+    pub discovery: Option<DiscoveryUrl>,
     /// Peer addresses of a cluster to join, those of the file among them; empty for none.
     pub peers: Vec<Address>,
     /// Whether what the data directory holds may be thrown away.
@@ -131,13 +141,18 @@ impl Layer {
             .unwrap_or_else(|| PathBuf::from(format!("{name}.etcd")));
         let (heartbeat_interval, election_timeout) = self.timing()?;
         let snapshot_count = self.need(Key::SnapshotCount, value::positive)?;
+        let client_tls = self.tls(Key::CertFile, Key::KeyFile, Key::CaFile)?;
+        let peer_tls = self.tls(Key::PeerCertFile, Key::PeerKeyFile, Key::PeerCaFile)?;
         Ok(Config {
             name,
             name_chosen,
             data_dir,
-            client: self.endpoint(Key::Addr, Key::BindAddr)?,
-            peer: self.endpoint(Key::PeerAddr, Key::PeerBindAddr)?,
-            peers: self.peers()?,
+            client: self.endpoint(Key::Addr, Key::BindAddr, client_tls.is_some())?,
+            peer: self.endpoint(Key::PeerAddr, Key::PeerBindAddr, peer_tls.is_some())?,
+            peers: self.peers(peer_tls.is_some())?,
+            client_tls,
+            peer_tls,
+            discovery: self.get(Key::Discovery, discovery::url)?.flatten(),
             force: self.need(Key::Force, value::truth)?,
             retry_attempts_max: self.need(Key::MaxRetryAttempts, value::attempts)?,
             retry_interval: self.need(Key::RetryInterval, value::seconds)?,
@@ -155,8 +170,14 @@ impl Layer {
         })
     }
 
-    fn endpoint(&self, addr: Key, bind_addr: Key) -> Result<Endpoint, Error> {
-        let advertised = self.need(addr, Address::parse)?;
+    fn endpoint(&self, addr: Key, bind_addr: Key, tls: bool) -> Result<Endpoint, Error> {
+        let advertised = self.need(addr, |text| match Address::parse(text)? {
+            address if address.tls && !tls => value::problem(
+                "speaks TLS, for which there is no certificate",
+                "http, or a certificate and its key too",
+            ),
+            address => Ok(address.with_tls(tls)),
+        })?;
         match self.get(bind_addr, |text| {
             Endpoint::new(advertised.clone(), Some(text))
         })? {
@@ -165,12 +186,14 @@ impl Layer {
         }
     }
 
-    /// The peers given, and then those of the file.
-    fn peers(&self) -> Result<Vec<Address>, Error> {
+    /// The peers given, and then those of the file. Written without a scheme they mean what this member
+    /// speaks itself.
+    fn peers(&self, tls: bool) -> Result<Vec<Address>, Error> {
         let given = self.get(Key::Peers, value::addresses)?;
         let filed = self.get(Key::PeersFile, value::addresses_in)?;
-        let peers = given.into_iter().chain(filed);
-        Ok(peers.flatten().collect())
+        let peers = given.into_iter().chain(filed).flatten();
+        let spoken = peers.map(|peer| if tls { peer.with_tls(true) } else { peer });
+        Ok(spoken.collect())
     }
 
     fn timing(&self) -> Result<(Duration, Duration), Error> {

@@ -98,9 +98,14 @@ impl Default for Limits {
 
 impl Pages {
     /// The pages of the member behind `handle`. Watches end with the manners' stop signal.
-    pub fn new(handle: Handle, facts: Facts, manners: Manners) -> Arc<Self> {
+    pub fn new(
+        handle: Handle,
+        facts: Facts,
+        administration: Administration,
+        manners: Manners,
+    ) -> Arc<Self> {
         Arc::new(Self {
-            administration: Administration::new(handle.clone()),
+            administration,
             handle,
             facts,
             manners,

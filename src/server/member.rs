@@ -9,6 +9,7 @@ use tokio::sync::watch;
 use tokio::task::JoinHandle;
 use tracing::error;
 
+use crate::administration::Administration;
 use crate::bootstrap::{self, Beginning, JOIN_PATH, ROSTER_PATH};
 use crate::cluster::{Member as Identity, Roster};
 use crate::config::Config;
@@ -18,6 +19,7 @@ use crate::consensus::{End, Handle, Input, Inputs, Running, Settings, Start};
 use crate::http::{Facts, MemberPages, Pages, Port, Site};
 use crate::membership::Membership;
 use crate::store::{HistoryLimits, image};
+use crate::tls::Connector;
 use crate::transport::{Inbox, Listener, Local, News, PeerThread, Peers, Stats, snapshot_files};
 use crate::wal::{DataDir, EntryKind, RealDisk, Snapshot, write_snapshot};
 
@@ -62,6 +64,7 @@ impl Member {
         config: &Config,
         beginning: Beginning,
         thread: &PeerThread,
+        tls: &Connector,
     ) -> Result<Self, String> {
         let needed = needed(&beginning);
         let Beginning {
@@ -80,6 +83,7 @@ impl Member {
             cluster,
             id: member.id,
             name: member.name.clone(),
+            tls: tls.clone(),
         };
         let mut members: Vec<_> = store.members().cloned().collect();
         members.extend(named);
@@ -100,7 +104,7 @@ impl Member {
         settings.snapshot_every = config.snapshot_count;
         let running = start.run(settings, recovered, wal, peers, save)?;
 
-        let membership = Membership::new(cluster, handle.clone());
+        let membership = Membership::new(cluster, handle.clone(), tls.clone());
         let announcing = tokio::spawn(membership.clone().announce(member.clone()));
         let (stop, stopped) = watch::channel(false);
         let facts = Facts {
@@ -111,8 +115,9 @@ impl Member {
             traffic: stats,
         };
         let manners = super::manners(config, stopped);
+        let administration = Administration::new(handle.clone(), tls.clone());
         Ok(Self {
-            pages: Pages::new(handle.clone(), facts, manners),
+            pages: Pages::new(handle.clone(), facts, administration, manners),
             running,
             handle,
             listener,

@@ -5,6 +5,7 @@
 
 mod member;
 mod ports;
+mod tls;
 
 use std::future::Future;
 
@@ -12,13 +13,15 @@ use tokio::runtime::Handle;
 use tokio::sync::watch;
 use tracing::info;
 
-use crate::bootstrap::{self, Begun, Waiting};
+use crate::bootstrap::{self, Begun, Means, Waiting};
 use crate::config::Config;
 use crate::http::{Cors, Limits, Manners};
 use crate::standby::Standby;
+use crate::tls::Connector;
 use crate::transport::PeerThread;
 use member::{Member, Turn};
 use ports::Port;
+use tls::Tls;
 
 /// A member or a standby that serves.
 pub struct Server {
@@ -27,6 +30,8 @@ pub struct Server {
     peer: Port,
     /// Runs what happens at the peer port, and the connections to peers.
     thread: PeerThread,
+    /// Calls peers.
+    tls: Connector,
     role: Role,
 }
 
@@ -51,9 +56,10 @@ impl Server {
     pub async fn bind(config: Config) -> Result<Self, String> {
         let thread =
             PeerThread::start().map_err(|error| format!("cannot start a thread: {error}"))?;
+        let tls = Tls::open(&config)?;
         let (here, there) = (Handle::current(), thread.runtime().clone());
-        let client = Port::reserve(&config.client.listen, "-addr", here).await?;
-        let peer = Port::reserve(&config.peer.listen, "-peer-addr", there).await?;
+        let client = Port::reserve(&config.client.listen, "-addr", here, tls.client).await?;
+        let peer = Port::reserve(&config.peer.listen, "-peer-addr", there, tls.peer).await?;
         let urls = (client.url(&config.client)?, peer.url(&config.peer)?);
         info!("etcd 0.4.6 (oxetcd {})", env!("CARGO_PKG_VERSION"));
         info!(
@@ -64,17 +70,19 @@ impl Server {
         info!("clients at {} ({})", urls.0, config.client.listen);
         info!("peers at {} ({})", urls.1, config.peer.listen);
 
-        let begun = bootstrap::begin(&config, urls).await?;
+        let begun = bootstrap::begin(&config, urls, &tls.to_peers).await?;
         let mut server = Self {
             config,
             client,
             peer,
             thread,
+            tls: tls.to_peers,
             role: Role::None,
         };
         match begun {
             Begun::Member(beginning) => {
-                let member = Member::start(&server.config, *beginning, &server.thread)?;
+                let member =
+                    Member::start(&server.config, *beginning, &server.thread, &server.tls)?;
                 server.peer.show(member.peer_site())?;
                 server.role = Role::Member(Box::new(member));
                 server.turn().await?;
@@ -137,7 +145,7 @@ impl Server {
             },
             Role::Standby(standby) => {
                 let beginning = standby.place().await?;
-                let member = Member::start(&self.config, beginning, &self.thread)?;
+                let member = Member::start(&self.config, beginning, &self.thread, &self.tls)?;
                 self.peer.show(member.peer_site())?;
                 if let Role::Standby(standby) = std::mem::replace(&mut self.role, Role::None) {
                     self.role = Role::Joining(Box::new(member), standby);
@@ -181,8 +189,12 @@ impl Server {
             "{} is no member any more: its data is thrown away",
             identity.name
         );
-        let (peers, limits) = (self.config.peers.clone(), bootstrap::limits(&self.config));
-        let waiting = Waiting::new(directory, identity.into(), roster, peers, limits)?;
+        let means = Means {
+            tls: self.tls.clone(),
+            peers: self.config.peers.clone(),
+            limits: bootstrap::limits(&self.config),
+        };
+        let waiting = Waiting::new(directory, identity.into(), roster, means)?;
         self.stand_by(Box::new(waiting))
     }
 

@@ -9,6 +9,7 @@ use tokio::task::JoinHandle;
 
 use crate::config::{Endpoint, Listen};
 use crate::http::{self, Site};
+use crate::tls::Acceptor;
 
 /// How many connections may wait to be accepted at a port.
 const BACKLOG: u32 = 1024;
@@ -17,6 +18,7 @@ const BACKLOG: u32 = 1024;
 pub(super) struct Port {
     flag: &'static str,
     runtime: Handle,
+    tls: Option<Acceptor>,
     state: State,
 }
 
@@ -31,7 +33,7 @@ enum State {
 
 impl Port {
     /// Take a port without opening it: nobody else gets it, and nobody can connect yet. `flag` is the
-    /// option that chooses it; it will be served on `runtime`.
+    /// option that chooses it; it will be served on `runtime`, and with `tls` speak nothing else.
     ///
     /// # Errors
     ///
@@ -40,11 +42,13 @@ impl Port {
         listen: &Listen,
         flag: &'static str,
         runtime: Handle,
+        tls: Option<Acceptor>,
     ) -> Result<Self, String> {
         let state = State::Reserved(reserve(listen, flag).await?);
         Ok(Self {
             flag,
             runtime,
+            tls,
             state,
         })
     }
@@ -75,7 +79,9 @@ impl Port {
             let _on_its_runtime = self.runtime.enter();
             let listener = listen(socket, self.flag)?;
             let (shown, sites) = watch::channel(site);
-            let serving = self.runtime.spawn(http::serve(listener, sites));
+            let serving = self
+                .runtime
+                .spawn(http::serve(listener, sites, self.tls.clone()));
             self.state = State::Open(shown, serving);
         }
         Ok(())

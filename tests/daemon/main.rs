@@ -6,6 +6,7 @@
     reason = "a test is a crate of its own, with small numbers"
 )]
 
+mod authority;
 mod cluster;
 mod durability;
 mod http;
@@ -14,3 +15,4 @@ mod membership;
 mod outages;
 mod standby;
 mod sync;
+mod tls;

@@ -1,7 +1,7 @@
 //! Membership from outside the driver: machines that ask for a place, and this member telling the cluster
 //! its addresses.
 
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use tracing::{info, warn};
 
@@ -12,6 +12,13 @@ use crate::transport::peer_address;
 
 /// How long to wait before telling the cluster again.
 const ANNOUNCE_AGAIN: Duration = Duration::from_millis(500);
+
+/// How long a machine with the name of a living member waits for that one to prove dead: longer than the
+/// two election timeouts that takes, as those are usually set.
+const NAMESAKE_WAIT: Duration = Duration::from_secs(3);
+
+/// How often to look.
+const NAMESAKE_LOOK: Duration = Duration::from_millis(200);
 
 /// The membership of this member's cluster.
 #[derive(Clone)]
@@ -40,9 +47,7 @@ impl Membership {
         match admit(&request, self.cluster, &members, |_| false)? {
             Admission::Known { changed: false } => {}
             Admission::New | Admission::Known { changed: true } | Admission::Replaces(_) => {
-                let change = Change::Join(request.member.clone());
-                self.handle
-                    .change(change)
+                self.give_place(&request)
                     .await
                     .map_err(|refused| self.explain(refused, &request))?;
             }
@@ -52,6 +57,20 @@ impl Membership {
             cluster: self.cluster,
             members,
         })
+    }
+
+    /// Get it into the log. A namesake may have died a moment ago, and the leader not know it yet.
+    async fn give_place(&self, request: &JoinRequest) -> Result<(), ChangeRefused> {
+        let started = Instant::now();
+        loop {
+            let change = Change::Join(request.member.clone());
+            match self.handle.change(change).await {
+                Err(ChangeRefused::NameTaken(_)) if started.elapsed() < NAMESAKE_WAIT => {
+                    tokio::time::sleep(NAMESAKE_LOOK).await;
+                }
+                answer => return answer,
+            }
+        }
     }
 
     /// Tell the cluster this member's name and addresses, if it has others on record.

@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 
 use tracing::{info, warn};
 
+use super::anew::anew;
 use super::{Directory, JoinRequest, Patience, Start, Treatment, decide, join};
 use crate::cluster::{ClusterId, Member, MemberId};
 use crate::config::{Address, Config};
@@ -41,10 +42,10 @@ pub struct Beginning {
 }
 
 /// What a used directory holds.
-struct Held {
-    wal: Wal<RealDisk>,
-    recovered: Recovered,
-    store: Store,
+pub(super) struct Held {
+    pub(super) wal: Wal<RealDisk>,
+    pub(super) recovered: Recovered,
+    pub(super) store: Store,
 }
 
 /// Open the directory, decide what to do, and do it: found, join, or go on. `urls` are this member's client
@@ -64,7 +65,17 @@ pub async fn begin(config: &Config, urls: (String, String)) -> Result<Beginning,
         }
         held => held?,
     };
-    let own = peer_address(&urls.1).map_err(text)?;
+    let (client_url, peer_url) = urls;
+    let own = peer_address(&peer_url).map_err(text)?;
+    let member = |id| Member {
+        id,
+        name: name.clone(),
+        client_url,
+        peer_url,
+    };
+    if config.force_new_cluster {
+        return anew(directory, held, member);
+    }
     let found_there = describe(&directory, held.as_ref(), config.force);
     let decision = decide(&found_there, &own, &config.peers, config.force).map_err(text)?;
     let (mut directory, held) = treat(decision.treatment, directory, held, &config.data_dir)?;
@@ -73,13 +84,6 @@ pub async fn begin(config: &Config, urls: (String, String)) -> Result<Beginning,
         DataDir::destroy(&config.data_dir).map_err(text)?;
         directory = DataDir::open(&config.data_dir).map_err(text)?;
     }
-    let (client_url, peer_url) = urls;
-    let member = |id| Member {
-        id,
-        name: name.clone(),
-        client_url,
-        peer_url,
-    };
     match (decision.start, held) {
         (Start::Restart, Some(held)) => restart(directory, held, member),
         (Start::Restart | Start::Found, _) => found(directory, member, &name, limits),
@@ -228,7 +232,7 @@ fn describe(directory: &DataDir, held: Option<&Held>, force: bool) -> Directory 
     }
 }
 
-fn restart(
+pub(super) fn restart(
     mut directory: DataDir,
     held: Held,
     member: impl FnOnce(MemberId) -> Member,
@@ -326,10 +330,16 @@ fn name_cluster(directory: &mut DataDir) -> Result<ClusterId, String> {
     if let Some(known) = directory.identity().and_then(|identity| identity.cluster) {
         return Ok(known);
     }
-    let number = random_number().map_err(text)?;
-    let cluster = ClusterId::new(number).ok_or("the system's random numbers are all zero")?;
+    let cluster = draw_cluster()?;
     directory.set_cluster(cluster).map_err(text)?;
     Ok(cluster)
+}
+
+/// The id of a new cluster.
+pub(super) fn draw_cluster() -> Result<ClusterId, String> {
+    let number = random_number().map_err(text)?;
+    let none = "the system's random numbers are all zero".to_owned();
+    ClusterId::new(number).ok_or(none)
 }
 
 /// The store a cluster begins with: its founder, and the settings.
@@ -400,7 +410,7 @@ fn identify(directory: &mut DataDir, name: &str, founding: Founding) -> Result<M
     }
 }
 
-fn boot(directory: &mut DataDir) -> Result<u32, String> {
+pub(super) fn boot(directory: &mut DataDir) -> Result<u32, String> {
     let boot = directory.boot().map_err(text)?;
     // Its ids have room for 2^24 starts: one every second for half a year.
     u32::try_from(boot).map_err(|_| "this directory was opened too often".to_owned())
@@ -433,6 +443,6 @@ fn set_aside(path: &Path) -> Result<(), String> {
     Ok(())
 }
 
-fn text(error: impl std::fmt::Display) -> String {
+pub(super) fn text(error: impl std::fmt::Display) -> String {
     error.to_string()
 }

@@ -2,10 +2,11 @@
 //!
 //! - [`decide`]: what to do, purely.
 //! - [`join`]: asking the peers for a place, and the page of the peer port where they are asked.
-//! - [`begin`]: from the data directory to a member that can run.
+//! - [`begin`]: from the data directory to a member that can run; `anew`: alone, when the others are lost.
 //! - [`admit`]: whether a machine that asks may have one, purely.
 
 mod admission;
+mod anew;
 mod begin;
 mod decision;
 mod join;

@@ -29,6 +29,8 @@ pub enum Key {
     Peers,
     /// Throw away what stands in the way.
     Force,
+    /// Go on alone when the others are lost.
+    ForceNewCluster,
     /// How often joining is tried again.
     MaxRetryAttempts,
     /// How long to wait in between.
@@ -181,7 +183,7 @@ const fn switch(
 
 /// All options, in the order of [`Key`].
 #[rustfmt::skip]
-pub static OPTIONS: [Opt; 23] = [
+pub static OPTIONS: [Opt; 24] = [
     value(Key::Name, &["name"], &["ETCD_NAME"], "NAME", None, Section::Member,
         "The name of this member, unlike any other's (default: the host name)."),
     value(Key::DataDir, &["data-dir"], &["ETCD_DATA_DIR"], "DIR", None, Section::Member,
@@ -210,6 +212,9 @@ pub static OPTIONS: [Opt; 23] = [
         "Join the cluster of these members, by their -peer-addr; without it, be the first of a new one."),
     switch(Key::Force, &["force", "f"], &[], Some("false"), Section::Cluster,
         "Join even if that throws away what the data directory holds."),
+    switch(Key::ForceNewCluster, &["force-new-cluster"], &[], Some("false"), Section::Cluster,
+        "Go on alone with what the data directory holds, as a new cluster: for one member of a cluster \
+         that lost most of its members for good."),
     value(Key::MaxRetryAttempts, &["max-retry-attempts"], &["ETCD_MAX_RETRY_ATTEMPTS"], "COUNT", Some("3"), Section::Cluster,
         "If no peer answers, try again this many times."),
     value(Key::RetryInterval, &["retry-interval"], &["ETCD_RETRY_INTERVAL"], "SECONDS", Some("3"), Section::Cluster,

@@ -5,7 +5,7 @@ use std::sync::{Arc, RwLock, RwLockReadGuard, RwLockWriteGuard};
 use raft::eraftpb::{self, EntryType};
 use raft::{RawNode, StateRole, eraftpb::ConfChangeV2};
 use tokio::sync::oneshot;
-use tracing::error;
+use tracing::{error, info};
 
 use super::handle::{Position, Refused, WatcherId, Watching, Written};
 use super::log::Log;
@@ -213,6 +213,11 @@ impl Applier {
         match raft.apply_conf_change(&change) {
             Ok(configuration) => {
                 self.configuration = super::convert::configuration_out(&configuration);
+                info!(
+                    voters = self.configuration.voters.len(),
+                    learners = self.configuration.learners.len(),
+                    "the members are others now"
+                );
                 if !self.configuration.contains(raft.raft.id) {
                     step_down(raft);
                 }

@@ -1,9 +1,9 @@
 //! Membership from outside the driver: machines that ask for a place, and this member telling the cluster
 //! its addresses.
 
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
-use tokio::time::{Instant, sleep};
+use tokio::time::sleep;
 use tracing::{info, warn};
 
 use crate::bootstrap::{
@@ -17,11 +17,12 @@ use crate::transport::peer_address;
 /// How long to wait before telling the cluster again.
 const ANNOUNCE_AGAIN: Duration = Duration::from_millis(500);
 
-/// How long a machine waits for a namesake of its to turn out dead.
-const NAMESAKE_DIES_WITHIN: Duration = Duration::from_secs(2);
+/// How long a machine with the name of a living member waits for that one to prove dead: longer than the
+/// two election timeouts that takes, as those are usually set.
+const NAMESAKE_WAIT: Duration = Duration::from_secs(3);
 
-/// How often to look whether it has.
-const NAMESAKE_LOOK: Duration = Duration::from_millis(100);
+/// How often to look.
+const NAMESAKE_LOOK: Duration = Duration::from_millis(200);
 
 /// The membership of this member's cluster.
 #[derive(Clone)]
@@ -55,7 +56,9 @@ impl Membership {
         match admit(&request, self.cluster, &members, |_| false)? {
             Admission::Known { changed: false } => {}
             Admission::New | Admission::Known { changed: true } | Admission::Replaces(_) => {
-                self.add(&request).await?;
+                self.give_place(&request)
+                    .await
+                    .map_err(|refused| self.explain(refused, &request))?;
             }
         }
         let (members, _) = self.look();
@@ -63,6 +66,20 @@ impl Membership {
             cluster: self.cluster,
             members,
         })
+    }
+
+    /// Get it into the log. A namesake may have died a moment ago, and the leader not know it yet.
+    async fn give_place(&self, request: &JoinRequest) -> Result<(), ChangeRefused> {
+        let started = Instant::now();
+        loop {
+            let change = Change::Join(request.member.clone());
+            match self.handle.change(change).await {
+                Err(ChangeRefused::NameTaken(_)) if started.elapsed() < NAMESAKE_WAIT => {
+                    sleep(NAMESAKE_LOOK).await;
+                }
+                answer => return answer,
+            }
+        }
     }
 
     /// Who is in the cluster, as far as this member knows.
@@ -144,22 +161,6 @@ impl Membership {
         join(&self.tls, &peers, &request, patience)
             .await
             .map(|_| ())
-    }
-
-    /// Get the machine into the log. One that lost its directory may be back before anyone noticed that
-    /// its old self is dead.
-    async fn add(&self, request: &JoinRequest) -> Result<(), JoinError> {
-        let end = Instant::now() + NAMESAKE_DIES_WITHIN;
-        loop {
-            let change = Change::Join(request.member.clone());
-            match self.handle.change(change).await {
-                Ok(()) => return Ok(()),
-                Err(ChangeRefused::NameTaken(_)) if Instant::now() < end => {
-                    sleep(NAMESAKE_LOOK).await;
-                }
-                Err(refused) => return Err(self.explain(refused, request)),
-            }
-        }
     }
 
     fn look(&self) -> (Vec<Member>, bool) {

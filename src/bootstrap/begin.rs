@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 
 use tracing::{info, warn};
 
+use super::anew::anew;
 use super::waiting::{Machine, Means, Waiting, join_or_wait, remembered};
 use super::{Directory, Patience, Start, Treatment, decide};
 use crate::cluster::{ClusterId, Member, MemberId};
@@ -51,10 +52,10 @@ pub enum Begun {
 }
 
 /// What a used directory holds.
-struct Held {
-    wal: Wal<RealDisk>,
-    recovered: Recovered,
-    store: Store,
+pub(super) struct Held {
+    pub(super) wal: Wal<RealDisk>,
+    pub(super) recovered: Recovered,
+    pub(super) store: Store,
 }
 
 /// Open the directory, decide what to do, and do it: found, join, wait, or go on. `urls` are this member's client
@@ -83,25 +84,28 @@ pub async fn begin(
         }
         held => held?,
     };
-    let own = peer_address(&urls.1).map_err(text)?;
-    let found_there = describe(&directory, held.as_ref(), config.force)?;
-    let decision = decide(&found_there, &own, &config.peers, config.force).map_err(text)?;
-    let (mut directory, held) = treat(decision.treatment, directory, held, &config.data_dir)?;
-    if held.is_none() && is_in_vain(directory.identity(), &decision.start, &name) {
-        drop(directory);
-        DataDir::destroy(&config.data_dir).map_err(text)?;
-        directory = DataDir::open(&config.data_dir).map_err(text)?;
-    }
     let (client_url, peer_url) = urls;
-    let means = Means {
-        tls: tls.clone(),
-        peers: config.peers.clone(),
-        limits,
-    };
+    let own = peer_address(&peer_url).map_err(text)?;
     let machine = Machine {
         name,
         client_url,
         peer_url,
+    };
+    if config.force_new_cluster {
+        return anew(directory, held, machine).map(|begun| Begun::Member(Box::new(begun)));
+    }
+    let found_there = describe(&directory, held.as_ref(), config.force)?;
+    let decision = decide(&found_there, &own, &config.peers, config.force).map_err(text)?;
+    let (mut directory, held) = treat(decision.treatment, directory, held, &config.data_dir)?;
+    if held.is_none() && is_in_vain(directory.identity(), &decision.start, &machine.name) {
+        drop(directory);
+        DataDir::destroy(&config.data_dir).map_err(text)?;
+        directory = DataDir::open(&config.data_dir).map_err(text)?;
+    }
+    let means = Means {
+        tls: tls.clone(),
+        peers: config.peers.clone(),
+        limits,
     };
     match (decision.start, held) {
         (Start::Restart, Some(held)) => {
@@ -264,7 +268,12 @@ fn describe(directory: &DataDir, held: Option<&Held>, force: bool) -> Result<Dir
     })
 }
 
-fn restart(mut directory: DataDir, held: Held, machine: Machine) -> Result<Beginning, String> {
+/// Go on as the member that the directory holds.
+pub(super) fn restart(
+    mut directory: DataDir,
+    held: Held,
+    machine: Machine,
+) -> Result<Beginning, String> {
     let boot = boot(&mut directory)?;
     let known = directory
         .identity()
@@ -357,10 +366,16 @@ fn name_cluster(directory: &mut DataDir) -> Result<ClusterId, String> {
     if let Some(known) = directory.identity().and_then(|identity| identity.cluster) {
         return Ok(known);
     }
-    let number = random_number().map_err(text)?;
-    let cluster = ClusterId::new(number).ok_or("the system's random numbers are all zero")?;
+    let cluster = draw_cluster()?;
     directory.set_cluster(cluster).map_err(text)?;
     Ok(cluster)
+}
+
+/// The id of a new cluster.
+pub(super) fn draw_cluster() -> Result<ClusterId, String> {
+    let number = random_number().map_err(text)?;
+    let none = "the system's random numbers are all zero".to_owned();
+    ClusterId::new(number).ok_or(none)
 }
 
 /// The store a cluster begins with: its founder, and the settings.

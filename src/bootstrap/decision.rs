@@ -203,6 +203,7 @@ mod tests {
         let join = || Start::Join(vec![address("a:7001"), address("b:7001")]);
         let given: &[&str] = &["a", "me", "b:7001"];
         let only_self = || Err(Refusal::OnlySelf(address("me")));
+        let anew = || Ok((Discard { client_keys: 0 }, Start::Found));
         let empty = Directory::Empty;
         for (directory, peers, force, expected) in [
             (empty.clone(), &[][..], false, Ok((Keep, Start::Found))),
@@ -212,12 +213,7 @@ mod tests {
             // A standby stays one, whatever peers it is given.
             (Directory::Standby, &[], false, Ok((Keep, Start::Standby))),
             (Directory::Standby, given, false, Ok((Keep, Start::Standby))),
-            (
-                Directory::Standby,
-                &[],
-                true,
-                Ok((Discard { client_keys: 0 }, Start::Found)),
-            ),
+            (Directory::Standby, &[], true, anew()),
             // The directory wins.
             (used(Alone, 1, 5), &[], false, Ok((Keep, Start::Restart))),
             (used(Peers, 3, 0), given, false, Ok((Keep, Start::Restart))),

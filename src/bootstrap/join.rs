@@ -185,6 +185,8 @@ async fn ask(tls: &Connector, peer: &Address, request: &JoinRequest, body: &Byte
         };
         match answer.status {
             StatusCode::GONE => return Outcome::Removed,
+            // Another cluster is there; that says nothing of ours.
+            StatusCode::PRECONDITION_FAILED => return Outcome::Stranger(message),
             StatusCode::SERVICE_UNAVAILABLE => return Outcome::Later(message),
             StatusCode::TEMPORARY_REDIRECT => match leader.as_deref().map(peer_address) {
                 Some(Ok(leader)) => to = leader,

@@ -2,11 +2,13 @@
 //!
 //! - [`decide`]: what to do, purely.
 //! - [`join`]: asking the peers for a place, and the page of the peer port where they are asked.
-//! - [`begin`]: from the data directory to a member that can run, or a machine that waits for a place.
+//! - [`begin`]: from the data directory to a member that can run, or a machine that waits for a
+//!   place; `anew`: alone, when the others are lost.
 //! - [`Waiting`]: such a machine, and how it gets one.
 //! - [`admit`]: whether a machine that asks may have one, purely.
 
 mod admission;
+mod anew;
 mod begin;
 mod decision;
 mod join;

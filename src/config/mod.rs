@@ -54,6 +54,8 @@ pub struct Config {
     pub peers: Vec<Address>,
     /// Whether what the data directory holds may be thrown away.
     pub force: bool,
+    /// Whether to go on alone, as a new cluster, with what the data directory holds; never with `force`.
+    pub force_new_cluster: bool,
     /// How often to try again when no peer answers.
     pub retry_attempts_max: u32,
     /// How long to wait before each.
@@ -154,6 +156,7 @@ impl Layer {
             peer_tls,
             discovery: self.get(Key::Discovery, discovery::url)?.flatten(),
             force: self.need(Key::Force, value::truth)?,
+            force_new_cluster: self.new_cluster()?,
             retry_attempts_max: self.need(Key::MaxRetryAttempts, value::attempts)?,
             retry_interval: self.need(Key::RetryInterval, value::seconds)?,
             heartbeat_interval,
@@ -210,6 +213,17 @@ impl Layer {
             Ok(election)
         })?;
         Ok((heartbeat, election))
+    }
+
+    /// `-force` throws away what `-force-new-cluster` keeps.
+    fn new_cluster(&self) -> Result<bool, Error> {
+        let force = self.need(Key::Force, value::truth)?;
+        self.need(Key::ForceNewCluster, |text| {
+            if value::truth(text)? && force {
+                return value::problem("keeps what -force throws away", "one of the two");
+            }
+            value::truth(text)
+        })
     }
 
     fn verbosity(&self) -> Result<Verbosity, Error> {

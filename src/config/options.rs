@@ -45,6 +45,8 @@ pub enum Key {
     PeersFile,
     /// Throw away what stands in the way.
     Force,
+    /// Go on alone when the others are lost.
+    ForceNewCluster,
     /// How often joining is tried again.
     MaxRetryAttempts,
     /// How long to wait in between.
@@ -197,7 +199,7 @@ const fn switch(
 
 /// All options, in the order of [`Key`].
 #[rustfmt::skip]
-pub static OPTIONS: [Opt; 31] = [
+pub static OPTIONS: [Opt; 32] = [
     value(Key::Name, &["name"], &["ETCD_NAME"], "NAME", None, Section::Member,
         "The name of this member, unlike any other's (default: the host name)."),
     value(Key::DataDir, &["data-dir"], &["ETCD_DATA_DIR"], "DIR", None, Section::Member,
@@ -244,6 +246,9 @@ pub static OPTIONS: [Opt; 31] = [
         "A file with more of them, with commas, spaces or lines in between."),
     switch(Key::Force, &["force", "f"], &[], Some("false"), Section::Cluster,
         "Join even if that throws away what the data directory holds."),
+    switch(Key::ForceNewCluster, &["force-new-cluster"], &[], Some("false"), Section::Cluster,
+        "Go on alone with what the data directory holds, as a new cluster: for one member of a cluster \
+         that lost most of its members for good."),
     value(Key::MaxRetryAttempts, &["max-retry-attempts"], &["ETCD_MAX_RETRY_ATTEMPTS"], "COUNT", Some("3"), Section::Cluster,
         "If no peer answers, try again this many times."),
     value(Key::RetryInterval, &["retry-interval"], &["ETCD_RETRY_INTERVAL"], "SECONDS", Some("3"), Section::Cluster,

@@ -76,6 +76,8 @@ fn a_flag_is_written_in_many_ways() {
     assert_eq!(config(&["-name=a=b"]).name, "a=b");
     assert!(config(&["-f"]).force && config(&["--force"]).force);
     assert!(!config(&["-force", "-force=false"]).force);
+    assert!(config(&["-force-new-cluster"]).force_new_cluster);
+    assert!(with(&["-force", "-force-new-cluster"], &[]).is_err());
 }
 
 #[test]

@@ -3,9 +3,9 @@
 use std::sync::{Arc, RwLock, RwLockReadGuard, RwLockWriteGuard};
 
 use raft::eraftpb::{self, EntryType};
-use raft::{RawNode, eraftpb::ConfChangeV2};
+use raft::{RawNode, StateRole, eraftpb::ConfChangeV2};
 use tokio::sync::oneshot;
-use tracing::error;
+use tracing::{error, info};
 
 use super::handle::{Position, Refused, WatcherId, Watching, Written};
 use super::log::Log;
@@ -212,7 +212,15 @@ impl Applier {
         let change: ConfChangeV2 = membership::conf_change(&steps);
         match raft.apply_conf_change(&change) {
             Ok(configuration) => {
-                self.configuration = super::convert::configuration_out(&configuration)
+                self.configuration = super::convert::configuration_out(&configuration);
+                info!(
+                    voters = self.configuration.voters.len(),
+                    learners = self.configuration.learners.len(),
+                    "the members are others now"
+                );
+                if !self.configuration.contains(raft.raft.id) {
+                    step_down(raft);
+                }
             }
             // All members refuse it alike: it depends on the configuration alone.
             Err(error) => {
@@ -266,6 +274,23 @@ impl Applier {
             let _ = answer.send(written);
         }
     }
+}
+
+/// This member was removed. The raft crate does not cope with a leader that is no member: one of those
+/// that stay is asked to campaign. This one votes on, for others may not know yet that it may not.
+fn step_down(raft: &mut RawNode<Log>) {
+    let raft = &mut raft.raft;
+    if raft.state != StateRole::Leader {
+        return;
+    }
+    let voters = raft.prs().iter().filter(|(id, progress)| {
+        progress.recent_active && raft.prs().conf().voters().contains(**id)
+    });
+    let best = voters.max_by_key(|(_, progress)| progress.matched);
+    if let Some(best) = best.map(|(id, _)| *id) {
+        raft.send_timeout_now(best);
+    }
+    raft.become_follower(raft.term, raft::INVALID_ID);
 }
 
 fn lock(view: &RwLock<View>) -> RwLockWriteGuard<'_, View> {

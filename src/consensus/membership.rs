@@ -220,6 +220,11 @@ pub(super) fn decode(mut entry: Bytes) -> Option<(Vec<Step>, Bytes)> {
     Some((steps, entry))
 }
 
+/// The stamped command in a membership entry's data; none if it is not that.
+pub fn command_of(entry: Bytes) -> Option<Bytes> {
+    decode(entry).map(|(_, stamped)| stamped)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

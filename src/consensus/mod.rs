@@ -31,6 +31,7 @@ mod writes;
 pub use change::{Change, ChangeRefused};
 pub use driver::{End, Input, Inputs};
 pub use handle::{Handle, Live, Next, Position, Refused, Watching, Written};
+pub use membership::command_of;
 pub use settings::Settings;
 pub use start::{Running, Start};
 pub use view::{Role, Standing, View};

@@ -98,10 +98,7 @@ impl DataDir {
         }
         // The log first: a directory that has a member has a log, or has lost it.
         Wal::create(&self.disk, LogOptions::new(random_number()?))?;
-        let what = "the system's random numbers are all zero";
-        let id = random_id(MemberId::new)?.ok_or_else(|| StorageError::Impossible {
-            what: what.to_string(),
-        })?;
+        let id = draw_member()?;
         self.save(Identity {
             id,
             cluster: None,
@@ -109,6 +106,21 @@ impl DataDir {
             founding,
             boots: 0,
         })?;
+        Ok(id)
+    }
+
+    /// Be another member from now on, of this new cluster, with what the directory holds.
+    ///
+    /// # Errors
+    ///
+    /// The disk's, or that the directory is fresh.
+    pub fn begin_anew(&mut self, cluster: ClusterId) -> Result<MemberId, StorageError> {
+        let mut identity = self.known("a new cluster of no member")?;
+        identity.id = draw_member()?;
+        identity.cluster = Some(cluster);
+        identity.founding = Founding::Forced;
+        let id = identity.id;
+        self.save(identity)?;
         Ok(id)
     }
 
@@ -254,13 +266,15 @@ pub fn random_number() -> Result<u64, StorageError> {
     Ok(u64::from_le_bytes(bytes))
 }
 
-fn random_id<T>(id: impl Fn(u64) -> Option<T>) -> Result<Option<T>, StorageError> {
+/// The id of a new member.
+fn draw_member() -> Result<MemberId, StorageError> {
     for _ in 0..ZEROS_MAX {
-        if let Some(id) = id(random_number()?) {
-            return Ok(Some(id));
+        if let Some(id) = MemberId::new(random_number()?) {
+            return Ok(id);
         }
     }
-    Ok(None)
+    let what = "the system's random numbers are all zero".to_owned();
+    Err(StorageError::Impossible { what })
 }
 
 /// Make the directory unless it is there.

@@ -40,6 +40,8 @@ pub enum Founding {
     Peers,
     /// By a discovery token.
     Discovery,
+    /// By making a cluster of one of what a member of a lost one had.
+    Forced,
 }
 
 /// Who a member is, as its directory remembers it.
@@ -110,6 +112,7 @@ impl Identity {
             Founding::Alone => "alone",
             Founding::Peers => "peers",
             Founding::Discovery => "discovery",
+            Founding::Forced => "forced",
         };
         let lines = format!(
             "{MEMBER_FILE_MAGIC}{MEMBER_VERSION}\nid {}\ncluster {:016x}\nfounded {founding}\nboots {}\nname {}\n",
@@ -138,6 +141,7 @@ impl Identity {
                 "alone" => Founding::Alone,
                 "peers" => Founding::Peers,
                 "discovery" => Founding::Discovery,
+                "forced" => Founding::Forced,
                 _ => return None,
             },
             boots: field("boots")?.parse().ok()?,

@@ -11,6 +11,7 @@ mod cluster;
 mod durability;
 mod http;
 mod manners;
+mod members;
 mod membership;
 mod outages;
 mod standby;

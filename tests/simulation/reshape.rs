@@ -155,8 +155,7 @@ impl World {
             project.answer = self.ask_for(project.aim);
             let must = matches!(project.aim, Aim::Join { rebuilt: true, .. });
             if project.attempts > ATTEMPTS_MAX && !must {
-                self.give_up(project.aim);
-                return None;
+                return self.give_up(project.aim);
             }
             return Some(project);
         };
@@ -176,8 +175,7 @@ impl World {
             Ok(Err(refused)) => {
                 if is_final(&refused) {
                     self.count("(changes refused)");
-                    self.give_up(project.aim);
-                    return None;
+                    return self.give_up(project.aim);
                 }
             }
         }
@@ -196,12 +194,19 @@ impl World {
         }
     }
 
-    /// It does not happen; a machine that may have been given a place without hearing of it is one that
-    /// never comes.
-    fn give_up(&mut self, aim: Aim) {
-        if let Aim::Join { machine, .. } = aim {
-            self.machines[machine].standing = Standing::Gone;
-        }
+    /// It does not happen. A machine that may have been given a place without hearing of it never comes,
+    /// and is to be taken out.
+    fn give_up(&mut self, aim: Aim) -> Option<Project> {
+        let Aim::Join { machine, .. } = aim else {
+            return None;
+        };
+        self.machines[machine].standing = Standing::Gone;
+        let aim = Aim::Remove(Machine::id(machine));
+        Some(Project {
+            aim,
+            answer: None,
+            attempts: 0,
+        })
     }
 
     fn ask_for(&mut self, aim: Aim) -> Option<(Duration, Receiver<Result<(), ChangeRefused>>)> {

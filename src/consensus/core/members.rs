@@ -70,22 +70,11 @@ impl Core {
         if !self.leads() {
             return;
         }
-        if !self.is_member() {
-            // It was removed while it led. The others go on under one of them.
-            self.hand_over();
-            return;
-        }
         self.promote_learners();
         if now.saturating_sub(self.watch.looked) >= DEMOTE_EVERY {
             self.watch.looked = now;
             self.demote(now);
         }
-    }
-
-    /// Whether the configuration has this member.
-    pub(super) fn is_member(&self) -> bool {
-        let me = self.settings.member.get();
-        self.applier.configuration().contains(me)
     }
 
     /// Learners that have caught up get a vote.

@@ -18,8 +18,6 @@ impl Core {
     pub(super) fn round(&mut self, work: &mut Work, now: Duration) {
         let mut ready = self.raft.ready();
         let number = ready.number();
-        work.messages = self.raft_messages(ready.take_messages());
-
         let mut batch = Batch::default();
         let mut votes = false;
         if let Some(state) = ready.hs() {
@@ -48,8 +46,9 @@ impl Core {
         }
         let writes = votes || members || batch != Batch::default();
         batch.hard_state = Some(self.hard_state);
-        let (at_once, later) = self.part(ready.take_persisted_messages(), votes);
-        work.messages.extend(at_once);
+        let messages = (ready.take_messages(), ready.take_persisted_messages());
+        let (at_once, later) = self.part(messages, votes);
+        work.messages = at_once;
         self.unsynced.hold(Round {
             number,
             writes,
@@ -128,23 +127,27 @@ impl Core {
         self.applier.install(mark, store);
     }
 
-    /// Which messages of a member that doesn't lead may leave before its disk is done: answers that
-    /// promise nothing about the log, unless a term or vote is not yet on disk.
+    /// Which messages may leave before the disk is done, and which only afterwards: of a leader's
+    /// (`free`) all, of others' those that promise nothing about the log. None of them while a term or
+    /// vote is not yet on disk: who votes alone leads at once, and learners must not hear of a term that a
+    /// crash would make it begin again.
     fn part(
         &mut self,
-        messages: Vec<eraftpb::Message>,
+        (free, bound): (Vec<eraftpb::Message>, Vec<eraftpb::Message>),
         votes: bool,
     ) -> (Vec<Message>, Vec<Message>) {
         if votes || self.unsynced.has_vote() {
-            return (Vec::new(), self.raft_messages(messages));
+            let later = free.into_iter().chain(bound).collect();
+            return (Vec::new(), self.raft_messages(later));
         }
-        let (at_once, later) = messages.into_iter().partition(|message| {
-            matches!(
+        let (promising, harmless): (Vec<_>, Vec<_>) = bound.into_iter().partition(|message| {
+            !matches!(
                 message.get_msg_type(),
                 MessageType::MsgHeartbeatResponse | MessageType::MsgReadIndex
             )
         });
-        (self.raft_messages(at_once), self.raft_messages(later))
+        let at_once = free.into_iter().chain(harmless).collect();
+        (self.raft_messages(at_once), self.raft_messages(promising))
     }
 
     fn raft_messages(&self, messages: Vec<eraftpb::Message>) -> Vec<Message> {

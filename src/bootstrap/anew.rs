@@ -1,0 +1,197 @@
+//! `-force-new-cluster`: one member of a cluster that lost its quorum goes on alone, with all it holds.
+
+use tracing::{info, warn};
+
+use super::begin::{Beginning, Held, boot, draw_cluster, text};
+use super::waiting::Machine;
+use crate::cluster::{ClusterId, Member, MemberId};
+use crate::consensus::command_of;
+use crate::consensus::core::Recovered;
+use crate::store::{Command, Stamped, Store, codec, image};
+use crate::wal::{
+    Batch, Configuration, DataDir, Entry, EntryKind, HardState, SnapshotMark, write_snapshot,
+};
+
+/// What the member was until now.
+struct Before {
+    id: MemberId,
+    cluster: ClusterId,
+    name: String,
+}
+
+/// Make a cluster of one of what a member holds, with a new id for both: the old cluster, should any of it
+/// come back, is another one. All entries of its log count, those too that it does not know to be agreed
+/// on. A member that is alone already just goes on.
+///
+/// It may be cut off at any point: the new identity comes first, and with it a log that does not name it,
+/// which is nobody's; done again, this makes a whole cluster of it.
+///
+/// # Errors
+///
+/// A sentence: there is nothing to go on with, or the disk's.
+pub(super) fn anew(
+    mut directory: DataDir,
+    held: Option<Held>,
+    machine: Machine,
+) -> Result<Beginning, String> {
+    let at = directory.path().display().to_string();
+    let nothing = || {
+        format!(
+            "-force-new-cluster: {at} holds nothing of a cluster to go on with; to found a new one, \
+             start without it"
+        )
+    };
+    let held = held.ok_or_else(nothing)?;
+    let identity = directory.identity().ok_or_else(nothing)?;
+    let before = Before {
+        id: identity.id,
+        cluster: identity.cluster.ok_or_else(nothing)?,
+        name: identity.name.clone(),
+    };
+    if is_alone(before.id, &held.recovered) {
+        info!(
+            "-force-new-cluster: {} is a cluster of its own already",
+            before.name
+        );
+        return super::begin::restart(directory, held, machine);
+    }
+    let Held {
+        mut wal,
+        recovered,
+        mut store,
+    } = held;
+    replay(&mut store, &recovered.entries)?;
+    let cluster = draw_cluster()?;
+    let id = directory.begin_anew(cluster).map_err(text)?;
+    let boot = boot(&mut directory)?;
+    let member = machine.member(id);
+    let others = change_members(&mut store, &member)?;
+    let (snapshot, hard_state) = begin_log(&recovered, id);
+    write_snapshot(&directory.disk(), &snapshot, image::encode(&store)).map_err(text)?;
+    let batch = Batch {
+        hard_state: Some(hard_state),
+        reset: Some(snapshot.clone()),
+        ..Batch::default()
+    };
+    wal.write(&batch, true).map_err(text)?;
+    tell(&before, &member, cluster, &recovered, &others);
+    let recovered = Recovered {
+        hard_state,
+        snapshot,
+        entries: Vec::new(),
+    };
+    Ok(Beginning {
+        directory,
+        wal,
+        recovered,
+        store,
+        member,
+        cluster,
+        boot,
+        named: Vec::new(),
+    })
+}
+
+/// Whether nobody else votes or learns, and no entry says that anyone may.
+fn is_alone(id: MemberId, recovered: &Recovered) -> bool {
+    let alone = Configuration {
+        voters: vec![id.get()],
+        ..Configuration::default()
+    };
+    let mut entries = recovered.entries.iter();
+    recovered.snapshot.configuration == alone
+        && entries.all(|entry| entry.kind != EntryKind::Membership)
+}
+
+/// Apply all that the log holds after the snapshot.
+fn replay(store: &mut Store, entries: &[Entry]) -> Result<(), String> {
+    let mut events = Vec::new();
+    for entry in entries {
+        let command = match entry.kind {
+            EntryKind::Command => Some(entry.data.clone()),
+            EntryKind::Membership => command_of(entry.data.clone()),
+        };
+        let unreadable = || format!("entry {} of the log cannot be read", entry.index);
+        let command = command.ok_or_else(unreadable)?;
+        // A new leader's first entry is empty.
+        if !command.is_empty() {
+            let stamped = codec::decode_stamped(&command).map_err(|_| unreadable())?;
+            // What it answered then is of no interest now.
+            let _ = store.apply(&stamped, &mut events);
+            events.clear();
+        }
+    }
+    Ok(())
+}
+
+/// All members leave, and this one comes; who the others were.
+fn change_members(store: &mut Store, member: &Member) -> Result<Vec<String>, String> {
+    let old: Vec<Member> = store.members().cloned().collect();
+    let leave = old.iter().map(|member| Command::RemoveMember {
+        id: member.id,
+        name: member.name.clone(),
+    });
+    let stamp = store.clock();
+    for command in leave.chain([Command::PutMember(member.clone())]) {
+        let stamped = Stamped {
+            stamp,
+            id: None,
+            command,
+        };
+        store.apply(&stamped, &mut Vec::new()).map_err(text)?;
+    }
+    let others = old.into_iter().map(|member| member.name);
+    Ok(others.filter(|name| *name != member.name).collect())
+}
+
+/// The snapshot and the state that the new log begins with: after all that was, and in a later term.
+fn begin_log(recovered: &Recovered, id: MemberId) -> (SnapshotMark, HardState) {
+    let last = recovered.entries.last().map(|entry| entry.index);
+    let index = last.unwrap_or(recovered.snapshot.index) + 1;
+    let term = recovered.hard_state.term + 1;
+    let configuration = Configuration {
+        voters: vec![id.get()],
+        ..Configuration::default()
+    };
+    let hard_state = HardState {
+        term,
+        vote: 0,
+        commit: index,
+    };
+    let snapshot = SnapshotMark {
+        index,
+        term,
+        configuration,
+    };
+    (snapshot, hard_state)
+}
+
+/// Say what became of what, and what may be lost.
+fn tell(
+    before: &Before,
+    member: &Member,
+    cluster: ClusterId,
+    recovered: &Recovered,
+    others: &[String],
+) {
+    let commit = recovered.hard_state.commit;
+    let last = recovered.entries.last().map_or(commit, |entry| entry.index);
+    let unsure = last.saturating_sub(commit);
+    warn!(
+        "-force-new-cluster: {} was {} of cluster {}; it is {} of the new cluster {cluster} from now on",
+        member.name, before.id, before.cluster, member.id
+    );
+    warn!(
+        "-force-new-cluster: it keeps all it has, up to entry {last}; what others had agreed on and this \
+         member never received is lost, and the last {unsure} entries, of which it does not know whether \
+         they were agreed on, are kept"
+    );
+    if !others.is_empty() {
+        warn!(
+            "-force-new-cluster: {} must not go on with what they have: start them with empty data \
+             directories and -peers naming this member; and start this member without -force-new-cluster \
+             from now on",
+            others.join(", ")
+        );
+    }
+}

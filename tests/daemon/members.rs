@@ -1,0 +1,150 @@
+//! Machines that are rebuilt, move, clash, and are left alone.
+
+use std::fs;
+
+use crate::cluster::{Cluster, Member, PATIENCE, exited_with};
+
+fn writes(member: &Member, key: &str) -> bool {
+    let written = member.put(&format!("/v2/keys/{key}"), "value=x");
+    written.is_ok_and(|answer| answer.status < 300)
+}
+
+fn has(member: &Member, key: &str) -> bool {
+    let found = member.get(&format!("/v2/keys/{key}?quorum=true"));
+    found.is_ok_and(|answer| answer.status == 200)
+}
+
+fn machines(member: &Member) -> usize {
+    let machines = member.get("/v2/machines");
+    machines.map_or(0, |answer| answer.body.split(", ").count())
+}
+
+/// The machine is rebuilt at once, before anyone can have missed it.
+#[test]
+fn a_rebuilt_machine_gets_its_place_and_vote_back() {
+    let mut cluster = Cluster::start(3);
+    assert!(writes(&cluster.members[0], "before"));
+    cluster.members[2].kill();
+    fs::remove_dir_all(cluster.directory().join("m2.etcd")).expect("it was there");
+    cluster.members[2].start();
+    cluster.wait_for(2, |member| has(member, "before"));
+    for number in 0..3 {
+        assert_eq!(machines(&cluster.members[number]), 3);
+    }
+    // With another one gone two of three voters are left, if it is one.
+    cluster.wait_for(0, |member| {
+        let log = member.log();
+        let last = log
+            .lines()
+            .rfind(|line| line.contains("the members are others now"));
+        last.is_some_and(|line| line.contains("voters=3 learners=0"))
+    });
+    cluster.members[1].kill();
+    cluster.wait_for(0, |member| writes(member, "after"));
+    cluster.wait_for(2, |member| has(member, "after"));
+}
+
+#[test]
+fn a_member_that_moved_is_found() {
+    let mut cluster = Cluster::start(3);
+    cluster.members[2].kill();
+    let elsewhere = Cluster::prepare(1, &[]);
+    let (client, peer) = (elsewhere.members[0].client, elsewhere.members[0].peer);
+    cluster.members[2].add_argument(&format!("-addr={client}"));
+    cluster.members[2].add_argument(&format!("-peer-addr={peer}"));
+    (cluster.members[2].client, cluster.members[2].peer) = (client, peer);
+    cluster.members[2].start();
+    cluster.wait_for(0, |member| {
+        let machines = member.get("/v2/machines").map(|answer| answer.body);
+        machines.is_ok_and(|body| body.contains(&client.to_string()))
+    });
+    cluster.members[1].kill();
+    cluster.wait_for(2, |member| writes(member, "moved"));
+    cluster.wait_for(0, |member| has(member, "moved"));
+}
+
+#[test]
+fn a_living_members_name_and_address_are_its_own() {
+    let cluster = Cluster::start(2);
+    let peers = format!("-peers={}", cluster.members[0].peer);
+    let mut namesake = Cluster::prepare(1, &["-name=m1", &peers]);
+    namesake.members[0].start();
+    let status = namesake.members[0].end(PATIENCE).expect("it ends");
+    assert!(exited_with(status, 1));
+    let log = namesake.members[0].log();
+    assert!(
+        log.contains("the name m1 belongs to a living member"),
+        "{log}"
+    );
+    let address = format!("-peer-addr={}", cluster.members[1].peer);
+    let bind = format!(
+        "-peer-bind-addr=127.0.0.2:{}",
+        cluster.members[1].peer.port()
+    );
+    let mut other = Cluster::prepare(1, &["-name=other", &peers, &address, &bind]);
+    other.members[0].start();
+    let status = other.members[0].end(PATIENCE).expect("it ends");
+    assert!(exited_with(status, 1));
+    let log = other.members[0].log();
+    assert!(log.contains("other cannot have the peer address"), "{log}");
+    assert!(log.contains("belongs to the member m1"), "{log}");
+    assert_eq!(machines(&cluster.members[0]), 2);
+}
+
+#[test]
+fn one_of_three_goes_on_alone_when_told_to() {
+    let mut cluster = Cluster::start(3);
+    assert!(writes(&cluster.members[0], "kept"));
+    cluster.wait_for(2, |member| has(member, "kept"));
+    for member in &mut cluster.members {
+        member.kill();
+    }
+    cluster.members[2].add_argument("-force-new-cluster");
+    cluster.members[2].start();
+    cluster.wait_for(2, |member| writes(member, "alone"));
+    let survivor = &cluster.members[2];
+    assert!(has(survivor, "kept"));
+    assert_eq!(machines(survivor), 1);
+    let log = survivor.log();
+    for said in [
+        "-force-new-cluster: m2 was",
+        "is lost",
+        "m0, m1 must not go on",
+    ] {
+        assert!(log.contains(said), "{said} is not in:\n{log}");
+    }
+    // Told again it changes nothing, and without being told it goes on.
+    cluster.members[2].kill();
+    cluster.members[2].start();
+    cluster.wait_for(2, |member| has(member, "alone"));
+    assert!(cluster.members[2].log().contains("of its own already"));
+    cluster.members[2].kill();
+    cluster.members[2].add_argument("-force-new-cluster=false");
+    cluster.members[2].start();
+    cluster.wait_for(2, |member| has(member, "alone"));
+    // What comes back of the old cluster is another cluster's, and says so.
+    cluster.members[1].start();
+    cluster.wait_for(1, |member| member.log().contains("it belongs to cluster"));
+    cluster.wait_for(2, |member| member.log().contains("it belongs to cluster"));
+    assert_eq!(machines(&cluster.members[2]), 1);
+    // A rebuilt one joins.
+    cluster.members[1].kill();
+    fs::remove_dir_all(cluster.directory().join("m1.etcd")).expect("it was there");
+    let peers = format!("-peers={}", cluster.members[2].peer);
+    cluster.members[1].add_argument(&peers);
+    cluster.members[1].start();
+    cluster.wait_for(1, |member| has(member, "alone") && machines(member) == 2);
+}
+
+#[test]
+fn there_must_be_something_to_go_on_with() {
+    let mut cluster = Cluster::prepare(1, &["-force-new-cluster"]);
+    cluster.members[0].start();
+    let status = cluster.members[0].end(PATIENCE).expect("it ends");
+    assert!(exited_with(status, 1));
+    let log = cluster.members[0].log();
+    assert!(
+        log.contains("holds nothing of a cluster to go on with"),
+        "{log}"
+    );
+}

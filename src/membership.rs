@@ -77,50 +77,34 @@ impl Membership {
     pub async fn announce(self, member: Member) {
         loop {
             tokio::time::sleep(ANNOUNCE_AGAIN).await;
-            let (leader, recorded) = {
-                let view = self.handle.view();
-                let leader = view.standing.leader;
-                let leader = view
-                    .store
-                    .members()
-                    .find(|other| Some(other.id) == leader)
-                    .cloned();
-                (
-                    leader,
-                    view.store
-                        .members()
-                        .find(|other| other.id == member.id)
-                        .cloned(),
-                )
-            };
+            let (members, leads) = self.look();
             // Without a record the cluster's snapshot is still on its way.
-            let (Some(leader), Some(recorded)) = (leader, recorded) else {
+            let Some(recorded) = members.iter().find(|other| other.id == member.id) else {
                 continue;
             };
-            if recorded == member {
+            if *recorded == member {
                 return;
             }
             let request = JoinRequest {
                 member: member.clone(),
                 cluster: Some(self.cluster),
             };
-            let told = if leader.id == member.id {
-                self.join(request)
-                    .await
-                    .map(|_| ())
-                    .map_err(|error| error.to_string())
+            let told = if leads {
+                let joined = self.join(request).await;
+                joined.map(|_| ()).map_err(|error| error.to_string())
             } else {
-                let Ok(peer) = peer_address(&leader.peer_url) else {
-                    continue;
-                };
+                // The leader may not reach it where it is now, and then it does not know who leads: any
+                // other does.
+                let others = members.iter().filter(|other| other.id != member.id);
+                let peers: Vec<_> = others
+                    .filter_map(|other| peer_address(&other.peer_url).ok())
+                    .collect();
                 let patience = Patience {
                     attempts: 1,
                     interval: ANNOUNCE_AGAIN,
                 };
-                join(&[peer], &request, patience)
-                    .await
-                    .map(|_| ())
-                    .map_err(|error| error.to_string())
+                let joined = join(&peers, &request, patience).await;
+                joined.map(|_| ()).map_err(|error| error.to_string())
             };
             match told {
                 Ok(()) => info!("the cluster knows this member's new addresses"),

@@ -19,6 +19,16 @@ fn machines(member: &Member) -> usize {
     machines.map_or(0, |answer| answer.body.split(", ").count())
 }
 
+/// As the first member, which leads, sees it.
+fn wait_until_three_vote(cluster: &Cluster) {
+    cluster.wait_for(0, |member| {
+        let log = member.log();
+        let mut lines = log.lines();
+        let last = lines.rfind(|line| line.contains("the members are others now"));
+        last.is_some_and(|line| line.contains("voters=3 learners=0"))
+    });
+}
+
 /// The machine is rebuilt at once, before anyone can have missed it.
 #[test]
 fn a_rebuilt_machine_gets_its_place_and_vote_back() {
@@ -32,13 +42,7 @@ fn a_rebuilt_machine_gets_its_place_and_vote_back() {
         assert_eq!(machines(&cluster.members[number]), 3);
     }
     // With another one gone two of three voters are left, if it is one.
-    cluster.wait_for(0, |member| {
-        let log = member.log();
-        let last = log
-            .lines()
-            .rfind(|line| line.contains("the members are others now"));
-        last.is_some_and(|line| line.contains("voters=3 learners=0"))
-    });
+    wait_until_three_vote(&cluster);
     cluster.members[1].kill();
     cluster.wait_for(0, |member| writes(member, "after"));
     cluster.wait_for(2, |member| has(member, "after"));
@@ -54,10 +58,11 @@ fn a_member_that_moved_is_found() {
     cluster.members[2].add_argument(&format!("-peer-addr={peer}"));
     (cluster.members[2].client, cluster.members[2].peer) = (client, peer);
     cluster.members[2].start();
-    cluster.wait_for(0, |member| {
+    cluster.wait_for(2, |member| {
         let machines = member.get("/v2/machines").map(|answer| answer.body);
         machines.is_ok_and(|body| body.contains(&client.to_string()))
     });
+    wait_until_three_vote(&cluster);
     cluster.members[1].kill();
     cluster.wait_for(2, |member| writes(member, "moved"));
     cluster.wait_for(0, |member| has(member, "moved"));

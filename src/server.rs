@@ -173,6 +173,7 @@ fn run_member(
         cluster,
         id: member.id,
         name: member.name.clone(),
+        peer_url: member.peer_url.clone(),
     };
     let mut members: Vec<_> = store.members().cloned().collect();
     members.extend(named);
@@ -257,6 +258,7 @@ fn inbox(inputs: Inputs, disk: RealDisk, limits: HistoryLimits) -> Inbox {
                 Input::Message(message, Some(room))
             }
             News::Unreachable(member) => Input::Unreachable(member),
+            News::Calls { from, at } => Input::Calls(from, at),
             News::Removed(by) => Input::Removed(by),
             News::SnapshotSent {
                 to,

@@ -33,6 +33,7 @@ fn wait_until_three_vote(cluster: &Cluster) {
 #[test]
 fn a_rebuilt_machine_gets_its_place_and_vote_back() {
     let mut cluster = Cluster::start(3);
+    wait_until_three_vote(&cluster);
     assert!(writes(&cluster.members[0], "before"));
     cluster.members[2].kill();
     fs::remove_dir_all(cluster.directory().join("m2.etcd")).expect("it was there");
@@ -66,6 +67,32 @@ fn a_member_that_moved_is_found() {
     cluster.members[1].kill();
     cluster.wait_for(2, |member| writes(member, "moved"));
     cluster.wait_for(0, |member| has(member, "moved"));
+}
+
+/// Nobody can be elected where the others look for each other.
+#[test]
+fn two_members_that_both_moved_find_each_other() {
+    let mut cluster = Cluster::start(3);
+    wait_until_three_vote(&cluster);
+    assert!(writes(&cluster.members[0], "before"));
+    let elsewhere = Cluster::prepare(2, &[]);
+    for (number, place) in [1, 2].into_iter().zip(&elsewhere.members) {
+        let member = &mut cluster.members[number];
+        member.kill();
+        member.add_argument(&format!("-addr={}", place.client));
+        member.add_argument(&format!("-peer-addr={}", place.peer));
+        (member.client, member.peer) = (place.client, place.peer);
+    }
+    cluster.members[1].start();
+    cluster.members[2].start();
+    cluster.wait_for(1, |member| writes(member, "after"));
+    let clients = [1, 2].map(|number| cluster.members[number].client.to_string());
+    cluster.wait_for(0, |member| {
+        let machines = member.get("/v2/machines").map(|answer| answer.body);
+        machines.is_ok_and(|body| clients.iter().all(|client| body.contains(client)))
+    });
+    cluster.members[0].kill();
+    cluster.wait_for(2, |member| writes(member, "later"));
 }
 
 #[test]

@@ -44,6 +44,8 @@ pub enum Input {
     Unreachable(MemberId),
     /// A snapshot sent to this member is durable there, or failed.
     SnapshotSent(MemberId, bool),
+    /// This other member is reached at this peer URL, it says.
+    Calls(MemberId, String),
     /// This other member knows for certain that this one was removed from the cluster.
     Removed(MemberId),
     /// Give leadership to another member, if this one has it and another can take it.
@@ -159,6 +161,7 @@ impl<O: Outbox> Driver<O> {
             Input::Unreachable(member) => self.core.unreachable(member),
             Input::SnapshotSent(member, ok) => self.core.snapshot_sent(member, ok),
             Input::HandOver => self.core.hand_over(),
+            Input::Calls(from, at) => self.core.calls(from, at),
             Input::Removed(by) => {
                 self.core.removed(by);
                 return Some(Ok(End::Removed));

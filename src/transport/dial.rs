@@ -14,7 +14,7 @@ use tokio::time::timeout;
 
 use super::frame::Link;
 use super::http::{self, Failure};
-use super::{Local, PROTOCOL_VERSION};
+use super::{Local, PROTOCOL_VERSION, peer_address};
 use crate::cluster::{ClusterId, MemberId};
 use crate::config::Address;
 
@@ -34,6 +34,7 @@ const VERSION: HeaderName = HeaderName::from_static("oxetcd-version");
 const CLUSTER: HeaderName = HeaderName::from_static("oxetcd-cluster");
 const FROM: HeaderName = HeaderName::from_static("oxetcd-from");
 const NAME: HeaderName = HeaderName::from_static("oxetcd-name");
+const AT: HeaderName = HeaderName::from_static("oxetcd-at");
 const TO: HeaderName = HeaderName::from_static("oxetcd-to");
 const NUMBER: HeaderName = HeaderName::from_static("oxetcd-connection");
 
@@ -138,6 +139,8 @@ pub(super) struct Caller {
     pub(super) id: MemberId,
     /// Its name.
     pub(super) name: String,
+    /// Its peer URL, if it says one that can be one.
+    pub(super) at: Option<String>,
 }
 
 /// Why a caller is turned away: a status and a sentence for the caller's log.
@@ -154,9 +157,10 @@ fn greeting(local: &Local, to: MemberId) -> HeaderMap {
         (CLUSTER, local.cluster.to_string()),
         (FROM, local.id.to_string()),
         (NAME, name),
+        (AT, local.peer_url.clone()),
         (TO, to.to_string()),
     ] {
-        // Hex digits and percent-encoded text always make a header.
+        // Hex digits, percent-encoded text and URLs always make a header.
         if let Ok(value) = HeaderValue::try_from(value) {
             headers.insert(header, value);
         }
@@ -205,6 +209,7 @@ pub(super) fn check(local: &Local, headers: &HeaderMap) -> Result<Caller, Refusa
     Ok(Caller {
         id: caller,
         name: name(headers).unwrap_or_else(|| caller.to_string()),
+        at: at(headers),
     })
 }
 
@@ -264,6 +269,12 @@ fn hex(value: &HeaderValue) -> Option<u64> {
     digits.then(|| u64::from_str_radix(text, 16).ok()).flatten()
 }
 
+/// Where the caller is reached.
+fn at(headers: &HeaderMap) -> Option<String> {
+    let url = headers.get(AT)?.to_str().ok()?;
+    peer_address(url).is_ok().then(|| url.to_owned())
+}
+
 /// The caller's name, safe to show.
 fn name(headers: &HeaderMap) -> Option<String> {
     let text = headers.get(NAME)?.to_str().ok()?;
@@ -281,7 +292,11 @@ mod tests {
             cluster: ClusterId::new(cluster).expect("not zero"),
             id: MemberId::new(id).expect("not zero"),
             name: name.to_owned(),
+<<<<<<< HEAD
             tls: crate::tls::Connector::default(),
+=======
+            peer_url: format!("http://10.0.0.{id}:7001"),
+>>>>>>> members
         }
     }
 
@@ -295,6 +310,10 @@ mod tests {
         let them = local(7, 2, "ein Döner");
         let caller = check(&us, &greeting(&them, us.id)).expect("let in");
         assert_eq!(caller.name, "ein Döner");
+        assert_eq!(caller.at.as_deref(), Some("http://10.0.0.2:7001"));
+        let mut nowhere = greeting(&them, us.id);
+        nowhere.insert(AT, HeaderValue::from_static("no address"));
+        assert_eq!(check(&us, &nowhere).expect("let in").at, None);
     }
 
     #[test]

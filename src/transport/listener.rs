@@ -117,7 +117,7 @@ impl Listener {
         if let Ok(caller) = &accepted
             && self.gone.borrow().contains(&caller.id)
         {
-            let Caller { name, id } = caller;
+            let Caller { name, id, .. } = caller;
             self.complain(|| format!("{name} ({id}) calls, and was removed from the cluster"));
             return dial::say_removed(&self.local);
         }
@@ -130,6 +130,10 @@ impl Listener {
                 tokio::spawn(listener.take_snapshot(on_upgrade, caller, connection, slot));
             } else {
                 let call = self.admit(caller, connection)?;
+                if let Some(at) = call.caller.at.clone() {
+                    let from = call.caller.id;
+                    (self.inbox)(News::Calls { from, at });
+                }
                 tokio::spawn(listener.take_call(on_upgrade, call));
             }
             Ok(())
@@ -279,7 +283,7 @@ impl Listener {
     fn say(&self, caller: &Caller, ended: &Ended) {
         match ended {
             Ended::Nonsense(_) => self.complain(|| {
-                let Caller { name, id } = caller;
+                let Caller { name, id, .. } = caller;
                 format!("the connection from {name} ({id}) is closed: {ended}")
             }),
             Ended::Closed | Ended::Broken(_) => {

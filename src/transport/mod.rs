@@ -69,8 +69,13 @@ pub struct Local {
     pub id: MemberId,
     /// What people see.
     pub name: String,
+<<<<<<< HEAD
     /// How it calls peers whose URL is `https`.
     pub tls: Connector,
+=======
+    /// Where peers reach it.
+    pub peer_url: String,
+>>>>>>> members
 }
 
 /// What the transport has to tell the driver.
@@ -83,6 +88,13 @@ pub enum News {
     Received(Received),
     /// A peer could not be reached, or messages to it were dropped; said again for each failed attempt.
     Unreachable(MemberId),
+    /// A peer opened a connection and says where it is reached: perhaps elsewhere than on record.
+    Calls {
+        /// Who.
+        from: MemberId,
+        /// Its peer URL.
+        at: String,
+    },
     /// A member says that this one was removed from the cluster.
     Removed(MemberId),
     /// The sending of a snapshot is over. Said exactly once for each one given to [`Peers::send`] while

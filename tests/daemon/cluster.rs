@@ -109,7 +109,11 @@ impl Cluster {
             assert!(
                 started.elapsed() < PATIENCE,
                 "member {number} did not get there:\n{}",
-                member.log()
+                self.members
+                    .iter()
+                    .map(Member::log)
+                    .collect::<Vec<_>>()
+                    .join("\n")
             );
             std::thread::sleep(Duration::from_millis(10));
         }

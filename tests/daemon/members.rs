@@ -19,10 +19,21 @@ fn machines(member: &Member) -> usize {
     machines.map_or(0, |answer| answer.body.split(", ").count())
 }
 
+/// As the first member, which leads, sees it.
+fn wait_until_three_vote(cluster: &Cluster) {
+    cluster.wait_for(0, |member| {
+        let log = member.log();
+        let mut lines = log.lines();
+        let last = lines.rfind(|line| line.contains("the members are others now"));
+        last.is_some_and(|line| line.contains("voters=3 learners=0"))
+    });
+}
+
 /// The machine is rebuilt at once, before anyone can have missed it.
 #[test]
 fn a_rebuilt_machine_gets_its_place_and_vote_back() {
     let mut cluster = Cluster::start(3);
+    wait_until_three_vote(&cluster);
     assert!(writes(&cluster.members[0], "before"));
     cluster.members[2].kill();
     fs::remove_dir_all(cluster.directory().join("m2.etcd")).expect("it was there");
@@ -32,13 +43,7 @@ fn a_rebuilt_machine_gets_its_place_and_vote_back() {
         assert_eq!(machines(&cluster.members[number]), 3);
     }
     // With another one gone two of three voters are left, if it is one.
-    cluster.wait_for(0, |member| {
-        let log = member.log();
-        let last = log
-            .lines()
-            .rfind(|line| line.contains("the members are others now"));
-        last.is_some_and(|line| line.contains("voters=3 learners=0"))
-    });
+    wait_until_three_vote(&cluster);
     cluster.members[1].kill();
     cluster.wait_for(0, |member| writes(member, "after"));
     cluster.wait_for(2, |member| has(member, "after"));
@@ -54,13 +59,40 @@ fn a_member_that_moved_is_found() {
     cluster.members[2].add_argument(&format!("-peer-addr={peer}"));
     (cluster.members[2].client, cluster.members[2].peer) = (client, peer);
     cluster.members[2].start();
-    cluster.wait_for(0, |member| {
+    cluster.wait_for(2, |member| {
         let machines = member.get("/v2/machines").map(|answer| answer.body);
         machines.is_ok_and(|body| body.contains(&client.to_string()))
     });
+    wait_until_three_vote(&cluster);
     cluster.members[1].kill();
     cluster.wait_for(2, |member| writes(member, "moved"));
     cluster.wait_for(0, |member| has(member, "moved"));
+}
+
+/// Nobody can be elected where the others look for each other.
+#[test]
+fn two_members_that_both_moved_find_each_other() {
+    let mut cluster = Cluster::start(3);
+    wait_until_three_vote(&cluster);
+    assert!(writes(&cluster.members[0], "before"));
+    let elsewhere = Cluster::prepare(2, &[]);
+    for (number, place) in [1, 2].into_iter().zip(&elsewhere.members) {
+        let member = &mut cluster.members[number];
+        member.kill();
+        member.add_argument(&format!("-addr={}", place.client));
+        member.add_argument(&format!("-peer-addr={}", place.peer));
+        (member.client, member.peer) = (place.client, place.peer);
+    }
+    cluster.members[1].start();
+    cluster.members[2].start();
+    cluster.wait_for(1, |member| writes(member, "after"));
+    let clients = [1, 2].map(|number| cluster.members[number].client.to_string());
+    cluster.wait_for(0, |member| {
+        let machines = member.get("/v2/machines").map(|answer| answer.body);
+        machines.is_ok_and(|body| clients.iter().all(|client| body.contains(client)))
+    });
+    cluster.members[0].kill();
+    cluster.wait_for(2, |member| writes(member, "later"));
 }
 
 #[test]

@@ -501,6 +501,7 @@ impl Running {
                 Input::Unreachable(member) => core.unreachable(member),
                 Input::SnapshotSent(member, ok) => core.snapshot_sent(member, ok),
                 Input::HandOver => core.hand_over(),
+                Input::Calls(from, at) => core.calls(from, at),
                 Input::Removed(by) => core.removed(by),
                 Input::Failed(_) | Input::Stop => {}
             }

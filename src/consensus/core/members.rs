@@ -7,7 +7,7 @@ use raft::ProgressState;
 use tracing::{debug, info, warn};
 
 use super::Core;
-use crate::cluster::{Census, MemberId, Settings};
+use crate::cluster::{Census, Member, MemberId, Settings};
 use crate::consensus::change::{self, Change, ChangeRefused};
 use crate::consensus::membership::{self, Next};
 use crate::store::codec;
@@ -28,6 +28,9 @@ pub(super) struct Watch {
     ticked: Duration,
     /// When it last looked who has to go.
     looked: Duration,
+    /// Where members say that they are, other than on record: they moved, and without reaching them there
+    /// may be no leader to put it on record.
+    moved: BTreeMap<MemberId, String>,
     /// Since when it, the leader, wants to hand over in order to leave.
     leaves_since: Option<Duration>,
 }
@@ -39,6 +42,7 @@ impl Watch {
             listens_since: now,
             ticked: now,
             looked: now,
+            moved: BTreeMap::new(),
             leaves_since: None,
         }
     }
@@ -162,6 +166,38 @@ impl Core {
             self.watch.leaves_since = None;
             self.changes.refuse_next(ChangeRefused::NoSuccessor);
         }
+    }
+
+    /// A member says where it is reached.
+    pub fn calls(&mut self, from: MemberId, at: String) {
+        let Some(member) = self.applier.member(from) else {
+            return;
+        };
+        let moved = &mut self.watch.moved;
+        self.readdressed |= if member.peer_url == at {
+            moved.remove(&from).is_some()
+        } else {
+            info!(
+                name = member.name,
+                at, "a member is elsewhere than on record"
+            );
+            moved.insert(from, at.clone()) != Some(at)
+        };
+    }
+
+    /// The members, each where it was last heard to be.
+    pub(super) fn members_where_they_are(&mut self) -> Vec<Member> {
+        let mut members = self.applier.members();
+        let Watch { heard, moved, .. } = &mut self.watch;
+        let known = |id: &MemberId| members.iter().any(|member| member.id == *id);
+        heard.retain(|id, _| known(id));
+        moved.retain(|id, _| known(id));
+        for member in &mut members {
+            if let Some(at) = moved.get(&member.id) {
+                member.peer_url.clone_from(at);
+            }
+        }
+        members
     }
 
     /// Another member knows for certain that this one was removed.

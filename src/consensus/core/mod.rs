@@ -59,6 +59,8 @@ pub struct Core {
     /// An expiry, or a reading of the clock, was proposed and is not applied yet.
     clock_proposed: bool,
     watch: members::Watch,
+    /// A member is elsewhere than it was: for the next work.
+    readdressed: bool,
     /// The round after which what was removed from the membership is so on this disk for good.
     confirms: Option<u64>,
     /// For the next work: who is known for certain to have been removed.
@@ -150,6 +152,7 @@ impl Core {
             installing: None,
             clock_proposed: false,
             watch: members::Watch::new(now),
+            readdressed: false,
             confirms: None,
             gone: Some(gone),
             removed: false,
@@ -374,8 +377,11 @@ impl Core {
         let mut work = Work::default();
         if self.raft.has_ready() {
             self.round(&mut work, now);
-        } else if self.outgoing.is_empty() && self.gone.is_none() {
+        } else if self.outgoing.is_empty() && self.gone.is_none() && !self.readdressed {
             return None;
+        }
+        if std::mem::take(&mut self.readdressed) {
+            work.members = Some(self.members_where_they_are());
         }
         work.gone = self.gone.take();
         self.address(&mut work, now);

@@ -30,7 +30,7 @@ impl Core {
             self.installing = Some((number, mark.index));
             self.install(&mark, now);
             batch.reset = Some(mark);
-            work.members = Some(self.applier.members());
+            work.members = Some(self.members_where_they_are());
         }
         let committed = ready.take_committed_entries();
         let reads = ready.take_read_states();
@@ -101,7 +101,7 @@ impl Core {
             self.clock_proposed = false;
         }
         if outcome.members_changed {
-            work.members = Some(self.applier.members());
+            work.members = Some(self.members_where_they_are());
         }
         work.hash = outcome.hash;
         self.snapshots.count(outcome.bytes);

@@ -27,7 +27,11 @@ pub(super) fn local(cluster: u64, id: u64) -> Local {
         cluster: ClusterId::new(cluster).expect("not zero"),
         id: MemberId::new(id).expect("not zero"),
         name: format!("m{id}"),
+<<<<<<< HEAD
         tls: crate::tls::Connector::default(),
+=======
+        peer_url: format!("http://10.0.0.{id}:7001"),
+>>>>>>> members
     }
 }
 
@@ -120,10 +124,15 @@ impl Endpoint {
         news.expect("news in time").expect("the inbox lives")
     }
 
-    /// News that are there within a moment.
+    /// News that are there within a moment, but for calls.
     pub(super) async fn news_soon(&mut self) -> Option<News> {
-        let soon = timeout(Duration::from_millis(50), self.news.recv()).await;
-        soon.ok().flatten()
+        loop {
+            let soon = timeout(Duration::from_millis(50), self.news.recv()).await;
+            match soon.ok().flatten() {
+                Some(News::Calls { .. }) => {}
+                news => return news,
+            }
+        }
     }
 
     /// The next message, and the room it takes.
@@ -131,7 +140,10 @@ impl Endpoint {
         loop {
             match self.news().await {
                 News::Received(received) => return received,
-                News::Unreachable(_) | News::Removed(_) | News::SnapshotSent { .. } => {}
+                News::Unreachable(_)
+                | News::Calls { .. }
+                | News::Removed(_)
+                | News::SnapshotSent { .. } => {}
             }
         }
     }

@@ -83,6 +83,7 @@ impl Member {
             cluster,
             id: member.id,
             name: member.name.clone(),
+            peer_url: member.peer_url.clone(),
             tls: tls.clone(),
         };
         let mut members: Vec<_> = store.members().cloned().collect();
@@ -259,6 +260,7 @@ fn inbox(inputs: Inputs, disk: RealDisk, limits: HistoryLimits) -> Inbox {
                 Input::Message(message, Some(room))
             }
             News::Unreachable(member) => Input::Unreachable(member),
+            News::Calls { from, at } => Input::Calls(from, at),
             News::Removed(by) => Input::Removed(by),
             News::SnapshotSent {
                 to,

@@ -292,11 +292,8 @@ mod tests {
             cluster: ClusterId::new(cluster).expect("not zero"),
             id: MemberId::new(id).expect("not zero"),
             name: name.to_owned(),
-<<<<<<< HEAD
             tls: crate::tls::Connector::default(),
-=======
             peer_url: format!("http://10.0.0.{id}:7001"),
->>>>>>> members
         }
     }
 

@@ -69,13 +69,10 @@ pub struct Local {
     pub id: MemberId,
     /// What people see.
     pub name: String,
-<<<<<<< HEAD
     /// How it calls peers whose URL is `https`.
     pub tls: Connector,
-=======
     /// Where peers reach it.
     pub peer_url: String,
->>>>>>> members
 }
 
 /// What the transport has to tell the driver.

@@ -27,11 +27,8 @@ pub(super) fn local(cluster: u64, id: u64) -> Local {
         cluster: ClusterId::new(cluster).expect("not zero"),
         id: MemberId::new(id).expect("not zero"),
         name: format!("m{id}"),
-<<<<<<< HEAD
         tls: crate::tls::Connector::default(),
-=======
         peer_url: format!("http://10.0.0.{id}:7001"),
->>>>>>> members
     }
 }
 

@@ -141,7 +141,9 @@ fn change_members(store: &mut Store, member: &Member) -> Result<Vec<String>, Str
         store.apply(&stamped, &mut Vec::new()).map_err(text)?;
     }
     let others = old.into_iter().map(|member| member.name);
-    Ok(others.filter(|name| *name != member.name).collect())
+    let mut others: Vec<_> = others.filter(|name| *name != member.name).collect();
+    others.sort();
+    Ok(others)
 }
 
 /// The snapshot and the state that the new log begins with: after all that was, and in a later term.

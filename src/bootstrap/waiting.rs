@@ -118,34 +118,42 @@ impl Waiting {
         &self.roster
     }
 
-    /// Ask the members, one after the other, who they are by now.
+    /// Ask the members, one after the other, who they are by now. Who knows a leader is believed before
+    /// those who know none: they may be cut off.
     ///
     /// # Errors
     ///
     /// A sentence: none of them could tell; or the disk's.
     pub async fn sync(&mut self) -> Result<(), String> {
-        let mut reasons = Vec::new();
+        let (mut leaderless, mut reasons) = (None, Vec::new());
         for member in self.contacts() {
-            let answer = roster::ask(&self.means.tls, &member).await;
-            let answer = answer.and_then(|roster| match roster.cluster == self.roster.cluster {
-                true => Ok(roster),
-                false => Err(format!("it belongs to cluster {}", roster.cluster)),
-            });
-            match answer {
-                Ok(roster) => {
-                    if roster != self.roster {
-                        let json = roster::to_json(&roster);
-                        self.directory.keep_standby_file(&json).map_err(text)?;
-                        self.roster = roster;
-                    }
-                    return Ok(());
+            match roster::ask(&self.means.tls, &member).await {
+                Ok(roster) if roster.cluster != self.roster.cluster => {
+                    reasons.push(format!(
+                        "{member}: it belongs to cluster {}",
+                        roster.cluster
+                    ));
                 }
+                Ok(roster) if roster.leader().is_some() => return self.remember(roster),
+                Ok(roster) => leaderless = leaderless.or(Some(roster)),
                 Err(why) => reasons.push(format!("{member}: {why}")),
             }
         }
         // Whoever led may not lead any more.
         self.roster.leader = None;
-        Err(reasons.join("; "))
+        match leaderless {
+            Some(roster) => self.remember(roster),
+            None => Err(reasons.join("; ")),
+        }
+    }
+
+    fn remember(&mut self, roster: Roster) -> Result<(), String> {
+        if roster != self.roster {
+            let json = roster::to_json(&roster);
+            self.directory.keep_standby_file(&json).map_err(text)?;
+            self.roster = roster;
+        }
+        Ok(())
     }
 
     /// Ask for a place.
@@ -277,3 +285,7 @@ fn joined(
         named: members,
     })
 }
+
+#[cfg(test)]
+#[path = "waiting_tests.rs"]
+mod tests;

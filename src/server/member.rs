@@ -42,6 +42,8 @@ pub(super) struct Member {
     /// Keeps the directory locked.
     directory: DataDir,
     identity: Identity,
+    /// The members as they were when it got its place.
+    named: Vec<Identity>,
     /// The entry that must be applied before clients are served; none once they are.
     needed: Option<u64>,
 }
@@ -87,7 +89,7 @@ impl Member {
             tls: tls.clone(),
         };
         let mut members: Vec<_> = store.members().cloned().collect();
-        members.extend(named);
+        members.extend(named.iter().cloned());
         let start = Start::new(store, &recovered);
         let handle = start.handle();
         let inbox = inbox(start.inputs(), disk.clone(), bootstrap::limits(config));
@@ -127,6 +129,7 @@ impl Member {
             stop,
             directory,
             identity: member,
+            named,
             needed: Some(needed),
         })
     }
@@ -210,7 +213,13 @@ impl Member {
     pub(super) fn dissolve(self) -> (DataDir, Identity, Roster) {
         self.end_requests();
         self.listener.close();
-        (self.directory, self.identity, self.membership.roster())
+        let mut roster = self.membership.roster();
+        if roster.members.is_empty() {
+            // It never received anything.
+            roster.members = self.named;
+        }
+        roster.members.retain(|other| other.id != self.identity.id);
+        (self.directory, self.identity, roster)
     }
 }
 

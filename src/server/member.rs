@@ -110,15 +110,9 @@ impl Member {
         let membership = Membership::new(cluster, handle.clone(), tls.clone());
         let announcing = tokio::spawn(membership.clone().announce(member.clone()));
         let (stop, stopped) = watch::channel(false);
-        let facts = Facts {
-            id: member.id,
-            name: member.name.clone(),
-            client_url: member.client_url.clone(),
-            started: Timestamp::now(),
-            traffic: stats,
-        };
         let manners = super::manners(config, stopped);
         let administration = Administration::new(handle.clone(), tls.clone());
+        let facts = facts(&member, stats);
         Ok(Self {
             pages: Pages::new(handle.clone(), facts, administration, manners),
             running,
@@ -220,6 +214,17 @@ impl Member {
         }
         roster.members.retain(|other| other.id != self.identity.id);
         (self.directory, self.identity, roster)
+    }
+}
+
+/// What the pages say about this member.
+fn facts(member: &Identity, traffic: Arc<Stats>) -> Facts {
+    Facts {
+        id: member.id,
+        name: member.name.clone(),
+        client_url: member.client_url.clone(),
+        started: Timestamp::now(),
+        traffic,
     }
 }
 

@@ -141,7 +141,7 @@ fn change_members(store: &mut Store, member: &Member) -> Result<Vec<String>, Str
         store.apply(&stamped, &mut Vec::new()).map_err(text)?;
     }
     let others = old.into_iter().map(|member| member.name);
-    let mut others: Vec<_> = others.filter(|name| *name != member.name).collect();
+    let mut others: Vec<String> = others.filter(|name| *name != member.name).collect();
     others.sort();
     Ok(others)
 }
@@ -185,8 +185,8 @@ fn tell(
     );
     warn!(
         "-force-new-cluster: it keeps all it has, up to entry {last}; what others had agreed on and this \
-         member never received is lost, and the last {unsure} entries, of which it does not know whether \
-         they were agreed on, are kept"
+         member never received is lost; entries that it does not know to have been agreed on are kept \
+         ({unsure} of them)"
     );
     if !others.is_empty() {
         warn!(

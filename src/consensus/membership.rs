@@ -226,30 +226,5 @@ pub fn command_of(entry: Bytes) -> Option<Bytes> {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn an_entry_round_trips() {
-        let steps = vec![
-            Step::Remove(3),
-            Step::AddLearner(u64::MAX),
-            Step::AddVoter(1),
-        ];
-        let entry = encode(&steps, b"command");
-        assert_eq!(decode(entry), Some((steps, Bytes::from_static(b"command"))));
-    }
-
-    #[test]
-    fn what_is_no_entry_is_refused() {
-        assert_eq!(decode(Bytes::new()), None);
-        assert_eq!(
-            decode(Bytes::from_static(&[1, 9, 0, 0, 0, 0, 0, 0, 0, 1])),
-            None
-        );
-        assert_eq!(
-            decode(Bytes::from_static(&[2, 1, 0, 0, 0, 0, 0, 0, 0, 1])),
-            None
-        );
-    }
-}
+#[path = "membership_tests.rs"]
+mod tests;

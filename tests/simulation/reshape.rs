@@ -55,6 +55,16 @@ enum Aim {
     Configure(Settings),
 }
 
+impl Project {
+    fn new(aim: Aim) -> Self {
+        Self {
+            aim,
+            answer: None,
+            attempts: 0,
+        }
+    }
+}
+
 impl World {
     /// Go on with the change under way, or begin one.
     pub fn reshape(&mut self) {
@@ -65,8 +75,12 @@ impl World {
         self.at(after, Happening::Reshape);
         match self.project.take() {
             Some(project) => self.project = self.go_on(project),
-            None if !self.ends && self.random.permille(700) => self.project = self.begin(),
-            None => {}
+            None => {
+                self.project = self.abandoned().map(Project::new);
+                if self.project.is_none() && !self.ends && self.random.permille(700) {
+                    self.project = self.begin();
+                }
+            }
         }
     }
 
@@ -115,11 +129,16 @@ impl World {
                 Aim::Configure(Settings::parse(text.as_bytes()))
             }
         };
-        Some(Project {
-            aim,
-            answer: None,
-            attempts: 0,
-        })
+        Some(Project::new(aim))
+    }
+
+    /// A machine that never came has a place after all: an entry from before that was given up.
+    fn abandoned(&self) -> Option<Aim> {
+        let (_, learners) = self.truth.configuration();
+        let ids = learners.iter().filter_map(|id| MemberId::new(*id));
+        let gone =
+            |id: &MemberId| self.machines[Machine::number_of(*id)].standing == Standing::Gone;
+        ids.filter(gone).map(Aim::Remove).next()
     }
 
     /// A machine with an empty disk, new or under the name of another whose disk is lost.
@@ -173,7 +192,9 @@ impl World {
                 Aim::Configure(_) => return None,
             },
             Ok(Err(refused)) => {
-                if is_final(&refused) {
+                let stranded = matches!(refused, ChangeRefused::Strands(_));
+                let must = matches!(project.aim, Aim::Join { rebuilt: true, .. });
+                if is_final(&refused) && !(stranded && must) {
                     self.count("(changes refused)");
                     return self.give_up(project.aim);
                 }
@@ -201,12 +222,7 @@ impl World {
             return None;
         };
         self.machines[machine].standing = Standing::Gone;
-        let aim = Aim::Remove(Machine::id(machine));
-        Some(Project {
-            aim,
-            answer: None,
-            attempts: 0,
-        })
+        Some(Project::new(Aim::Remove(Machine::id(machine))))
     }
 
     fn ask_for(&mut self, aim: Aim) -> Option<(Duration, Receiver<Result<(), ChangeRefused>>)> {

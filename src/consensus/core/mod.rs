@@ -217,8 +217,8 @@ impl Core {
         match message.body {
             Body::Raft(raft) => {
                 self.follow_clock(&raft, now);
-                if raft.kind == RaftKind::TimeoutNow && self.installing.is_some() {
-                    debug!(%message.from, "asked to campaign while a snapshot is being installed");
+                if raft.kind == RaftKind::TimeoutNow && !self.may_campaign() {
+                    debug!(%message.from, "asked to campaign while the disk is behind");
                     return;
                 }
                 if let Err(error) = self.raft.step(convert::message_in(from, to, raft)) {
@@ -264,9 +264,7 @@ impl Core {
 
     /// A tick of [`Settings::tick`] has passed.
     pub fn tick(&mut self, now: Duration) {
-        // Until a snapshot is on disk this member cannot campaign: the raft crate would look through
-        // entries that are gone.
-        if self.installing.is_none() {
+        if self.may_campaign() {
             self.raft.tick();
         }
         self.writes.expire(now);
@@ -276,6 +274,18 @@ impl Core {
         if self.leads() {
             self.propose_clock(now);
         }
+    }
+
+    /// Whether the raft crate may begin an election, or need not.
+    ///
+    /// Not until a snapshot is on disk: it would look through entries that are gone. And one that votes
+    /// alone leads as soon as it campaigns, with no vote to ask for and so nothing to wait for its disk: it
+    /// must have its log there before.
+    fn may_campaign(&self) -> bool {
+        let log = &self.raft.raft.raft_log;
+        let alone = self.applier.configuration().voters == [self.settings.member.get()];
+        let behind = log.persisted < log.last_index();
+        self.installing.is_none() && (self.leads() || !(alone && behind))
     }
 
     /// A message to this member could not be delivered.

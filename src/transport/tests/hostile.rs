@@ -122,6 +122,12 @@ async fn nonsense_ends_the_connection_and_nothing_else() {
         let _ = raw.write_all(&attack(link)).await;
         assert!(is_closed(raw).await, "attack {number}");
     }
+    // One that is cut off in the middle says nothing.
+    let (mut raw, link) = call(&evil, &end, PEER_PATH).await.expect("let in");
+    let whole = frame(link, &append(1, 1000));
+    let _ = raw.write_all(&whole[..whole.len() / 2]).await;
+    let _ = raw.shutdown().await;
+    assert!(is_closed(raw).await);
     for bytes in [vec![0xff; 100_000], b"snapshot!".repeat(10)] {
         let (mut raw, _) = call(&evil, &end, SNAPSHOT_PATH).await.expect("let in");
         let _ = raw.write_all(&bytes).await;

@@ -50,7 +50,7 @@ pub struct Config {
     pub peer_tls: Option<TlsFiles>,
     /// The token by which to find the cluster; none for no token.
     pub discovery: Option<DiscoveryUrl>,
-    /// Peer addresses of a cluster to join; empty for none.
+    /// Peer addresses of a cluster to join, those of the file among them; empty for none.
     pub peers: Vec<Address>,
     /// Whether what the data directory holds may be thrown away.
     pub force: bool,
@@ -143,19 +143,13 @@ impl Layer {
         let snapshot_count = self.need(Key::SnapshotCount, value::positive)?;
         let client_tls = self.tls(Key::CertFile, Key::KeyFile, Key::CaFile)?;
         let peer_tls = self.tls(Key::PeerCertFile, Key::PeerKeyFile, Key::PeerCaFile)?;
-        let peers = self.get(Key::Peers, value::addresses)?.unwrap_or_default();
-        // Written without a scheme they mean what this member speaks itself.
-        let peers = peers.into_iter().map(|peer| match &peer_tls {
-            Some(_) => peer.with_tls(true),
-            None => peer,
-        });
         Ok(Config {
             name,
             name_chosen,
             data_dir,
             client: self.endpoint(Key::Addr, Key::BindAddr, client_tls.is_some())?,
             peer: self.endpoint(Key::PeerAddr, Key::PeerBindAddr, peer_tls.is_some())?,
-            peers: peers.collect(),
+            peers: self.peers(peer_tls.is_some())?,
             client_tls,
             peer_tls,
             discovery: self.get(Key::Discovery, discovery::url)?.flatten(),
@@ -190,6 +184,18 @@ impl Layer {
             Some(endpoint) => Ok(endpoint),
             None => self.need(addr, |_| Endpoint::new(advertised.clone(), None)),
         }
+    }
+
+    /// The peers given, and then those of the file. Without a scheme they mean what this member speaks.
+    fn peers(&self, tls: bool) -> Result<Vec<Address>, Error> {
+        let given = self.get(Key::Peers, value::addresses)?;
+        let filed = self.get(Key::PeersFile, value::addresses_in)?;
+        let peers = given.into_iter().chain(filed);
+        let spoken = |peer: Address| {
+            let tls = tls || peer.tls;
+            peer.with_tls(tls)
+        };
+        Ok(peers.flatten().map(spoken).collect())
     }
 
     fn timing(&self) -> Result<(Duration, Duration), Error> {

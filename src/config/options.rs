@@ -41,6 +41,8 @@ pub enum Key {
     Discovery,
     /// Members of the cluster to join.
     Peers,
+    /// A file that names them.
+    PeersFile,
     /// Throw away what stands in the way.
     Force,
     /// How often joining is tried again.
@@ -195,7 +197,7 @@ const fn switch(
 
 /// All options, in the order of [`Key`].
 #[rustfmt::skip]
-pub static OPTIONS: [Opt; 30] = [
+pub static OPTIONS: [Opt; 31] = [
     value(Key::Name, &["name"], &["ETCD_NAME"], "NAME", None, Section::Member,
         "The name of this member, unlike any other's (default: the host name)."),
     value(Key::DataDir, &["data-dir"], &["ETCD_DATA_DIR"], "DIR", None, Section::Member,
@@ -238,6 +240,8 @@ pub static OPTIONS: [Opt; 30] = [
     value(Key::Peers, &["peers"], &["ETCD_PEERS"], "HOST:PORT,...", None, Section::Cluster,
         "Join the cluster of these members, by their -peer-addr; with neither this nor -discovery, be the first \
          of a new one."),
+    value(Key::PeersFile, &["peers-file"], &["ETCD_PEERS_FILE"], "FILE", None, Section::Cluster,
+        "A file with more of them, with commas, spaces or lines in between."),
     switch(Key::Force, &["force", "f"], &[], Some("false"), Section::Cluster,
         "Join even if that throws away what the data directory holds."),
     value(Key::MaxRetryAttempts, &["max-retry-attempts"], &["ETCD_MAX_RETRY_ATTEMPTS"], "COUNT", Some("3"), Section::Cluster,

@@ -11,5 +11,8 @@ mod cluster;
 mod durability;
 mod http;
 mod manners;
+mod membership;
+mod outages;
+mod standby;
 mod sync;
 mod tls;

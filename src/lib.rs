@@ -14,6 +14,7 @@
 //! - [`config`]: one table of options, from flags and environment to a checked [`config::Config`].
 //! - [`server`]: opens and binds everything, and runs it until told to stop.
 //! - [`standby`]: what a machine without a place in the cluster does.
+//! - [`discovery`]: the discovery service, `etcd-discovery`.
 //! - [`client`] and [`ctl`]: the HTTP client of this API and the `etcdctl` commands on top of it.
 //!
 //! What holds everywhere:
@@ -36,6 +37,7 @@ pub mod cluster;
 pub mod config;
 pub mod consensus;
 pub mod ctl;
+pub mod discovery;
 pub mod http;
 pub mod membership;
 pub mod server;

@@ -6,9 +6,10 @@ use std::path::{Path, PathBuf};
 
 use tracing::{info, warn};
 
+use super::discovery::Search;
 use super::waiting::{Contacts, Machine, Waiting, join_or_wait, remembered};
-use super::{Directory, Patience, Start, Treatment, decide};
-use crate::cluster::{ClusterId, Member, MemberId};
+use super::{Directory, Given, Patience, Registry, Start, Treatment, decide};
+use crate::cluster::{ClusterId, Member, MemberId, Settings};
 use crate::config::Config;
 use crate::consensus::core::Recovered;
 use crate::store::{ClusterTime, Command, HistoryLimits, Stamped, Store, codec, image};
@@ -18,9 +19,6 @@ use crate::wal::{
     Batch, Configuration, DataDir, EntryKind, Founding, HardState, Identity, LogOptions, RealDisk,
     Snapshot, SnapshotMark, Wal, random_number, write_snapshot,
 };
-
-/// The cluster's settings before anyone changed them, as 0.4.6 has them.
-const SETTINGS: &str = r#"{"activeSize":9,"removeDelay":1800,"syncInterval":5}"#;
 
 /// A member that can run.
 pub struct Beginning {
@@ -50,6 +48,19 @@ pub enum Begun {
     Standby(Box<Waiting>),
 }
 
+impl Begun {
+    /// Who this machine is; its id, if it is a member.
+    pub fn machine(&self) -> (Machine, Option<MemberId>) {
+        match self {
+            Self::Member(beginning) => {
+                let member = &beginning.member;
+                (Machine::from(member.clone()), Some(member.id))
+            }
+            Self::Standby(waiting) => (waiting.machine().clone(), None),
+        }
+    }
+}
+
 /// What a used directory holds.
 struct Held {
     wal: Wal<RealDisk>,
@@ -67,6 +78,7 @@ pub async fn begin(
     config: &Config,
     urls: (String, String),
     tls: &Connector,
+    registry: Option<&Registry>,
 ) -> Result<Begun, String> {
     let mut directory = DataDir::open(&config.data_dir).map_err(text)?;
     let limits = limits(config);
@@ -85,7 +97,13 @@ pub async fn begin(
     };
     let own = peer_address(&urls.1).map_err(text)?;
     let found_there = describe(&directory, held.as_ref(), config.force)?;
-    let decision = decide(&found_there, &own, &config.peers, config.force).map_err(text)?;
+    let given = Given {
+        own: &own,
+        token: registry.is_some(),
+        peers: &config.peers,
+        force: config.force,
+    };
+    let decision = decide(&found_there, &given).map_err(text)?;
     let (mut directory, held) = treat(decision.treatment, directory, held, &config.data_dir)?;
     if held.is_none() && is_in_vain(directory.identity(), &decision.start, &name) {
         drop(directory);
@@ -103,7 +121,21 @@ pub async fn begin(
             restart(directory, held, machine).map(|begun| Begun::Member(Box::new(begun)))
         }
         (Start::Restart | Start::Found, _) => {
-            found(directory, machine, limits).map(|begun| Begun::Member(Box::new(begun)))
+            let foundation = Foundation {
+                founding: Founding::Alone,
+                settings: settings(config),
+            };
+            let begun = found(directory, machine, foundation, limits)?;
+            Ok(Begun::Member(Box::new(begun)))
+        }
+        (Start::Discover, _) => {
+            let search = Search {
+                registry: registry.ok_or("there is no token")?,
+                config,
+                machine,
+                tls: tls.clone(),
+            };
+            search.begin(directory).await
         }
         (Start::Join(peers), _) => {
             let patience = Patience {
@@ -198,7 +230,10 @@ fn is_in_vain(identity: Option<&Identity>, start: &Start, name: &str) -> bool {
         Start::Restart | Start::Standby => false,
         // Given a place, it is a member somewhere, and is not made another one without a word.
         Start::Found => identity.cluster.is_none() && (!alone || identity.name != name),
-        Start::Join(_) => alone || (identity.cluster.is_none() && identity.name != name),
+        // An id that no cluster has given a place may have taken the token.
+        Start::Join(_) | Start::Discover => {
+            alone || (identity.cluster.is_none() && identity.name != name)
+        }
     }
 }
 
@@ -297,15 +332,37 @@ fn restart(mut directory: DataDir, held: Held, machine: Machine) -> Result<Begin
     })
 }
 
+/// How a new cluster comes to be, and how it begins.
+pub(super) struct Foundation {
+    pub(super) founding: Founding,
+    pub(super) settings: Settings,
+}
+
+/// The settings of a new cluster, as its founder was told.
+pub(super) fn settings(config: &Config) -> Settings {
+    let (delay, interval) = (config.cluster_remove_delay, config.cluster_sync_interval);
+    let json = format!(
+        "{{\"activeSize\":{},\"removeDelay\":{},\"syncInterval\":{}}}",
+        config.cluster_active_size,
+        delay.as_secs_f64(),
+        interval.as_secs_f64()
+    );
+    Settings::parse(json.as_bytes())
+}
+
 /// Make a cluster of one: its first snapshot holds the member and the settings.
-fn found(
+pub(super) fn found(
     mut directory: DataDir,
     machine: Machine,
+    foundation: Foundation,
     limits: HistoryLimits,
 ) -> Result<Beginning, String> {
-    if directory
-        .identity()
-        .is_some_and(|identity| identity.founding != Founding::Alone)
+    let Foundation { founding, settings } = foundation;
+    // An id that took its token may have been stopped before anything was founded; any other that has a
+    // cluster was given a place there.
+    if let Some(identity) = directory.identity()
+        && identity.founding != founding
+        && (identity.cluster.is_some() || founding == Founding::Alone)
     {
         return Err(format!(
             "{} was given a place in a cluster and has received nothing of it yet: start again with \
@@ -313,11 +370,11 @@ fn found(
             directory.path().display()
         ));
     }
-    let id = identify(&mut directory, &machine.name, Founding::Alone)?;
+    let id = identify(&mut directory, &machine.name, founding)?;
     let cluster = name_cluster(&mut directory)?;
     let boot = boot(&mut directory)?;
     let member = machine.member(id);
-    let store = first_store(&member, limits)?;
+    let store = first_store(&member, &settings, limits)?;
     let configuration = Configuration {
         voters: vec![id.get()],
         ..Configuration::default()
@@ -371,9 +428,13 @@ fn name_cluster(directory: &mut DataDir) -> Result<ClusterId, String> {
 }
 
 /// The store a cluster begins with: its founder, and the settings.
-fn first_store(founder: &Member, limits: HistoryLimits) -> Result<Store, String> {
+fn first_store(
+    founder: &Member,
+    settings: &Settings,
+    limits: HistoryLimits,
+) -> Result<Store, String> {
     let mut store = Store::new(limits);
-    let settings = Command::PutSettings(bytes::Bytes::from_static(SETTINGS.as_bytes()));
+    let settings = Command::PutSettings(bytes::Bytes::from(settings.to_string()));
     for command in [Command::PutMember(founder.clone()), settings] {
         let stamped = Stamped {
             stamp: ClusterTime::ZERO,

@@ -215,9 +215,17 @@ pub(super) fn remembered(directory: &DataDir) -> Result<Option<Roster>, String> 
     })
 }
 
+/// What asking peers came to.
+pub(super) enum Tried {
+    /// This machine is something.
+    Begun(Begun),
+    /// It is nothing yet; its directory comes back.
+    Failed(DataDir, JoinFailure),
+}
+
 /// Ask the peers for a place. The leader sends everything else; where there is none, the machine waits.
 pub(super) async fn join_or_wait(
-    mut directory: DataDir,
+    directory: DataDir,
     machine: Machine,
     contacts: Contacts,
     patience: Patience,
@@ -229,6 +237,20 @@ pub(super) async fn join_or_wait(
         machine.name,
         list.join(", ")
     );
+    match try_to_join(directory, machine, contacts, patience, limits).await? {
+        Tried::Begun(begun) => Ok(begun),
+        Tried::Failed(_, failure) => Err(failure.to_string()),
+    }
+}
+
+/// The same, where it is not the end when nobody gives a place.
+pub(super) async fn try_to_join(
+    mut directory: DataDir,
+    machine: Machine,
+    contacts: Contacts,
+    patience: Patience,
+    limits: HistoryLimits,
+) -> Result<Tried, String> {
     loop {
         let id = identify(&mut directory, &machine.name, Founding::Peers)?;
         let cluster = directory.identity().and_then(|identity| identity.cluster);
@@ -237,17 +259,21 @@ pub(super) async fn join_or_wait(
         match join(&contacts.tls, &contacts.peers, &request, patience).await {
             Ok(answer) => {
                 let begun = joined(directory, request.member, answer, limits)?;
-                return Ok(Begun::Member(Box::new(begun)));
+                return Ok(Tried::Begun(Begun::Member(Box::new(begun))));
             }
             Err(JoinFailure::NoPlace(roster)) => {
                 let waiting = Waiting::new(directory, machine, *roster, contacts, limits)?;
-                return Ok(Begun::Standby(Box::new(waiting)));
+                return Ok(Tried::Begun(Begun::Standby(Box::new(waiting))));
             }
             Err(JoinFailure::Removed) => {
                 info!("the place it once had is gone; it asks as a new machine");
                 directory.discard_member().map_err(text)?;
             }
-            Err(failure) => return Err(failure.to_string()),
+            Err(
+                failure @ (JoinFailure::Declined { .. }
+                | JoinFailure::Stranger { .. }
+                | JoinFailure::Nobody(_)),
+            ) => return Ok(Tried::Failed(directory, failure)),
         }
     }
 }

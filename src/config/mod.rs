@@ -16,6 +16,7 @@ pub mod nearest;
 mod old;
 pub mod options;
 pub mod print;
+pub mod service;
 mod tls;
 mod value;
 
@@ -33,6 +34,7 @@ pub use discovery::DiscoveryUrl;
 pub use error::Error;
 pub use layer::{Layer, Source};
 pub use options::Key;
+pub use service::{Keep, ServiceConfig};
 pub use tls::TlsFiles;
 pub use value::Problem;
 

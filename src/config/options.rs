@@ -2,6 +2,8 @@
 
 use std::fmt;
 
+use super::service;
+
 /// Which option; its place in [`OPTIONS`] is its number.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub enum Key {
@@ -89,6 +91,10 @@ pub enum Key {
     Trace,
     /// 0.4's metrics sink.
     GraphiteHost,
+    /// Of `etcd-discovery`: what the URLs of tokens begin with.
+    BaseUrl,
+    /// Of `etcd-discovery`: the cluster that keeps the tokens.
+    Etcd,
 }
 
 /// Under which heading the help shows an option.
@@ -253,12 +259,15 @@ impl fmt::Display for FileKey {
 impl Key {
     /// This option's row.
     pub fn option(self) -> &'static Opt {
-        &OPTIONS[self as usize]
+        let rows = OPTIONS.iter().chain(service::OPTIONS);
+        let mut own = rows.filter(|option| option.key == self);
+        // Each has its row, as a test makes sure.
+        own.next().unwrap_or(&OPTIONS[0])
     }
 }
 
 /// Short for the rows below.
-const fn value(
+pub(super) const fn value(
     key: Key,
     names: &'static [&'static str],
     variables: &'static [&'static str],
@@ -278,7 +287,7 @@ const fn value(
     }
 }
 
-const fn switch(
+pub(super) const fn switch(
     key: Key,
     names: &'static [&'static str],
     variables: &'static [&'static str],

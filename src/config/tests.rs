@@ -247,11 +247,11 @@ fn a_complaint_names_its_source_and_what_was_expected() {
     );
     assert_eq!(
         complaint(&["--qqq=1"]),
-        "unknown flag \"-qqq\"; etcd -h lists them all"
+        "unknown flag \"-qqq\"; -h lists them all"
     );
     assert_eq!(
         complaint(&["serve"]),
-        "\"serve\" belongs to no flag; etcd -h lists the flags"
+        "\"serve\" belongs to no flag; -h lists the flags"
     );
     assert!(complaint(&["--"]).contains("belongs to no flag"));
 }

@@ -33,8 +33,9 @@ use jiff::Timestamp;
 pub use admin::MemberPages;
 pub use body::{Body, DISCARD_MAX};
 pub use cors::Cors;
+pub use route::clean;
 pub use serve::{GRACE, HEADER_BYTES_MAX, serve};
-pub use site::{Manners, Port, Site};
+pub use site::{Manners, Port, ServicePages, Site};
 pub use socket::{HEAD_TIME_MAX, STREAM_STALL_MAX};
 pub use standby::StandbyPages;
 

@@ -128,6 +128,11 @@ impl Member {
         })
     }
 
+    /// The way to its driver and its store.
+    pub(super) fn handle(&self) -> Handle {
+        self.handle.clone()
+    }
+
     /// What its client port serves.
     pub(super) fn client_site(&self) -> Site {
         Site::Member(Port::Client, self.pages.clone())

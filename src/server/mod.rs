@@ -1,8 +1,10 @@
 //! A whole server: opens and binds everything, and runs it until told to stop.
 //!
 //! A server is a member or a standby, and may turn from one into the other many times; its ports are opened
-//! once and stay open, only what they serve changes. [`member`] is a member's life, `ports` the two ports.
+//! once and stay open, only what they serve changes. [`member`] is a member's life, `ports` the two ports; [`embedded`]
+//! a member without any.
 
+mod embedded;
 mod member;
 mod ports;
 
@@ -10,16 +12,18 @@ use std::future::Future;
 
 use tokio::runtime::Handle;
 use tokio::sync::watch;
+use tokio::task::JoinHandle;
 use tracing::info;
 
-use crate::bootstrap::{self, Begun, Contacts, Waiting};
+use crate::bootstrap::{self, Begun, Contacts, Registry, Waiting};
 use crate::config::{Config, TlsFiles};
 use crate::http::{Cors, Limits, Manners};
 use crate::standby::Standby;
-use crate::tls::{Acceptor, Connector};
+use crate::tls::{Acceptor, Connector, Trust};
 use crate::transport::PeerThread;
+pub(crate) use embedded::Embedded;
 use member::{Member, Turn};
-use ports::Port;
+pub(crate) use ports::Port;
 
 /// A member or a standby that serves.
 pub struct Server {
@@ -30,6 +34,8 @@ pub struct Server {
     thread: PeerThread,
     /// What is spoken with peers whose URL is `https`.
     tls: Connector,
+    /// Keeps this machine among those with its token.
+    registering: Option<JoinHandle<()>>,
     role: Role,
 }
 
@@ -91,13 +97,19 @@ impl Server {
         info!("clients at {} ({})", urls.0, config.client.listen);
         info!("peers at {} ({})", urls.1, config.peer.listen);
 
-        let begun = bootstrap::begin(&config, urls, &tls.to_peers).await?;
+        let registry = registry(&config)?;
+        let begun = bootstrap::begin(&config, urls, &tls.to_peers, registry.as_ref()).await?;
+        let registering = registry.map(|registry| {
+            let (machine, id) = begun.machine();
+            tokio::spawn(async move { registry.keep(&machine, id).await })
+        });
         let mut server = Self {
             config,
             client,
             peer,
             thread,
             tls: tls.to_peers,
+            registering,
             role: Role::None,
         };
         match begun {
@@ -133,6 +145,9 @@ impl Server {
                     break;
                 }
             }
+        }
+        if let Some(registering) = &self.registering {
+            registering.abort();
         }
         let member = match self.role {
             Role::Member(member) => Some(member),
@@ -232,6 +247,23 @@ impl Server {
         self.role = Role::Standby(Box::new(standby));
         Ok(())
     }
+}
+
+/// Where machines with the same token find each other. Of its service's certificate it is enough that an
+/// authority signed it whom the system trusts, or one of ours.
+fn registry(config: &Config) -> Result<Option<Registry>, String> {
+    let Some(url) = config.discovery.clone() else {
+        return Ok(None);
+    };
+    let files = [&config.client_tls, &config.peer_tls];
+    let ours = files.into_iter().flatten();
+    let ours = ours.filter_map(|files| files.ca.clone()).collect();
+    let tls = match url.service.tls {
+        true => Connector::open(Trust::SystemAnd(ours), None),
+        false => Ok(Connector::default()),
+    };
+    let tls = tls.map_err(|why| format!("TLS to {url}: {why}"))?;
+    Ok(Some(Registry::new(url, tls)))
 }
 
 /// How requests are treated until `stopped`.

@@ -15,7 +15,7 @@ use crate::tls::Acceptor;
 const BACKLOG: u32 = 1024;
 
 /// One port.
-pub(super) struct Port {
+pub(crate) struct Port {
     flag: &'static str,
     runtime: Handle,
     tls: Option<Acceptor>,
@@ -38,7 +38,7 @@ impl Port {
     /// # Errors
     ///
     /// A sentence.
-    pub(super) async fn reserve(
+    pub(crate) async fn reserve(
         listen: &Listen,
         flag: &'static str,
         runtime: Handle,
@@ -58,7 +58,7 @@ impl Port {
     /// # Errors
     ///
     /// The system's.
-    pub(super) fn url(&self, endpoint: &Endpoint) -> Result<String, String> {
+    pub(crate) fn url(&self, endpoint: &Endpoint) -> Result<String, String> {
         match &self.state {
             State::Reserved(socket) => url(endpoint, socket),
             State::Open(..) | State::Lost => Ok(endpoint.advertised.url()),
@@ -70,7 +70,7 @@ impl Port {
     /// # Errors
     ///
     /// A sentence: it cannot be opened.
-    pub(super) fn show(&mut self, site: Site) -> Result<(), String> {
+    pub(crate) fn show(&mut self, site: Site) -> Result<(), String> {
         if let State::Open(shown, _) = &self.state {
             shown.send_replace(site);
             return Ok(());
@@ -88,7 +88,7 @@ impl Port {
     }
 
     /// Take no more connections, and wait until the last has ended.
-    pub(super) async fn close(self) {
+    pub(crate) async fn close(self) {
         if let State::Open(shown, serving) = self.state {
             drop(shown);
             // It does not panic; if it did, the port is closed as well.

@@ -297,7 +297,7 @@ pub fn exited_with(status: ExitStatus, code: i32) -> bool {
 
 /// Ports nobody uses just now. A restart needs its old port, so the system can't be left to choose; they
 /// lie below those it gives to outgoing connections, or one of these might take a port in between.
-fn free_ports(count: usize) -> Vec<SocketAddr> {
+pub fn free_ports(count: usize) -> Vec<SocketAddr> {
     let seed = RandomState::new().build_hasher().finish();
     let candidates =
         (0..).map(|step: u64| 11_000 + (seed.wrapping_add(step * 7_919) % 20_000) as u16);

@@ -8,11 +8,14 @@
 
 mod authority;
 mod cluster;
+mod discovery;
 mod durability;
 mod http;
 mod manners;
 mod membership;
+mod mock;
 mod outages;
+mod service;
 mod standby;
 mod sync;
 mod tls;

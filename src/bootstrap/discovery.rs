@@ -152,15 +152,16 @@ impl Search<'_> {
                 }
             };
             let declined = matches!(failure, JoinFailure::Declined { .. });
-            let why = self.explain(failure);
             if declined || started.elapsed() >= self.limit(starting) {
                 if let Some(before) = &before {
                     self.registry.give_back(&self.machine, before).await;
                 }
-                return Err(why);
+                return Err(self.explain(failure));
             }
+            // The founder starts at the same time, and the first answers say only that.
+            let why = waiting(&failure);
             if why != said {
-                info!("no place yet, asking on: {why}");
+                info!("{} waits for a place: {why}", self.machine.name);
                 said = why;
             }
             sleep(pause).await;
@@ -209,17 +210,11 @@ impl Search<'_> {
                 "the token {token} has been used, and no other machine is registered with it any more \
                  ({url}): {advice}"
             ),
-            JoinFailure::Nobody(reasons) => {
-                let reasons: Vec<String> = reasons
-                    .iter()
-                    .map(|(address, why)| format!("{address}: {why}"))
-                    .collect();
-                format!(
-                    "the token {token} has been used, and none of the machines registered with it gives a \
-                     place ({}): {advice}",
-                    reasons.join("; ")
-                )
-            }
+            nobody @ JoinFailure::Nobody(_) => format!(
+                "the token {token} has been used, and none of the machines registered with it gives a \
+                 place ({}): {advice}",
+                waiting(&nobody)
+            ),
             JoinFailure::Stranger { at, what } => format!(
                 "what is registered with the token {token} at {at} is no member of a cluster: {what}"
             ),
@@ -247,6 +242,24 @@ impl Search<'_> {
 
     fn is_self(&self, address: &Address) -> bool {
         peer_address(&self.machine.peer_url).is_ok_and(|own| own.is_same_place(address))
+    }
+}
+
+/// Why there is no place yet.
+fn waiting(failure: &JoinFailure) -> String {
+    match failure {
+        JoinFailure::Nobody(reasons) if reasons.is_empty() => {
+            "no other machine is registered".to_owned()
+        }
+        JoinFailure::Nobody(reasons) => {
+            let reasons = reasons.iter();
+            let reasons = reasons.map(|(address, why)| format!("{address}: {why}"));
+            reasons.collect::<Vec<_>>().join("; ")
+        }
+        other @ (JoinFailure::Declined { .. }
+        | JoinFailure::NoPlace(_)
+        | JoinFailure::Removed
+        | JoinFailure::Stranger { .. }) => other.to_string(),
     }
 }
 

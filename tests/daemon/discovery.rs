@@ -6,7 +6,7 @@ use std::sync::{Arc, Mutex};
 
 use crate::cluster::{Cluster, PATIENCE, exited_with};
 use crate::mock::{Asked, Mock};
-use crate::service::Service;
+use crate::tokens::Service;
 
 /// Machines that know nothing but the token, and do not ask long for a cluster that is gone.
 fn prepare(size: usize, url: &str) -> Cluster {

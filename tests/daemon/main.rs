@@ -15,7 +15,8 @@ mod manners;
 mod membership;
 mod mock;
 mod outages;
-mod service;
+
 mod standby;
 mod sync;
 mod tls;
+mod tokens;

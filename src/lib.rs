@@ -10,6 +10,9 @@
 //! - [`bootstrap`]: how a starting member finds its cluster.
 //! - [`http`]: the v2 API on the client port, the pages of the peer port.
 //! - [`config`]: one table of options, from flags and environment to a checked [`config::Config`].
+//! - [`systemd`] and [`journal`]: the service manager, and where lines for people go.
+//! - [`failure`]: why a program ends, and with which exit status.
+//! - [`daemon`]: a server under signals and a service manager.
 //! - [`server`]: opens and binds everything, and runs it until told to stop.
 //! - [`client`] and [`ctl`]: the HTTP client of this API and the `etcdctl` commands on top of it.
 //!
@@ -32,11 +35,15 @@ pub mod cluster;
 pub mod config;
 pub mod consensus;
 pub mod ctl;
+pub mod daemon;
+pub mod failure;
 pub mod http;
+pub mod journal;
 pub mod membership;
 pub mod server;
 pub mod signals;
 pub mod store;
+pub mod systemd;
 pub mod transport;
 pub mod wal;
 

@@ -17,9 +17,11 @@ use crate::config::{Config, Endpoint, Listen};
 use crate::consensus::driver::SaveSnapshot;
 use crate::consensus::message::{Body, Message, RaftKind};
 use crate::consensus::{Handle, Input, Inputs, Running, Settings, Start};
+use crate::failure::Failure;
 use crate::http::{self, Cors, Facts, Limits, MemberPages, Pages, Port};
 use crate::membership::Membership;
 use crate::store::{HistoryLimits, image};
+use crate::systemd::Sockets;
 use crate::transport::{Inbox, Listener, Local, News, Peers, Stats, snapshot_files};
 use crate::wal::{DataDir, EntryKind, RealDisk, Snapshot, write_snapshot};
 
@@ -34,6 +36,7 @@ const LAST_WORDS: Duration = Duration::from_millis(50);
 
 /// A member that serves.
 pub struct Server {
+    handle: Handle,
     member: Running,
     listener: Arc<Listener>,
     client: JoinHandle<()>,
@@ -62,9 +65,9 @@ impl Server {
     /// # Errors
     ///
     /// A sentence for whoever started it.
-    pub async fn bind(config: Config) -> Result<Self, String> {
-        let client = reserve(&config.client.listen, "-addr").await?;
-        let peer = reserve(&config.peer.listen, "-peer-addr").await?;
+    pub async fn bind(config: Config, sockets: Sockets) -> Result<Self, Failure> {
+        let client = reserve(sockets.client, &config.client.listen, "-addr").await?;
+        let peer = reserve(sockets.peer, &config.peer.listen, "-peer-addr").await?;
         let urls = (url(&config.client, &client)?, url(&config.peer, &peer)?);
         info!("etcd 0.4.6 (oxetcd {})", env!("CARGO_PKG_VERSION"));
         info!(
@@ -89,13 +92,14 @@ impl Server {
         let member_pages = member_pages(member.listener.clone(), member.membership);
         let peer = tokio::spawn(http::serve(peer, Port::Peer(member_pages), pages.clone()));
         tokio::select! {
-            ended = member.running.ended() => return Err(ended.err().unwrap_or_default()),
+            ended = member.running.ended() => return Err(ended.err().unwrap_or_default().into()),
             () = applied(&member.handle, member.needed) => {}
         }
         let client = listen(client, "-addr")?;
         let client = tokio::spawn(http::serve(client, Port::Client, pages));
         info!("serves clients");
         Ok(Self {
+            handle: member.handle,
             member: member.running,
             listener: member.listener,
             client,
@@ -103,6 +107,11 @@ impl Server {
             stop,
             _directory: member.directory,
         })
+    }
+
+    /// A handle on the member that serves.
+    pub fn handle(&self) -> &Handle {
+        &self.handle
     }
 
     /// Serve until `shutdown`, then stop: leadership is handed over, watches and requests end, the ports
@@ -279,8 +288,27 @@ fn member_pages(listener: Arc<Listener>, membership: Membership) -> MemberPages 
     })
 }
 
-/// Take a port without opening it: nobody else gets it, and nobody can connect yet.
-async fn reserve(listen: &Listen, flag: &str) -> Result<TcpSocket, String> {
+/// A port that nobody else gets.
+enum Reserved {
+    /// Nobody can connect yet.
+    Bound(TcpSocket),
+    /// Opened before this process: who connects waits.
+    Inherited(std::net::TcpListener),
+}
+
+/// Take a port without opening it, or the one that was handed over.
+async fn reserve(
+    inherited: Option<std::net::TcpListener>,
+    listen: &Listen,
+    flag: &str,
+) -> Result<Reserved, String> {
+    match inherited {
+        Some(listener) => Ok(Reserved::Inherited(listener)),
+        None => bind(listen, flag).await.map(Reserved::Bound),
+    }
+}
+
+async fn bind(listen: &Listen, flag: &str) -> Result<TcpSocket, String> {
     let taken = |error: std::io::Error| {
         format!(
             "cannot listen on {listen}: {error}; is another etcd running? choose another {flag}"
@@ -323,7 +351,14 @@ async fn reserve(listen: &Listen, flag: &str) -> Result<TcpSocket, String> {
     Err(taken(last))
 }
 
-fn listen(socket: TcpSocket, flag: &str) -> Result<TcpListener, String> {
+fn listen(reserved: Reserved, flag: &str) -> Result<TcpListener, String> {
+    let socket = match reserved {
+        Reserved::Bound(socket) => socket,
+        Reserved::Inherited(listener) => {
+            return TcpListener::from_std(listener)
+                .map_err(|error| format!("the socket handed over for {flag}: {error}"));
+        }
+    };
     let at = socket
         .local_addr()
         .map_or_else(|_| flag.to_owned(), |address| address.to_string());
@@ -333,14 +368,15 @@ fn listen(socket: TcpSocket, flag: &str) -> Result<TcpListener, String> {
 }
 
 /// The URL others are told, with the port the system chose where it was to choose.
-fn url(endpoint: &Endpoint, socket: &TcpSocket) -> Result<String, String> {
+fn url(endpoint: &Endpoint, reserved: &Reserved) -> Result<String, String> {
     let advertised = &endpoint.advertised;
     if advertised.port != 0 {
         return Ok(advertised.url());
     }
-    let port = socket
-        .local_addr()
-        .map_err(|error| error.to_string())?
-        .port();
+    let address = match reserved {
+        Reserved::Bound(socket) => socket.local_addr(),
+        Reserved::Inherited(listener) => listener.local_addr(),
+    };
+    let port = address.map_err(|error| error.to_string())?.port();
     Ok(advertised.with_port(port).url())
 }

@@ -10,7 +10,9 @@ use super::{Directory, JoinRequest, Patience, Start, Treatment, decide, join};
 use crate::cluster::{ClusterId, Member, MemberId};
 use crate::config::{Address, Config};
 use crate::consensus::core::Recovered;
+use crate::failure::Failure;
 use crate::store::{ClusterTime, Command, HistoryLimits, Stamped, Store, codec, image};
+use crate::systemd;
 use crate::transport::peer_address;
 use crate::wal::{
     Batch, Configuration, DataDir, EntryKind, Founding, HardState, Identity, LogOptions, RealDisk,
@@ -53,8 +55,8 @@ struct Held {
 /// # Errors
 ///
 /// A sentence for whoever started it.
-pub async fn begin(config: &Config, urls: (String, String)) -> Result<Beginning, String> {
-    let directory = DataDir::open(&config.data_dir).map_err(text)?;
+pub async fn begin(config: &Config, urls: (String, String)) -> Result<Beginning, Failure> {
+    let directory = DataDir::open(&config.data_dir)?;
     let limits = limits(config);
     let name = name_of(config, &directory)?;
     let held = match look(&directory, limits) {
@@ -66,6 +68,9 @@ pub async fn begin(config: &Config, urls: (String, String)) -> Result<Beginning,
     };
     let own = peer_address(&urls.1).map_err(text)?;
     let found_there = describe(&directory, held.as_ref(), config.force);
+    if found_there == Directory::Empty {
+        systemd::environment_is_current()?;
+    }
     let decision = decide(&found_there, &own, &config.peers, config.force).map_err(text)?;
     let (mut directory, held) = treat(decision.treatment, directory, held, &config.data_dir)?;
     if held.is_none() && is_in_vain(directory.identity(), &decision.start, &name) {
@@ -81,7 +86,7 @@ pub async fn begin(config: &Config, urls: (String, String)) -> Result<Beginning,
         peer_url,
     };
     match (decision.start, held) {
-        (Start::Restart, Some(held)) => restart(directory, held, member),
+        (Start::Restart, Some(held)) => Ok(restart(directory, held, member)?),
         (Start::Restart | Start::Found, _) => found(directory, member, &name, limits),
         (Start::Join(peers), _) => {
             let patience = Patience {
@@ -160,7 +165,7 @@ fn is_in_vain(identity: Option<&Identity>, start: &Start, name: &str) -> bool {
 }
 
 /// Read what the directory holds; none when no member has begun in it.
-fn look(directory: &DataDir, limits: HistoryLimits) -> Result<Option<Held>, String> {
+fn look(directory: &DataDir, limits: HistoryLimits) -> Result<Option<Held>, Failure> {
     if directory.identity().is_none() {
         return Ok(None);
     }
@@ -169,7 +174,8 @@ fn look(directory: &DataDir, limits: HistoryLimits) -> Result<Option<Held>, Stri
         return Ok(None);
     };
     let read = Snapshot::open(&directory.disk(), &snapshot).and_then(|snapshot| snapshot.image());
-    let store = image::decode(&read.map_err(text)?, limits).map_err(text)?;
+    let damaged = |error| Failure::Directory(text(error));
+    let store = image::decode(&read?, limits).map_err(damaged)?;
     let recovered = Recovered {
         hard_state: recovered.hard_state,
         snapshot,
@@ -264,7 +270,8 @@ fn found(
     member: impl FnOnce(MemberId) -> Member,
     name: &str,
     limits: HistoryLimits,
-) -> Result<Beginning, String> {
+) -> Result<Beginning, Failure> {
+    systemd::environment_is_current()?;
     if directory
         .identity()
         .is_some_and(|identity| identity.founding != Founding::Alone)
@@ -273,7 +280,8 @@ fn found(
             "{} was given a place in a cluster and has received nothing of it yet: start again with \
              -peers naming a member of it, or with -force to found a cluster of its own",
             directory.path().display()
-        ));
+        )
+        .into());
     }
     let id = identify(&mut directory, name, Founding::Alone)?;
     let cluster = name_cluster(&mut directory)?;
@@ -355,7 +363,7 @@ async fn join_through(
     peers: &[Address],
     patience: Patience,
     limits: HistoryLimits,
-) -> Result<Beginning, String> {
+) -> Result<Beginning, Failure> {
     let id = identify(&mut directory, name, Founding::Peers)?;
     let boot = boot(&mut directory)?;
     let member = member(id);
@@ -406,9 +414,9 @@ fn boot(directory: &mut DataDir) -> Result<u32, String> {
     u32::try_from(boot).map_err(|_| "this directory was opened too often".to_owned())
 }
 
-fn open_log(directory: &DataDir) -> Result<(Wal<RealDisk>, crate::wal::Recovered), String> {
+fn open_log(directory: &DataDir) -> Result<(Wal<RealDisk>, crate::wal::Recovered), Failure> {
     let seed = random_number().map_err(text)?;
-    Wal::open(directory.disk(), LogOptions::new(seed)).map_err(text)
+    Ok(Wal::open(directory.disk(), LogOptions::new(seed))?)
 }
 
 /// Rename the directory to one that is free, beside it.

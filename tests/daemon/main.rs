@@ -10,4 +10,5 @@ mod cluster;
 mod durability;
 mod http;
 mod manners;
+mod service;
 mod sync;

@@ -461,7 +461,7 @@ impl Running {
                 Input::Unreachable(member) => core.unreachable(member),
                 Input::SnapshotSent(member, ok) => core.snapshot_sent(member, ok),
                 Input::HandOver => core.hand_over(),
-                Input::Failed(_) | Input::Stop => {}
+                Input::Failed(_) | Input::Stop | Input::Pulse(_) => {}
             }
         }
     }

@@ -1,6 +1,5 @@
 //! A server under signals and a service manager: started, told to read its options again, watched, stopped.
 
-use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::time::{Instant, sleep, timeout};

@@ -2,14 +2,15 @@
 
 use std::time::Duration;
 
+use tokio::sync::watch;
 use tokio::time::{Instant, sleep, timeout};
 use tracing::{error, info, warn};
 
 use crate::config::{Asked, Config, Error, Ready};
-use crate::consensus::{Handle, Role, View};
+use crate::consensus::{Role, View};
 use crate::failure::Failure;
 use crate::journal::Journal;
-use crate::server::Server;
+use crate::server::{Condition, Server};
 use crate::signals;
 use crate::systemd::{self, Sockets};
 
@@ -22,7 +23,7 @@ const START_EXTENDED_EVERY: Duration = Duration::from_secs(10);
 const STATUS_LOOK: Duration = Duration::from_secs(5);
 
 /// How often to look for a leader while that is waited for.
-const READY_LOOK: Duration = Duration::from_millis(100);
+const READY_LOOK: Duration = Duration::from_millis(250);
 
 /// Run a server with `config` until a signal stops it. `read` reads the options again.
 ///
@@ -73,7 +74,7 @@ async fn serve(
         journal,
         read,
     };
-    let attending = tokio::spawn(attend(server.handle().clone(), hangups, options));
+    let attending = tokio::spawn(attend(server.condition(), hangups, options));
     let stopping = async {
         let signal = shutdown.await;
         attending.abort();
@@ -94,26 +95,26 @@ async fn extend_start() {
 /// Tell the service manager when the member is ready, how it is and that it is alive, and read the options
 /// again when told to, until it is aborted.
 async fn attend(
-    handle: Handle,
+    condition: watch::Receiver<Condition>,
     mut hangups: signals::Hangups,
     options: Options<impl Fn() -> Result<Asked, Error>>,
 ) {
     if options.current.ready == Ready::Quorum {
-        wait_for_leader(&handle).await;
+        wait_for_leader(&condition).await;
     }
-    let mut told = status(&handle.view());
+    let mut told = status(&condition.borrow()).text;
     systemd::ready(&told);
     let watchdog = systemd::watchdog();
     // Three in each period: one may be late.
     let pause = watchdog.map_or(STATUS_LOOK, |period| STATUS_LOOK.min(period / 3));
     loop {
         if let Some(period) = watchdog {
-            match alive(&handle, period / 3).await {
+            match alive(&condition, period / 3).await {
                 Ok(()) => systemd::alive(),
                 Err(why) => error!("{why}"),
             }
         }
-        let now = status(&handle.view());
+        let now = status(&condition.borrow()).text;
         if now != told {
             systemd::status(&now);
             told = now;
@@ -130,27 +131,29 @@ async fn attend(
 }
 
 /// Wait until the member knows a leader, and say so.
-async fn wait_for_leader(handle: &Handle) {
+async fn wait_for_leader(condition: &watch::Receiver<Condition>) {
     let mut told = String::new();
     loop {
-        let now = {
-            let view = handle.view();
-            if view.standing.leader.is_some() {
-                return;
-            }
-            status(&view)
-        };
-        if now != told {
-            systemd::status(&format!("{now}; ready once there is one"));
-            systemd::extend_start(START_EXTENSION);
-            told = now;
+        let now = status(&condition.borrow());
+        if now.led {
+            return;
         }
+        if now.text != told {
+            systemd::status(&format!("{}; ready once there is one", now.text));
+            told = now.text;
+        }
+        systemd::extend_start(START_EXTENSION);
         sleep(READY_LOOK).await;
     }
 }
 
-/// Whether the driver gets round and the disk does its work, each within `limit`.
-async fn alive(handle: &Handle, limit: Duration) -> Result<(), String> {
+/// Whether a member's driver gets round and its disk does its work, each within `limit`. A standby has
+/// neither: that this runs is all there is.
+async fn alive(condition: &watch::Receiver<Condition>, limit: Duration) -> Result<(), String> {
+    let handle = match &*condition.borrow() {
+        Condition::Member(handle) => handle.clone(),
+        Condition::Starting | Condition::Standby(_) => return Ok(()),
+    };
     let asked = Instant::now();
     match timeout(limit, handle.pulse()).await {
         Ok(Ok(pulse)) if pulse.unsynced < limit => Ok(()),
@@ -167,8 +170,42 @@ async fn alive(handle: &Handle, limit: Duration) -> Result<(), String> {
     }
 }
 
+/// How a server is.
+struct Status {
+    /// In a line.
+    text: String,
+    /// Whether it knows a leader.
+    led: bool,
+}
+
+fn status(condition: &Condition) -> Status {
+    match condition {
+        Condition::Starting => Status {
+            text: String::from("starting"),
+            led: false,
+        },
+        Condition::Member(handle) => {
+            let view = handle.view();
+            Status {
+                text: describe(&view),
+                led: view.standing.leader.is_some(),
+            }
+        }
+        Condition::Standby(leader) => match &*leader.borrow() {
+            Some(leader) => Status {
+                text: format!("standby, {} leads", leader.name),
+                led: true,
+            },
+            None => Status {
+                text: String::from("standby, no leader is known"),
+                led: false,
+            },
+        },
+    }
+}
+
 /// A member in a line.
-fn status(view: &View) -> String {
+fn describe(view: &View) -> String {
     let standing = &view.standing;
     let members = view.configuration.voters.len();
     let leader = view

@@ -4,8 +4,8 @@ use std::sync::{Arc, RwLock, RwLockReadGuard};
 
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc, oneshot};
 
+use super::change::{Change, ChangeRefused};
 use super::driver::{Input, Inputs, Pulse};
-use super::membership::{Change, ChangeRefused};
 use super::view::View;
 use crate::store::{self, Command, Event, Interest};
 

@@ -50,7 +50,7 @@ async fn parse(
     request: &mut Request<Incoming>,
 ) -> Result<Ask, Rejection> {
     let path = Path::parse(key).map_err(|error| Rejection::Form(error.to_string()))?;
-    let params = body::params(request, &pages.limits).await?;
+    let params = body::params(request, &pages.manners.limits).await?;
     params.ask(request.method(), path)
 }
 

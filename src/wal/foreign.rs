@@ -7,6 +7,7 @@ use std::path::Path;
 use super::data_dir::LOCK_FILE;
 use super::error::StorageError;
 use super::identity::{MEMBER_FILE, MEMBER_FILE_MAGIC, MEMBER_FILE_NEXT};
+use super::standby_file::{STANDBY_FILE, STANDBY_FILE_NEXT};
 use super::{segment, snapshot};
 
 /// What a fresh file system has in it.
@@ -35,6 +36,8 @@ pub(super) fn check(path: &Path, names: &[String]) -> Result<(), StorageError> {
     let ours = [
         LOCK_FILE,
         MEMBER_FILE_NEXT,
+        STANDBY_FILE,
+        STANDBY_FILE_NEXT,
         segment::FOLDER,
         snapshot::FOLDER,
         HARMLESS,

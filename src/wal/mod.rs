@@ -2,8 +2,8 @@
 //!
 //! In reading order: [`disk`] is what is asked of a disk, [`entry`] and [`batch`] what is written, `record`
 //! and `segment` how it looks, `state` which batches make sense, [`log`] the writing, [`recover`] the
-//! reading, [`snapshot`] the images, [`identity`] who the member is,
-//! [`data_dir`] the directory around it all. Everything is synchronous.
+//! reading, [`snapshot`] the images, [`identity`] who the member is, `standby_file`
+//! what a machine without a place remembers, [`data_dir`] the directory around it all. Everything is synchronous.
 
 pub mod batch;
 mod codec;
@@ -21,6 +21,7 @@ pub mod recover;
 mod segment;
 pub mod snapshot;
 mod spares;
+mod standby_file;
 mod state;
 
 #[cfg(test)]

@@ -10,5 +10,8 @@ mod cluster;
 mod durability;
 mod http;
 mod manners;
+mod membership;
+mod outages;
 mod service;
+mod standby;
 mod sync;

@@ -1,8 +1,7 @@
 //! From a data directory and the peers given to a member that can run: the only part of this module that
 //! touches the disk.
 
-use std::fs;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use tracing::{info, warn};
 
@@ -137,8 +136,9 @@ fn treat(
     match treatment {
         Treatment::Keep => return Ok((directory, held)),
         Treatment::SetAside => {
-            drop((held, directory));
-            set_aside(path)?;
+            drop(held);
+            let aside = directory.set_aside().map_err(text)?;
+            info!("it is now {}", aside.display());
         }
         Treatment::Discard { .. } => {
             drop((held, directory));
@@ -406,28 +406,6 @@ pub(super) fn open_log(
 ) -> Result<(Wal<RealDisk>, crate::wal::Recovered), Failure> {
     let seed = random_number().map_err(text)?;
     Ok(Wal::open(directory.disk(), LogOptions::new(seed))?)
-}
-
-/// Rename the directory to one that is free, beside it.
-fn set_aside(path: &Path) -> Result<(), String> {
-    let aside = |number: u32| {
-        let mut name = path.as_os_str().to_owned();
-        name.push(format!(".aside-{number}"));
-        PathBuf::from(name)
-    };
-    let free = (1..)
-        .map(aside)
-        .find(|aside| !aside.exists())
-        .unwrap_or_else(|| aside(0));
-    fs::rename(path, &free).map_err(|error| {
-        format!(
-            "could not rename {} to {}: {error}",
-            path.display(),
-            free.display()
-        )
-    })?;
-    info!("it is now {}", free.display());
-    Ok(())
 }
 
 /// An error as a sentence.

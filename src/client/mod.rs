@@ -21,7 +21,7 @@ use hyper::header::LOCATION;
 
 pub use answer::{Answer, ApiError, Event, Node};
 pub use error::Error;
-pub use request::{Delete, Get, Put, Request};
+pub use request::{Body, Delete, Get, Put, Request};
 pub use tls::Tls;
 
 use crate::config::Address;

@@ -7,19 +7,25 @@
 
 mod args;
 pub mod bench;
+mod cluster_health;
+mod config;
 mod directory;
+mod discovery;
 mod exit_code;
 mod get;
 mod global;
 mod ls;
+mod member;
 mod mk;
 mod mkdir;
 mod output;
 mod rm;
 mod rmdir;
+mod roster;
 mod session;
 mod set;
 mod setdir;
+mod table;
 mod update;
 mod updatedir;
 mod watch;
@@ -61,6 +67,10 @@ const VERBS: &[Verb] = &[
     verb(updatedir::command, updatedir::run),
     verb(rmdir::command, rmdir::run),
     verb(watch::command, watch::run),
+    verb(cluster_health::command, cluster_health::run),
+    verb(member::command, member::run),
+    verb(config::command, config::run),
+    verb(discovery::command, discovery::run),
     verb(bench::command, bench::run),
 ];
 

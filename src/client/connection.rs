@@ -20,7 +20,7 @@ use crate::config::Address;
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(2);
 
 /// How many idle connections are kept; one more is closed.
-const IDLE_MAX: usize = 32;
+const IDLE_MAX: usize = 128;
 
 /// The longest answer that is read, in bytes; a longer one is a failure.
 const ANSWER_BYTES_MAX: usize = 256 << 20;
@@ -189,10 +189,13 @@ fn message(
         .method(request.method.clone())
         .uri(target)
         .header(HOST, member.to_string());
-    if request.form.is_some() {
-        message = message.header(CONTENT_TYPE, "application/x-www-form-urlencoded");
+    let mut bytes = Bytes::new();
+    if let Some(body) = &request.body {
+        let (sent, kind) = body.parts();
+        message = message.header(CONTENT_TYPE, kind);
+        bytes = sent.clone();
     }
     message
-        .body(Full::new(request.form.clone().unwrap_or_default()))
+        .body(Full::new(bytes))
         .map_err(|error| Failure::unsent(format!("{target:?} cannot be asked for ({error})")))
 }

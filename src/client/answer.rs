@@ -4,11 +4,15 @@ use std::fmt;
 
 use bytes::Bytes;
 use hyper::HeaderMap;
+use hyper::header::SERVER;
 use serde::Deserialize;
 
 use super::Error;
 use super::connection::Response;
 use crate::config::Address;
+
+/// How the name of a server of this project begins.
+const OURS: &[u8] = b"oxetcd/";
 
 /// A whole answer.
 #[derive(Clone, Debug)]
@@ -23,6 +27,8 @@ pub struct Answer {
     pub raft_index: Option<u64>,
     /// The term (`X-Raft-Term`).
     pub raft_term: Option<u64>,
+    /// Whether a server of this project gave it.
+    pub ours: bool,
     /// Its body.
     pub body: Bytes,
 }
@@ -97,6 +103,10 @@ impl Answer {
             index: number(&response.headers, "x-etcd-index"),
             raft_index: number(&response.headers, "x-raft-index"),
             raft_term: number(&response.headers, "x-raft-term"),
+            ours: response
+                .headers
+                .get(SERVER)
+                .is_some_and(|name| name.as_bytes().starts_with(OURS)),
             body: response.body,
         }
     }

@@ -7,6 +7,7 @@ mod answer;
 mod connection;
 mod error;
 mod request;
+pub mod watch;
 
 #[cfg(test)]
 mod tests;
@@ -150,8 +151,13 @@ impl Client {
         Err(Error::NoMember(tried))
     }
 
+    /// The place of the member to ask first.
+    fn first(&self) -> usize {
+        self.preferred.load(Ordering::Relaxed)
+    }
+
     /// One member, and whoever it points at.
-    async fn send_to(&self, member: &Address, request: &Request) -> Result<Answer, Failure> {
+    pub(in crate::client) async fn send_to(&self, member: &Address, request: &Request) -> Result<Answer, Failure> {
         let mut member = member.clone();
         let mut target = request.target.clone();
         for _ in 0..=REDIRECTS_MAX {

@@ -67,6 +67,13 @@ pub struct Node {
     pub created_index: u64,
 }
 
+impl Node {
+    /// The key for people: later servers leave out that of the root.
+    pub fn shown_key(&self) -> &str {
+        if self.key.is_empty() { "/" } else { &self.key }
+    }
+}
+
 /// The API's own error.
 #[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "camelCase")]

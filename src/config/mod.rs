@@ -22,6 +22,7 @@ use std::time::Duration;
 
 pub use address::{Address, Endpoint, Listen};
 pub use error::Error;
+pub use help::{API_VERSION, VERSION};
 pub use layer::{Layer, Source};
 pub use options::Key;
 pub use value::Problem;

@@ -126,7 +126,9 @@ impl Follow {
         if pulse.ours {
             pulse = heartbeat::with_quorum(&self.client, &pulse.member).await?;
         }
-        self.watched.since.get_or_insert(pulse.index.saturating_add(1));
+        self.watched
+            .since
+            .get_or_insert(pulse.index.saturating_add(1));
         Ok(pulse)
     }
 
@@ -143,7 +145,11 @@ impl Follow {
 
     /// Events as one stream, until it ends.
     async fn stream(&mut self, pulse: Pulse) -> Result<(), End> {
-        let Watched { key, recursive, since } = &self.watched;
+        let Watched {
+            key,
+            recursive,
+            since,
+        } = &self.watched;
         let request = Request::stream(key, *recursive, *since);
         let opening = self.client.pool.open(&pulse.member, &request);
         let response = match timeout(BEAT_TIMEOUT, opening).await {
@@ -167,7 +173,8 @@ impl Follow {
                 }
                 Err(cause) => return Err(End::Lost(cause)),
             };
-            let frame = frame.map_err(|error| End::Lost(format!("the watch broke off ({error})")))?;
+            let frame =
+                frame.map_err(|error| End::Lost(format!("the watch broke off ({error})")))?;
             if let Some(bytes) = frame.data_ref() {
                 split.add(bytes);
             }
@@ -184,7 +191,11 @@ impl Follow {
         let mut heartbeat = Heartbeat::new(Arc::clone(&self.client), pulse);
         loop {
             let client = Arc::clone(&self.client);
-            let Watched { key, recursive, since } = &self.watched;
+            let Watched {
+                key,
+                recursive,
+                since,
+            } = &self.watched;
             let request = Request::watch(key, *recursive, *since);
             let asked = Instant::now();
             let mut asking = Box::pin(client.send_to(&member, &request));

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use hyper::header::CONTENT_LENGTH;
-use tokio::time::{Instant, Interval, MissedTickBehavior};
+use tokio::time::{Instant, Interval, MissedTickBehavior, timeout};
 
 use super::Watched;
 use crate::client::{Client, Request};
@@ -112,11 +112,7 @@ async fn finished(beat: &mut Option<Beat>) -> Result<Option<u64>, String> {
     }
 }
 
-async fn beat(
-    client: Arc<Client>,
-    known: Pulse,
-    watched: Watched,
-) -> Result<Option<u64>, String> {
+async fn beat(client: Arc<Client>, known: Pulse, watched: Watched) -> Result<Option<u64>, String> {
     let pulse = if known.ours {
         with_quorum(&client, &known.member).await?
     } else {
@@ -145,10 +141,11 @@ async fn ask(client: &Client, member: &Address, page: &str) -> Result<Pulse, Str
         timeout: Some(BEAT_TIMEOUT),
         ..Request::page(page)
     };
-    let answer = client
-        .send_to(member, &request)
-        .await
-        .map_err(|failure| failure.cause)?;
+    // The client's own patience may be longer.
+    let answer = match timeout(BEAT_TIMEOUT, client.send_to(member, &request)).await {
+        Ok(answer) => answer.map_err(|failure| failure.cause)?,
+        Err(_) => return Err(format!("no answer within {} s", BEAT_TIMEOUT.as_secs())),
+    };
     match answer.index {
         Some(index) if answer.status < 500 => Ok(Pulse {
             member: answer.member,
@@ -169,7 +166,7 @@ async fn ask(client: &Client, member: &Address, page: &str) -> Result<Pulse, Str
 async fn quiet_to(client: &Client, member: &Address, watched: &Watched) -> Option<u64> {
     let request = Request::watch(&watched.key, watched.recursive, watched.since);
     let opening = client.pool.open(member, &request);
-    let response = tokio::time::timeout(BEAT_TIMEOUT, opening).await.ok()?.ok()?;
+    let response = timeout(BEAT_TIMEOUT, opening).await.ok()?.ok()?;
     let waits = response.status().is_success() && !response.headers().contains_key(CONTENT_LENGTH);
     let index = crate::client::answer::number(response.headers(), "x-etcd-index");
     index.filter(|_| waits)

@@ -36,9 +36,7 @@ impl Split {
                     json: trimmed(&json),
                 }))
             }
-            Some(Err(error)) if error.is_eof() && self.pending.len() < EVENT_BYTES_MAX => {
-                Ok(None)
-            }
+            Some(Err(error)) if error.is_eof() && self.pending.len() < EVENT_BYTES_MAX => Ok(None),
             Some(Err(error)) => Err(format!("it sent what is no event ({error})")),
         }
     }

@@ -1,0 +1,140 @@
+//! A command's conversation with the cluster: finding it, asking it, and saying what is asked.
+
+use std::time::Duration;
+
+use tokio::runtime::{Builder, Runtime};
+
+use super::{Exit, Global, Output};
+use crate::client::{Answer, Client, Error, Event, Request, Step};
+use crate::config::Address;
+
+/// A cluster that was found.
+pub(super) struct Session {
+    /// To ask it.
+    pub(super) client: Client,
+    /// How to print what it answers.
+    pub(super) output: Output,
+}
+
+/// Find the cluster, and do `work` with it.
+///
+/// # Errors
+///
+/// Nobody is there; and what `work` says.
+pub(super) fn run<W>(global: &Global, work: W) -> Result<(), Exit>
+where
+    W: AsyncFnOnce(&Session) -> Result<(), Exit>,
+{
+    let runtime = runtime()?;
+    let outcome = runtime.block_on(async {
+        let session = Session::open(global).await?;
+        work(&session).await
+    });
+    // A name that is still being looked up is not waited for.
+    runtime.shutdown_timeout(Duration::ZERO);
+    outcome
+}
+
+/// What runs a command: one thread is enough.
+///
+/// # Errors
+///
+/// The system has none left.
+pub(super) fn runtime() -> Result<Runtime, Exit> {
+    Builder::new_current_thread()
+        .enable_all()
+        .build()
+        .map_err(|error| Exit::usage(format!("the system gives no runtime: {error}")))
+}
+
+impl Session {
+    /// Find the cluster.
+    ///
+    /// # Errors
+    ///
+    /// Nobody is there.
+    pub(super) async fn open(global: &Global) -> Result<Self, Exit> {
+        let mut client = Client::new(global.members.clone());
+        if let Some(limit) = global.timeout {
+            client = client.patient(limit);
+        }
+        if global.debug {
+            client = client.telling(tell);
+        }
+        let mut members = global.members.clone();
+        if global.sync {
+            let synced = client.sync().await;
+            members = synced.map_err(|_| cannot_sync(&global.members))?;
+        }
+        if global.debug {
+            eprintln!("Cluster-Peers: {}", urls(&members, " "));
+        }
+        Ok(Self {
+            client,
+            output: global.output,
+        })
+    }
+
+    /// Have a request answered, and the event that is in the answer.
+    ///
+    /// # Errors
+    ///
+    /// What the client or the API says.
+    pub(super) async fn ask(&self, request: &Request) -> Result<(Answer, Event), Error> {
+        let answer = self.client.send(request).await?;
+        let event = answer.event()?;
+        Ok((answer, event))
+    }
+
+    /// Do something to a file, and print what became of it.
+    ///
+    /// # Errors
+    ///
+    /// What the client or the API says, or printing.
+    pub(super) async fn file(&self, request: &Request) -> Result<(), Exit> {
+        let (answer, event) = self.ask(request).await?;
+        Ok(self.output.file(&answer, &event)?)
+    }
+
+    /// Do something to a directory, and print what became of it.
+    ///
+    /// # Errors
+    ///
+    /// What the client or the API says, or printing.
+    pub(super) async fn directory(&self, request: &Request) -> Result<(), Exit> {
+        let (answer, _) = self.ask(request).await?;
+        Ok(self.output.directory(&answer)?)
+    }
+}
+
+fn cannot_sync(members: &[Address]) -> Exit {
+    let peers = urls(members, ", ");
+    Exit::unreachable(format!("Cannot sync with the cluster using peers {peers}"))
+}
+
+fn urls(members: &[Address], between: &str) -> String {
+    let urls: Vec<String> = members.iter().map(Address::url).collect();
+    urls.join(between)
+}
+
+/// What `--debug` shows.
+fn tell(step: Step<'_>) {
+    match step {
+        Step::Asking(member, request) => {
+            eprintln!("Curl-Example: {}", curl(&member.url(), request));
+        }
+        Step::Failed(member, cause) => eprintln!("{}: {cause}", member.url()),
+    }
+}
+
+/// A request as `curl` makes it. What is written is shown as it is, without quotes for a shell.
+fn curl(url: &str, request: &Request) -> String {
+    let form = request.form.as_deref().unwrap_or_default();
+    let written: String = form_urlencoded::parse(form)
+        .map(|(name, value)| format!(" -d {name}={value}"))
+        .collect();
+    format!(
+        "curl -X {} {url}{}{written}",
+        request.method, request.target
+    )
+}

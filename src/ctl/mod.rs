@@ -7,9 +7,11 @@
 
 mod args;
 pub mod bench;
+mod exec_watch;
 mod exit_code;
 mod get;
 mod global;
+mod hook;
 mod mk;
 mod output;
 mod session;
@@ -46,6 +48,7 @@ const VERBS: &[Verb] = &[
     verb(set::command, set::run),
     verb(mk::command, mk::run),
     verb(update::command, update::run),
+    verb(exec_watch::command, exec_watch::run),
     verb(bench::command, bench::run),
 ];
 

@@ -228,7 +228,7 @@ impl Follow {
         if index < self.since() {
             return Ok(());
         }
-        self.teller.tell(Heard::Change(change)).await?;
+        self.teller.tell(Heard::Change(Arc::new(change))).await?;
         self.watched.since = Some(index.saturating_add(1));
         Ok(())
     }

@@ -56,7 +56,7 @@ pub enum Heard {
         since: u64,
     },
     /// The next event.
-    Change(Change),
+    Change(Arc<Change>),
     /// Nothing that is watched has happened up to this index.
     Quiet {
         /// The index; the watch resumes after it.

@@ -3,9 +3,12 @@
 //! Each command leads a process group of its own, which is what is ended when it takes too long. Its output
 //! goes straight to where ours goes: nothing of it passes through here.
 
+use std::ffi::OsString;
 use std::fmt;
 use std::io;
+use std::os::unix::fs::PermissionsExt;
 use std::os::unix::process::ExitStatusExt;
+use std::path::{Path, PathBuf};
 use std::process::{ExitStatus, Stdio};
 use std::sync::Arc;
 use std::time::Duration;
@@ -33,19 +36,50 @@ const CODE_NOT_FOUND: u8 = 127;
 /// What a shell adds to the number of the signal that ended a command.
 const CODE_SIGNALLED: i32 = 128;
 
+/// How systemd is spoken to, which is not for commands.
+const OURS_ALONE: [&str; 3] = ["NOTIFY_SOCKET", "WATCHDOG_PID", "WATCHDOG_USEC"];
+
 /// What to run.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) struct Spec {
+pub(in crate::ctl) struct Spec {
     /// The command and its arguments; never empty.
-    pub(super) words: Vec<String>,
+    pub(in crate::ctl) words: Vec<OsString>,
     /// More variables.
-    pub(super) environment: Vec<(String, String)>,
+    pub(in crate::ctl) environment: Vec<(String, String)>,
     /// As whom.
-    pub(super) user: Option<User>,
+    pub(in crate::ctl) user: Option<User>,
     /// Whether the event goes to its input, as JSON.
-    pub(super) json: bool,
+    pub(in crate::ctl) json: bool,
     /// How long it may take.
-    pub(super) timeout: Option<Duration>,
+    pub(in crate::ctl) timeout: Option<Duration>,
+}
+
+impl Spec {
+    /// What people call it.
+    pub(super) fn name(&self) -> String {
+        let first = self.words.first();
+        first.map_or_else(String::new, |word| word.to_string_lossy().into_owned())
+    }
+
+    /// A sentence if the command cannot be run as things are.
+    pub(super) fn missing(&self) -> Option<String> {
+        let word = self.words.first()?;
+        let name = self.name();
+        let (there, runs) = if name.contains('/') {
+            let path = PathBuf::from(word);
+            (path.exists(), is_executable(&path))
+        } else {
+            let path = std::env::var_os("PATH").unwrap_or_default();
+            let found = std::env::split_paths(&path).map(|folder| folder.join(word));
+            let runs = found.into_iter().any(|path| is_executable(&path));
+            (runs, runs)
+        };
+        match (there, runs) {
+            (_, true) => None,
+            (true, false) => Some(format!("{name} is not executable")),
+            (false, false) => Some(format!("there is no command {name}")),
+        }
+    }
 }
 
 /// How far we are with stopping.
@@ -88,7 +122,9 @@ impl Outcome {
             Self::Exited(code) => u8::try_from(*code).unwrap_or(u8::MAX),
             Self::Signalled(signal) => u8::try_from(CODE_SIGNALLED + signal).unwrap_or(u8::MAX),
             Self::TimedOut(_) => CODE_TIMED_OUT,
-            Self::Stopped => u8::try_from(CODE_SIGNALLED + Signal::SIGTERM as i32).unwrap_or(u8::MAX),
+            Self::Stopped => {
+                u8::try_from(CODE_SIGNALLED + Signal::SIGTERM as i32).unwrap_or(u8::MAX)
+            }
             Self::NotStarted { found: true, .. } => CODE_NOT_RUN,
             Self::NotStarted { found: false, .. } => CODE_NOT_FOUND,
         }
@@ -104,12 +140,21 @@ impl fmt::Display for Outcome {
                 Err(_) => write!(f, "was killed by signal {signal}"),
             },
             Self::TimedOut(limit) => {
-                write!(f, "took longer than {} s and was ended", limit.as_secs_f64())
+                write!(
+                    f,
+                    "took longer than {} s and was ended",
+                    limit.as_secs_f64()
+                )
             }
             Self::Stopped => write!(f, "was ended before it was done"),
             Self::NotStarted { cause, .. } => write!(f, "could not be run: {cause}"),
         }
     }
+}
+
+fn is_executable(path: &Path) -> bool {
+    std::fs::metadata(path)
+        .is_ok_and(|meta| meta.is_file() && meta.permissions().mode() & 0o111 != 0)
 }
 
 /// Run a command for a change.
@@ -123,11 +168,14 @@ pub(super) async fn run(
         Err(error) => {
             return Outcome::NotStarted {
                 found: error.kind() != io::ErrorKind::NotFound,
-                cause: format!("{}: {error}", spec.words.first().map_or("", String::as_str)),
+                cause: format!("{}: {error}", spec.name()),
             };
         }
     };
-    let group = child.id().and_then(|id| i32::try_from(id).ok()).map(Pid::from_raw);
+    let group = child
+        .id()
+        .and_then(|id| i32::try_from(id).ok())
+        .map(Pid::from_raw);
     let input = child.stdin.take();
     let outcome = tokio::select! {
         status = child.wait() => return ended(status),
@@ -143,10 +191,17 @@ fn spawn(spec: &Spec, change: &Change) -> io::Result<Child> {
         Some(user) => user.become_and(&spec.words),
         None => spec.words.clone(),
     };
-    let mut words = words.iter();
-    let mut command = Command::new(words.next().map_or("", String::as_str));
-    let input = if spec.json { Stdio::piped() } else { Stdio::null() };
+    let mut words = words.into_iter();
+    let mut command = Command::new(words.next().unwrap_or_default());
+    let input = if spec.json {
+        Stdio::piped()
+    } else {
+        Stdio::null()
+    };
     command.args(words).stdin(input).process_group(0);
+    for name in OURS_ALONE {
+        command.env_remove(name);
+    }
     if let Some(user) = &spec.user {
         command.envs(user.environment());
     }

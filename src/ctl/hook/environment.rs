@@ -33,7 +33,9 @@ pub(super) fn variables(change: &Change) -> Variables {
     let mut variables = Variables::default();
     for (name, value) in all {
         if name.len() + 1 + value.len() > VARIABLE_BYTES_MAX {
-            variables.left_out.push((name, "it is longer than a variable may be"));
+            variables
+                .left_out
+                .push((name, "it is longer than a variable may be"));
         } else if value.contains('\0') {
             variables.left_out.push((name, "it holds a NUL"));
         } else {

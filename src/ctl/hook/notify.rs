@@ -1,72 +1,78 @@
 //! What systemd is told, if it started us and asked for it.
 
-use std::cell::RefCell;
+use std::cell::{Cell, RefCell};
 use std::collections::BTreeMap;
 use std::time::Duration;
 
 use sd_notify::NotifyState;
-use tokio::time::Instant;
 
 /// How often the status line may change.
 const STATUS_EVERY: Duration = Duration::from_secs(1);
 
 /// The state of all watches of this process.
 pub(super) struct Notify {
-    /// How many watches are not established yet.
-    missing: RefCell<usize>,
+    /// How many watches were never established.
+    missing: Cell<usize>,
+    /// A line for each watch, by its name.
     status: RefCell<BTreeMap<String, String>>,
-    told_at: RefCell<Option<Instant>>,
+    changed: Cell<bool>,
 }
 
 impl Notify {
     /// Of this many watches.
     pub(super) fn new(watches: usize) -> Self {
         Self {
-            missing: RefCell::new(watches),
+            missing: Cell::new(watches),
             status: RefCell::new(BTreeMap::new()),
-            told_at: RefCell::new(None),
+            changed: Cell::new(false),
         }
     }
 
-    /// One of them is established for the first time.
+    /// One of them is established for the first time, or never will be.
     pub(super) fn established(&self) {
-        let mut missing = self.missing.borrow_mut();
-        *missing = missing.saturating_sub(1);
-        if *missing == 0 {
-            tell(&[NotifyState::Ready]);
+        if let Some(missing) = self.missing.get().checked_sub(1) {
+            self.missing.set(missing);
+            if missing == 0 {
+                tell(&[NotifyState::Ready]);
+            }
         }
     }
 
-    /// One of them will not be waited for.
+    /// How far one of them is.
     pub(super) fn status(&self, name: &str, status: String) {
-        self.status.borrow_mut().insert(name.to_owned(), status);
-        let now = Instant::now();
-        let mut told_at = self.told_at.borrow_mut();
-        if told_at.is_none_or(|at| now.duration_since(at) >= STATUS_EVERY) {
-            *told_at = Some(now);
-            let status = self.status.borrow();
-            let all: Vec<&str> = status.values().map(String::as_str).collect();
-            tell(&[NotifyState::Status(&all.join("; "))]);
+        let mut all = self.status.borrow_mut();
+        let before = all.insert(name.to_owned(), status);
+        if before.as_ref() != all.get(name) {
+            self.changed.set(true);
         }
     }
 
-    /// No more events are taken.
-    pub(super) fn stopping(&self) {
-        tell(&[NotifyState::Stopping]);
+    /// Pass on what changes, and say that we live as often as systemd wants to hear it. Never ends. It
+    /// shares its thread with the watches, so it falls silent when one of them blocks.
+    pub(super) async fn tend(&self) {
+        if std::env::var_os("NOTIFY_SOCKET").is_none() {
+            return std::future::pending().await;
+        }
+        let limit = sd_notify::watchdog_enabled();
+        let every = limit.map_or(STATUS_EVERY, |limit| STATUS_EVERY.min(limit / 2));
+        let mut clock = tokio::time::interval(every.max(Duration::from_millis(1)));
+        loop {
+            clock.tick().await;
+            if limit.is_some() {
+                tell(&[NotifyState::Watchdog]);
+            }
+            if self.changed.replace(false) {
+                let all = self.status.borrow();
+                let lines: Vec<&str> = all.values().map(String::as_str).collect();
+                tell(&[NotifyState::Status(&lines.join("; "))]);
+            }
+        }
     }
 }
 
-/// Say that we live as often as systemd wants to hear it. Never ends. It shares its thread with the watches,
-/// so it falls silent when one of them blocks.
-pub(super) async fn watchdog() {
-    let Some(limit) = sd_notify::watchdog_enabled() else {
-        return std::future::pending().await;
-    };
-    let mut clock = tokio::time::interval(limit / 2);
-    loop {
-        clock.tick().await;
-        tell(&[NotifyState::Watchdog]);
-    }
+/// No more events are taken.
+pub(super) fn stopping() {
+    tell(&[NotifyState::Stopping]);
 }
 
 fn tell(state: &[NotifyState<'_>]) {

@@ -27,13 +27,13 @@ const RETRY_AFTER_MAX: Duration = Duration::from_secs(60);
 
 /// How changes are run.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct Rules {
+pub(in crate::ctl) struct Rules {
     /// How many commands may run at once.
-    pub(super) concurrency: usize,
+    pub(in crate::ctl) concurrency: usize,
     /// How long a key must be left alone before its latest change is run; zero to run each change.
-    pub(super) debounce: Duration,
+    pub(in crate::ctl) debounce: Duration,
     /// How often a command that failed is run again.
-    pub(super) retries: u32,
+    pub(in crate::ctl) retries: u32,
 }
 
 /// A change to be run for.
@@ -111,11 +111,6 @@ impl Queue {
     /// Whether nothing waits or runs.
     pub(super) fn is_empty(&self) -> bool {
         self.count == 0
-    }
-
-    /// Whether no command runs.
-    pub(super) fn is_idle(&self) -> bool {
-        self.running == 0
     }
 
     /// Put a change in.
@@ -234,9 +229,8 @@ impl Queue {
     /// anything below.
     fn is_behind(&self, key: &str, entry: &Entry) -> bool {
         let above = key.match_indices('/').skip(1).map(|(end, _)| &key[..end]);
-        let is_older = |other: &&VecDeque<Entry>| {
-            other.front().is_some_and(|front| front.age < entry.age)
-        };
+        let is_older =
+            |other: &&VecDeque<Entry>| other.front().is_some_and(|front| front.age < entry.age);
         if above
             .filter_map(|directory| self.lanes.get(directory))
             .any(|lane| is_older(&lane))

@@ -57,7 +57,9 @@ impl Listing {
             }
             // The root is no key.
             if !node.key.is_empty() && node.key != "/" {
-                listing.nodes.insert(node.key.clone(), Found { node, holds });
+                listing
+                    .nodes
+                    .insert(node.key.clone(), Found { node, holds });
             }
         }
         listing
@@ -74,7 +76,10 @@ impl Listing {
 
     /// What to run for, in order: what is gone, from the leaves up, then what is there, by age.
     pub(super) fn changes(&self, known: &Known, told: Told) -> Vec<Item> {
-        let gone = known.keys().rev().filter(|key| !self.nodes.contains_key(*key));
+        let gone = known
+            .keys()
+            .rev()
+            .filter(|key| !self.nodes.contains_key(*key));
         let mut items: Vec<Item> = gone.map(|key| self.gone(key)).collect();
         let mut there: Vec<&Node> = self
             .nodes
@@ -91,7 +96,11 @@ impl Listing {
             Told::Changed => "set",
             Told::All => "get",
         };
-        items.extend(there.into_iter().map(|node| self.item(action, node.clone())));
+        items.extend(
+            there
+                .into_iter()
+                .map(|node| self.item(action, node.clone())),
+        );
         items
     }
 

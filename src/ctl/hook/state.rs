@@ -50,9 +50,9 @@ struct Line {
 
 /// What is watched; a file of another watch is refused.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) struct Subject {
-    pub(super) key: String,
-    pub(super) recursive: bool,
+pub(in crate::ctl) struct Subject {
+    pub(in crate::ctl) key: String,
+    pub(in crate::ctl) recursive: bool,
 }
 
 /// The file, held by this process alone.
@@ -65,13 +65,24 @@ pub(super) struct State {
     lines: usize,
 }
 
+/// What was in a state file.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) enum Found {
+    /// There is no such file.
+    Nothing,
+    /// What was handled.
+    Ledger(Ledger),
+    /// The state of a watch of something else; a sentence.
+    OfAnother(String),
+}
+
 impl State {
     /// Open a state file and read it if there is one. Nothing is written yet.
     ///
     /// # Errors
     ///
-    /// A sentence: it cannot be read, another process has it, or it is no state of this watch.
-    pub(super) fn open(path: &Path, subject: &Subject) -> Result<(Self, Option<Ledger>), String> {
+    /// A sentence: it cannot be read, another process has it, or it is damaged.
+    pub(super) fn open(path: &Path, subject: &Subject) -> Result<(Self, Found), String> {
         let shown = path.display();
         let mut lock_path = OsString::from(path);
         lock_path.push(".lock");
@@ -84,10 +95,14 @@ impl State {
         if lock.try_lock().is_err() {
             return Err(format!("{shown} is in use by another process"));
         }
-        let ledger = match std::fs::read_to_string(path) {
-            Ok(text) => Some(parse(&text, subject).map_err(|why| format!("{shown}: {why}"))?),
-            Err(error) if error.kind() == io::ErrorKind::NotFound => None,
+        let found = match std::fs::read_to_string(path) {
+            Ok(text) => parse(&text, subject).map_err(|why| format!("{shown}: {why}"))?,
+            Err(error) if error.kind() == io::ErrorKind::NotFound => Found::Nothing,
             Err(error) => return Err(format!("cannot read {shown}: {error}")),
+        };
+        let found = match found {
+            Found::OfAnother(text) => Found::OfAnother(format!("{shown} {text}")),
+            Found::Nothing | Found::Ledger(_) => found,
         };
         let state = Self {
             path: path.to_owned(),
@@ -95,7 +110,7 @@ impl State {
             file: None,
             lines: 0,
         };
-        Ok((state, ledger))
+        Ok((state, found))
     }
 
     /// Whether the file should be [written anew](State::replace) rather than added to.
@@ -188,6 +203,17 @@ pub(super) fn line(position: u64, effect: &Effect, ledger: &Ledger) -> String {
     text
 }
 
+/// The line for how far all is handled.
+pub(super) fn position(ledger: &Ledger) -> String {
+    let mut text = String::new();
+    let line = Line {
+        handled: Some(ledger.handled()),
+        ..Line::default()
+    };
+    push(&mut text, &line);
+    text
+}
+
 fn push(text: &mut String, line: &impl Serialize) {
     // Texts and numbers in a struct always make JSON.
     if let Ok(line) = serde_json::to_string(line) {
@@ -196,7 +222,7 @@ fn push(text: &mut String, line: &impl Serialize) {
     }
 }
 
-fn parse(text: &str, subject: &Subject) -> Result<Ledger, String> {
+fn parse(text: &str, subject: &Subject) -> Result<Found, String> {
     let whole = text.rfind('\n').map_or("", |end| &text[..end]);
     let mut lines = whole.lines().enumerate();
     let advice = "remove it to begin with what is there now";
@@ -204,16 +230,18 @@ fn parse(text: &str, subject: &Subject) -> Result<Ledger, String> {
         .next()
         .and_then(|(_, line)| serde_json::from_str(line).ok())
         .filter(|head: &Head| head.format == FORMAT)
-        .ok_or_else(|| format!("this is no state of exec-watch, or of another version; {advice}"))?;
+        .ok_or_else(|| {
+            format!("this is no state of exec-watch, or of another version; {advice}")
+        })?;
     if head.key != subject.key || head.recursive != subject.recursive {
         let recursive = |recursive| if recursive { " and all below it" } else { "" };
-        return Err(format!(
-            "this is the state of a watch of {}{}, not of {}{}; {advice}, or name another file",
+        return Ok(Found::OfAnother(format!(
+            "is the state of a watch of {}{}, not of {}{}",
             head.key,
             recursive(head.recursive),
             subject.key,
             recursive(subject.recursive),
-        ));
+        )));
     }
     let (mut handled, mut above) = (0, Vec::new());
     let mut ledger = Ledger::new(0, [], Known::new());
@@ -229,5 +257,6 @@ fn parse(text: &str, subject: &Subject) -> Result<Ledger, String> {
             ledger.apply(&Effect::Gone(key));
         }
     }
-    Ok(Ledger::new(handled, above, ledger.known().clone()))
+    let known = ledger.known().clone();
+    Ok(Found::Ledger(Ledger::new(handled, above, known)))
 }

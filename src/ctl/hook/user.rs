@@ -1,10 +1,12 @@
 //! Running as somebody else.
 
+use std::ffi::OsString;
+
 use nix::unistd::{geteuid, getuid};
 
 /// A user of this machine.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) struct User {
+pub(in crate::ctl) struct User {
     name: String,
     id: u32,
     group: u32,
@@ -40,13 +42,21 @@ impl User {
 
     /// The words that run these words as this user, with all of its groups: `setpriv` of util-linux, which
     /// replaces itself by the command, so that its group and its end are the command's.
-    pub(super) fn become_and(&self, words: &[String]) -> Vec<String> {
+    pub(super) fn become_and(&self, words: &[OsString]) -> Vec<OsString> {
         if !self.is_other {
             return words.to_vec();
         }
         let (id, group) = (self.id.to_string(), self.group.to_string());
-        let first = ["setpriv", "--reuid", &id, "--regid", &group, "--init-groups", "--"];
-        let first = first.into_iter().map(str::to_owned);
+        let first = [
+            "setpriv",
+            "--reuid",
+            &id,
+            "--regid",
+            &group,
+            "--init-groups",
+            "--",
+        ];
+        let first = first.into_iter().map(OsString::from);
         first.chain(words.iter().cloned()).collect()
     }
 

@@ -219,10 +219,13 @@ fn message(
         .method(request.method.clone())
         .uri(target)
         .header(HOST, member.to_string());
-    if request.form.is_some() {
-        message = message.header(CONTENT_TYPE, "application/x-www-form-urlencoded");
+    let mut bytes = Bytes::new();
+    if let Some(body) = &request.body {
+        let (sent, kind) = body.parts();
+        message = message.header(CONTENT_TYPE, kind);
+        bytes = sent.clone();
     }
     message
-        .body(Full::new(request.form.clone().unwrap_or_default()))
+        .body(Full::new(bytes))
         .map_err(|error| Failure::unsent(format!("{target:?} cannot be asked for ({error})")))
 }

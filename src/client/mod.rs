@@ -22,7 +22,7 @@ use hyper::header::LOCATION;
 
 pub use answer::{Answer, ApiError, Event, Node};
 pub use error::Error;
-pub use request::{Delete, Get, Put, Request};
+pub use request::{Body, Delete, Get, Put, Request};
 pub use tls::Tls;
 
 use crate::config::Address;
@@ -122,8 +122,8 @@ impl Client {
         self.send(&delete.request(key)).await?.event()
     }
 
-    /// The first event of a key, or with `recursive` below it too, from index `since` on, or from now on.
-    /// It survives lost connections and members: it goes on where it was.
+    /// The first event of a key, or with `recursive` below it too, from index `since` on, or from now on,
+    /// and the answer it came in. It survives lost connections and members: it goes on where it was.
     ///
     /// # Errors
     ///
@@ -133,7 +133,7 @@ impl Client {
         key: &str,
         recursive: bool,
         mut since: Option<u64>,
-    ) -> Result<Event, Error> {
+    ) -> Result<(Answer, Event), Error> {
         loop {
             let answer = match self.send(&Request::watch(key, recursive, since)).await {
                 Ok(answer) => answer,
@@ -150,7 +150,8 @@ impl Client {
                 tokio::time::sleep(WATCH_PAUSE).await;
                 continue;
             }
-            return answer.event();
+            let event = answer.event()?;
+            return Ok((answer, event));
         }
     }
 

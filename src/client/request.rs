@@ -32,10 +32,29 @@ pub struct Request {
     pub method: Method,
     /// The path and the query.
     pub target: String,
-    /// The form; none for a request without a body.
-    pub form: Option<Bytes>,
+    /// The body; none for a request without one.
+    pub body: Option<Body>,
     /// How long to wait for the answer; none for as long as it takes.
     pub timeout: Option<Duration>,
+}
+
+/// What a request carries.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Body {
+    /// Names and values, encoded as a form is.
+    Form(Bytes),
+    /// JSON.
+    Json(Bytes),
+}
+
+impl Body {
+    /// The bytes, and the type they are sent as.
+    pub(super) fn parts(&self) -> (&Bytes, &'static str) {
+        match self {
+            Self::Form(bytes) => (bytes, "application/x-www-form-urlencoded"),
+            Self::Json(bytes) => (bytes, "application/json"),
+        }
+    }
 }
 
 /// How to read.
@@ -89,7 +108,7 @@ impl Request {
         Self {
             method: Method::GET,
             target: String::from(path),
-            form: None,
+            body: None,
             timeout: Some(ANSWER_TIMEOUT),
         }
     }
@@ -159,12 +178,12 @@ impl Put {
         ];
         Request {
             method,
-            form: self.form(),
+            body: self.form(),
             ..Request::page(&target(key, &query))
         }
     }
 
-    fn form(&self) -> Option<Bytes> {
+    fn form(&self) -> Option<Body> {
         let mut form = String::new();
         if let Some(value) = &self.value {
             form.push_str("value=");
@@ -174,7 +193,7 @@ impl Put {
             let and = if form.is_empty() { "" } else { "&" };
             form = format!("{form}{and}ttl={ttl}");
         }
-        (!form.is_empty()).then(|| Bytes::from(form))
+        (!form.is_empty()).then(|| Body::Form(form.into()))
     }
 }
 

@@ -250,7 +250,7 @@ async fn errors_are_told_apart() {
 async fn a_watch_goes_on_where_it_broke_off() {
     let (address, notes) = member(vec![Act::BreakOff, ok(""), ok(EVENT)]).await;
     let client = Client::new(vec![address]);
-    let event = client.watch("/x", true, None).await.expect("an event");
+    let (_, event) = client.watch("/x", true, None).await.expect("an event");
     assert_eq!(event.action, "set");
     assert_eq!(
         seen(&notes),

@@ -9,6 +9,7 @@ use crate::client::Get;
 pub(super) fn command() -> Command {
     Command::new("get")
         .about("Print the value of a key")
+        .override_usage("etcdctl get [OPTIONS] KEY")
         .after_help("Example: etcdctl get /message")
         .args([
             args::key("The key"),

@@ -9,6 +9,7 @@ use crate::client::Put;
 pub(super) fn command() -> Command {
     Command::new("mk")
         .about("Write a key that is not there yet")
+        .override_usage("etcdctl mk [OPTIONS] KEY [VALUE]")
         .after_help("Example: etcdctl mk /lock mine --ttl 30")
         .args([
             args::key("The key; directories on the way to it are made"),

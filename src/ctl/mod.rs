@@ -7,16 +7,30 @@
 
 mod args;
 pub mod bench;
+mod cluster_health;
+mod config;
+mod directory;
+mod discovery;
 mod exec_watch;
 mod exit_code;
 mod get;
 mod global;
 mod hook;
+mod ls;
+mod member;
 mod mk;
+mod mkdir;
 mod output;
+mod rm;
+mod rmdir;
+mod roster;
 mod session;
 mod set;
+mod setdir;
+mod table;
 mod update;
+mod updatedir;
+mod watch;
 mod words;
 
 use std::ffi::OsString;
@@ -44,11 +58,23 @@ const fn verb(command: fn() -> Command, run: fn(&Global, &ArgMatches) -> Result<
 
 /// All commands, in the order the help shows them.
 const VERBS: &[Verb] = &[
+    verb(ls::command, ls::run),
     verb(get::command, get::run),
     verb(set::command, set::run),
     verb(mk::command, mk::run),
     verb(update::command, update::run),
+    verb(rm::command, rm::run),
+    verb(mkdir::command, mkdir::run),
+    verb(setdir::command, setdir::run),
+    verb(updatedir::command, updatedir::run),
+    verb(rmdir::command, rmdir::run),
+    verb(watch::command, watch::run),
     verb(exec_watch::command, exec_watch::run),
+    verb(hook::command, hook::run),
+    verb(cluster_health::command, cluster_health::run),
+    verb(member::command, member::run),
+    verb(config::command, config::run),
+    verb(discovery::command, discovery::run),
     verb(bench::command, bench::run),
 ];
 
@@ -118,7 +144,10 @@ fn explain(error: &clap::Error) -> Exit {
     ) {
         return output::print(&text).map_or_else(Exit::from, |()| Exit::quiet());
     }
-    Exit::plain(1, unknown_format(error).unwrap_or(text).trim_end())
+    Exit::plain(
+        1,
+        unknown_format(error).unwrap_or_else(|| String::from(text.trim_end())),
+    )
 }
 
 /// What 0.4 said of an `--output` it did not know.

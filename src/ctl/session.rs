@@ -5,7 +5,7 @@ use std::time::Duration;
 use tokio::runtime::{Builder, Runtime};
 
 use super::{Exit, Global, Output};
-use crate::client::{Answer, Client, Error, Event, Request, Step};
+use crate::client::{Answer, Body, Client, Error, Event, Request, Step};
 use crate::config::Address;
 
 /// A cluster that was found.
@@ -14,6 +14,7 @@ pub(super) struct Session {
     pub(super) client: Client,
     /// How to print what it answers.
     pub(super) output: Output,
+    global: Global,
 }
 
 /// Find the cluster, and do `work` with it.
@@ -54,13 +55,7 @@ impl Session {
     ///
     /// Nobody is there.
     pub(super) async fn open(global: &Global) -> Result<Self, Exit> {
-        let mut client = Client::new(global.members.clone());
-        if let Some(limit) = global.timeout {
-            client = client.patient(limit);
-        }
-        if global.debug {
-            client = client.telling(tell);
-        }
+        let mut client = client(global, global.members.clone());
         let mut members = global.members.clone();
         if global.sync {
             let synced = client.sync().await;
@@ -72,7 +67,13 @@ impl Session {
         Ok(Self {
             client,
             output: global.output,
+            global: global.clone(),
         })
+    }
+
+    /// A client of others, told what this one was told.
+    pub(super) fn client_of(&self, members: Vec<Address>) -> Client {
+        client(&self.global, members)
     }
 
     /// Have a request answered, and the event that is in the answer.
@@ -107,6 +108,18 @@ impl Session {
     }
 }
 
+/// A client of `members`, as the flags want it.
+pub(super) fn client(global: &Global, members: Vec<Address>) -> Client {
+    let mut client = Client::new(members);
+    if let Some(limit) = global.timeout {
+        client = client.patient(limit);
+    }
+    if global.debug {
+        client = client.telling(tell);
+    }
+    client
+}
+
 fn cannot_sync(members: &[Address]) -> Exit {
     let peers = urls(members, ", ");
     Exit::unreachable(format!("Cannot sync with the cluster using peers {peers}"))
@@ -129,10 +142,13 @@ fn tell(step: Step<'_>) {
 
 /// A request as `curl` makes it. What is written is shown as it is, without quotes for a shell.
 fn curl(url: &str, request: &Request) -> String {
-    let form = request.form.as_deref().unwrap_or_default();
-    let written: String = form_urlencoded::parse(form)
-        .map(|(name, value)| format!(" -d {name}={value}"))
-        .collect();
+    let written: String = match &request.body {
+        None => String::new(),
+        Some(Body::Form(form)) => form_urlencoded::parse(form)
+            .map(|(name, value)| format!(" -d {name}={value}"))
+            .collect(),
+        Some(Body::Json(json)) => format!(" -d {}", String::from_utf8_lossy(json)),
+    };
     format!(
         "curl -X {} {url}{}{written}",
         request.method, request.target

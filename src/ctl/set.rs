@@ -9,6 +9,7 @@ use crate::client::Put;
 pub(super) fn command() -> Command {
     Command::new("set")
         .about("Write a key, whether it is there or not")
+        .override_usage("etcdctl set [OPTIONS] KEY [VALUE]")
         .after_help(
             "Examples:\n  \
              etcdctl set /message Hello\n  \

@@ -9,6 +9,7 @@ use crate::client::Put;
 pub(super) fn command() -> Command {
     Command::new("update")
         .about("Write a key that is there")
+        .override_usage("etcdctl update [OPTIONS] KEY [VALUE]")
         .after_help("Example: etcdctl update /message bye")
         .args([
             args::key("The key"),

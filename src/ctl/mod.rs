@@ -13,11 +13,13 @@ mod config;
 mod directory;
 mod discovery;
 mod dump;
+mod exec_watch;
 mod exit_code;
 mod export;
 mod get;
 mod global;
 mod import;
+mod hook;
 mod ls;
 mod man;
 mod member;
@@ -75,6 +77,8 @@ const VERBS: &[Verb] = &[
     verb(watch::command, watch::run),
     verb(export::command, export::run),
     verb(import::command, import::run),
+    verb(exec_watch::command, exec_watch::run),
+    verb(hook::command, hook::run),
     verb(cluster_health::command, cluster_health::run),
     verb(member::command, member::run),
     verb(config::command, config::run),

@@ -12,8 +12,17 @@ fn main() -> ExitCode {
     match config::read(std::env::args_os().skip(1)) {
         Ok(Asked::Help) => print(&help::help()),
         Ok(Asked::Version) => print(&format!("{}\n", help::version())),
-        Ok(Asked::Run(config)) => {
+        Ok(Asked::Print { page, notes }) => {
+            for note in notes {
+                eprintln!("etcd: {note}");
+            }
+            print(&page)
+        }
+        Ok(Asked::Run { config, notes }) => {
             start_logging(config.verbosity);
+            for note in notes {
+                tracing::warn!("{note}");
+            }
             run(*config)
         }
         Err(error) => {

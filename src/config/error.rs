@@ -41,6 +41,24 @@ pub enum Error {
         /// What would be right.
         expected: &'static str,
     },
+    /// A configuration file that cannot be had.
+    File {
+        /// The file.
+        path: String,
+        /// Why not.
+        why: String,
+    },
+    /// A configuration file that is no TOML.
+    Syntax {
+        /// The file.
+        path: String,
+        /// The line, from 1.
+        line: usize,
+        /// The column in it, from 1.
+        column: usize,
+        /// What is wrong there.
+        why: String,
+    },
     /// Neither a name nor a host name to take it from.
     NameMissing,
 }
@@ -79,6 +97,13 @@ impl fmt::Display for Error {
                 "{source}: {} {problem}; expected {expected}",
                 quoted(value)
             ),
+            Self::File { path, why } => write!(f, "the configuration file {}: {why}", quoted(path)),
+            Self::Syntax {
+                path,
+                line,
+                column,
+                why,
+            } => write!(f, "{path}:{line}:{column}: {why}"),
             Self::NameMissing => write!(
                 f,
                 "this machine has no host name to use; give the member a name with -name NAME"

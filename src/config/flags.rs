@@ -7,6 +7,7 @@ use clap::{Arg, Command};
 
 use super::Error;
 use super::layer::{Layer, Source};
+use super::old;
 use super::options::{Form, OPTIONS, Opt};
 
 /// What the arguments say, without the program's name.
@@ -15,12 +16,15 @@ use super::options::{Form, OPTIONS, Opt};
 ///
 /// An unknown flag, a missing value, a stray word, or bytes that are no text. Values are not looked at.
 pub fn read(arguments: impl IntoIterator<Item = OsString>) -> Result<Layer, Error> {
-    let normal = normalise(arguments)?;
+    let (normal, notes) = normalise(arguments)?;
     let matches = command()
         .try_get_matches_from(normal)
         .map_err(|error| explain(&error))?;
     let mut layer = Layer::default();
-    for option in &OPTIONS {
+    for note in notes {
+        layer.note(note);
+    }
+    for option in OPTIONS {
         if let Some(text) = matches.get_one::<String>(option.name()) {
             layer.set(option.key, Source::Flag(option.flag()), text.clone());
         }
@@ -45,10 +49,13 @@ fn command() -> Command {
         .args(options)
 }
 
-/// Every flag as `--name=value`, whichever of the allowed ways it was written in.
-fn normalise(arguments: impl IntoIterator<Item = OsString>) -> Result<Vec<String>, Error> {
+/// Every flag as `--name=value`, whichever of the allowed ways it was written in, and what to say about
+/// old spellings.
+fn normalise(
+    arguments: impl IntoIterator<Item = OsString>,
+) -> Result<(Vec<String>, Vec<String>), Error> {
     let mut arguments = arguments.into_iter();
-    let mut normal = Vec::new();
+    let (mut normal, mut notes) = (Vec::new(), Vec::new());
     let mut switch = None;
     while let Some(argument) = arguments.next() {
         let argument = argument
@@ -57,7 +64,11 @@ fn normalise(arguments: impl IntoIterator<Item = OsString>) -> Result<Vec<String
         let Some((name, value)) = split(&argument) else {
             return Err(stray(argument, switch));
         };
-        let Some(option) = find(name) else {
+        let current = old::FLAGS.iter().find(|(old, _)| *old == name);
+        if let Some((_, current)) = current {
+            notes.push(old::note(&format!("-{name}"), &format!("-{current}")));
+        }
+        let Some(option) = find(current.map_or(name, |(_, current)| current)) else {
             // Left to the parser, which knows what it resembles. What follows may be its value.
             normal.push(format!("--{name}"));
             break;
@@ -83,7 +94,7 @@ fn normalise(arguments: impl IntoIterator<Item = OsString>) -> Result<Vec<String
         };
         normal.push(format!("--{}={value}", option.name()));
     }
-    Ok(normal)
+    Ok((normal, notes))
 }
 
 /// A flag's name without dashes, and its value if there is a `=`; none for a word that is no flag.

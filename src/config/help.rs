@@ -29,7 +29,7 @@ pub fn help() -> String {
          etcd                                  a single member on loopback\n  \
          etcd -name NAME -peers HOST:PORT,...  one more member of a cluster\n\n\
          Flags take one dash or two, and their value after a space or a =.\n\
-         A flag wins over its variable.\n",
+         A flag wins over its variable, and that over the configuration file.\n",
     );
     for section in Section::ALL {
         // Writing to a string cannot fail.

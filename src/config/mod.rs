@@ -7,12 +7,18 @@
 pub mod address;
 pub mod env;
 pub mod error;
+pub mod file;
 pub mod flags;
 pub mod help;
 pub mod layer;
+pub mod nearest;
+mod old;
 pub mod options;
+pub mod print;
 mod value;
 
+#[cfg(test)]
+mod source_tests;
 #[cfg(test)]
 mod tests;
 
@@ -25,6 +31,11 @@ pub use error::Error;
 pub use layer::{Layer, Source};
 pub use options::Key;
 pub use value::Problem;
+
+/// The smallest settings of a cluster; what is less is taken for these, as in 0.4.6.
+const ACTIVE_SIZE_MIN: u64 = 3;
+const REMOVE_DELAY_MIN: Duration = Duration::from_secs(2);
+const SYNC_INTERVAL_MIN: Duration = Duration::from_secs(1);
 
 /// Everything a member is told at its start, checked.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -44,10 +55,18 @@ pub struct Config {
     pub peers: Vec<Address>,
     /// Whether what the data directory holds may be thrown away.
     pub force: bool,
+    /// When a service manager is told that this member is ready.
+    pub ready: Ready,
     /// How often to try again when no peer answers.
     pub retry_attempts_max: u32,
     /// How long to wait before each.
     pub retry_interval: Duration,
+    /// How many members a cluster may have that this one founds; at least 3.
+    pub cluster_active_size: u64,
+    /// How long one of its members may be away before a standby gets its place; at least 2 s.
+    pub cluster_remove_delay: Duration,
+    /// How often its standbys look for a place; at least 1 s.
+    pub cluster_sync_interval: Duration,
     /// How often the leader sends heartbeats.
     pub heartbeat_interval: Duration,
     /// How long to wait for one; at least two heartbeats.
@@ -68,6 +87,15 @@ pub struct Config {
     pub verbosity: Verbosity,
 }
 
+/// When a service manager is told that a member is ready.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Ready {
+    /// Once clients are served.
+    Serving,
+    /// Once clients are served and there is a leader.
+    Quorum,
+}
+
 /// How much to say on stderr.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Verbosity {
@@ -83,11 +111,23 @@ pub enum Verbosity {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Asked {
     /// To run like this.
-    Run(Box<Config>),
+    Run {
+        /// How.
+        config: Box<Config>,
+        /// What whoever wrote the options should know, a line each.
+        notes: Vec<String>,
+    },
     /// For the help.
     Help,
     /// For the version.
     Version,
+    /// For this page about the configuration.
+    Print {
+        /// The page.
+        page: String,
+        /// What whoever wrote the options should know, a line each.
+        notes: Vec<String>,
+    },
 }
 
 /// What the program's arguments (without its name) and the environment ask for.
@@ -104,11 +144,27 @@ pub fn read(arguments: impl IntoIterator<Item = OsString>) -> Result<Asked, Erro
         return Ok(Asked::Version);
     }
     let variables = env::read(|variable| std::env::var_os(variable))?;
-    let config = flags
-        .or(variables)
-        .or(Layer::defaults())
-        .validate(env::hostname().as_deref())?;
-    Ok(Asked::Run(Box::new(config)))
+    let file = match (flags.said(Key::Config), variables.said(Key::Config)) {
+        (Some((_, path)), _) | (None, Some((_, path))) => match path {
+            "" => Layer::default(),
+            _ => file::read(path)?,
+        },
+        (None, None) => file::read_system()?,
+    };
+    let layer = flags.or(variables).or(file);
+    let mut notes = layer.notes();
+    let names = std::env::vars_os().filter_map(|(name, _)| name.into_string().ok());
+    notes.extend(env::unknown(names));
+    let layer = layer.or(Layer::defaults());
+    let config = layer.validate(env::hostname().as_deref())?;
+    if layer.need(Key::PrintConfig, value::truth)? {
+        let page = print::print(&layer, &config);
+        return Ok(Asked::Print { page, notes });
+    }
+    Ok(Asked::Run {
+        config: Box::new(config),
+        notes,
+    })
 }
 
 impl Layer {
@@ -139,8 +195,18 @@ impl Layer {
             peer: self.endpoint(Key::PeerAddr, Key::PeerBindAddr)?,
             peers: self.get(Key::Peers, value::addresses)?.unwrap_or_default(),
             force: self.need(Key::Force, value::truth)?,
+            ready: self.need(Key::Ready, value::ready)?,
             retry_attempts_max: self.need(Key::MaxRetryAttempts, value::attempts)?,
             retry_interval: self.need(Key::RetryInterval, value::seconds)?,
+            cluster_active_size: self
+                .need(Key::ClusterActiveSize, value::positive)?
+                .max(ACTIVE_SIZE_MIN),
+            cluster_remove_delay: self
+                .need(Key::ClusterRemoveDelay, value::seconds)?
+                .max(REMOVE_DELAY_MIN),
+            cluster_sync_interval: self
+                .need(Key::ClusterSyncInterval, value::seconds)?
+                .max(SYNC_INTERVAL_MIN),
             heartbeat_interval,
             election_timeout,
             snapshot_count: self
@@ -183,7 +249,8 @@ impl Layer {
 
     fn verbosity(&self) -> Result<Verbosity, Error> {
         let verbose = self.need(Key::Verbose, value::truth)?;
-        let very = self.need(Key::VeryVerbose, value::truth)?;
+        let very = self.need(Key::VeryVerbose, value::truth)?
+            || self.need(Key::VeryVeryVerbose, value::truth)?;
         Ok(match (very, verbose) {
             (true, _) => Verbosity::VeryVerbose,
             (false, true) => Verbosity::Verbose,

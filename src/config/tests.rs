@@ -280,7 +280,7 @@ fn bytes_that_are_no_text_are_refused() {
 #[test]
 fn the_help_lists_every_flag_and_variable() {
     let help = help::help();
-    for option in &OPTIONS {
+    for option in OPTIONS {
         assert!(
             help.contains(&format!("  {}", option.flag())),
             "{}",
@@ -297,7 +297,7 @@ fn the_help_lists_every_flag_and_variable() {
 #[test]
 fn the_readme_lists_every_option() {
     let readme = include_str!("../../README.md");
-    for option in &OPTIONS {
+    for option in OPTIONS {
         let flag = match option.form {
             Form::Switch => option.flag(),
             Form::Value(placeholder) => format!("{} {placeholder}", option.flag()),

@@ -11,6 +11,7 @@
 //! - [`http`]: the v2 API on the client port, the pages of the peer port.
 //! - [`config`]: one table of options, from flags and environment to a checked [`config::Config`].
 //! - [`server`]: opens and binds everything, and runs it until told to stop.
+//! - [`cloud_config`]: `etcd-cloudinit`, from a cloud-config to a machine that is set up.
 //! - [`client`] and [`ctl`]: the HTTP client of this API and the `etcdctl` commands on top of it.
 //!
 //! What holds everywhere:
@@ -28,6 +29,7 @@
 
 pub mod bootstrap;
 pub mod client;
+pub mod cloud_config;
 pub mod cluster;
 pub mod config;
 pub mod consensus;

@@ -72,7 +72,12 @@ impl fmt::Display for NoAddress {
             Kind::PrivateIpv4 | Kind::PublicIpv4 => "an IPv4",
             Kind::PrivateIpv6 | Kind::PublicIpv6 => "an IPv6",
         };
-        write!(f, "{} is {:?}, expected {family} address", self.kind.variable(), self.text)
+        write!(
+            f,
+            "{} is {:?}, expected {family} address",
+            self.kind.variable(),
+            self.text
+        )
     }
 }
 
@@ -200,7 +205,15 @@ mod tests {
         let addresses = Addresses::among(of_interfaces(trie, six));
         let known = Kind::ALL.map(|kind| addresses.get(kind).map(|one| one.to_string()));
         let text = |text: &str| Some(String::from(text));
-        assert_eq!(known, [text("10.0.0.5"), text("203.0.113.7"), text("fd00::15"), None]);
+        assert_eq!(
+            known,
+            [
+                text("10.0.0.5"),
+                text("203.0.113.7"),
+                text("fd00::15"),
+                None
+            ]
+        );
     }
 
     #[test]

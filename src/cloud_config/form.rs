@@ -76,8 +76,12 @@ fn is_ignition(text: &str) -> bool {
     let Ok(config) = serde_json::from_str::<serde_json::Value>(text) else {
         return false;
     };
-    config.get("ignitionVersion").is_some_and(|version| version.is_u64())
-        || config.pointer("/ignition/version").is_some_and(|version| version.is_string())
+    config
+        .get("ignitionVersion")
+        .is_some_and(|version| version.is_u64())
+        || config
+            .pointer("/ignition/version")
+            .is_some_and(|version| version.is_string())
 }
 
 /// Uncompress, up to so many bytes.
@@ -87,7 +91,9 @@ fn is_ignition(text: &str) -> bool {
 /// What is wrong with it, as the end of a sentence.
 pub(super) fn gunzip(bytes: &[u8], bytes_max: usize) -> Result<Vec<u8>, String> {
     let mut unpacked = Vec::new();
-    let limit = u64::try_from(bytes_max).unwrap_or(u64::MAX).saturating_add(1);
+    let limit = u64::try_from(bytes_max)
+        .unwrap_or(u64::MAX)
+        .saturating_add(1);
     MultiGzDecoder::new(bytes)
         .take(limit)
         .read_to_end(&mut unpacked)
@@ -117,12 +123,16 @@ mod tests {
 
     #[test]
     fn the_first_line_decides() {
-        let good = |text: &str| assert_eq!(form(text.as_bytes()), Ok(Form::CloudConfig(text.into())));
+        let good =
+            |text: &str| assert_eq!(form(text.as_bytes()), Ok(Form::CloudConfig(text.into())));
         good("#cloud-config");
         good("#cloud-config \t\r\nhostname: x\r\n");
         assert_eq!(form(b""), Ok(Form::Empty));
         assert_eq!(form(b"{\"ignitionVersion\": 1}"), Ok(Form::Ignition));
-        assert_eq!(form(b"{\"ignition\": {\"version\": \"2.0.0\"}}"), Ok(Form::Ignition));
+        assert_eq!(
+            form(b"{\"ignition\": {\"version\": \"2.0.0\"}}"),
+            Ok(Form::Ignition)
+        );
         for (bad, word) in [
             (" #cloud-config\n", "f:1: error: the first line"),
             ("#Cloud-Config\n", "the first line"),

@@ -50,6 +50,11 @@ impl Node {
         }
     }
 
+    /// Whether it has keys.
+    pub(super) fn is_map(&self) -> bool {
+        matches!(self.value, Value::Map(_))
+    }
+
     /// The entries of a mapping, those of `<<` first so that the mapping's own come later and win.
     /// Anything else is reported, and has none.
     pub(super) fn entries(&self, what: &str, report: &mut Report) -> Vec<Entry<'_>> {
@@ -157,7 +162,8 @@ fn note_repeats(entries: &[Entry<'_>], report: &mut Report) {
     for entry in entries {
         if let Some(line) = seen.insert(entry.name.as_str(), entry.place.line) {
             let name = shown(&entry.name);
-            let message = format!("{name} is there already, in line {line}: both count, the later wins");
+            let message =
+                format!("{name} is there already, in line {line}: both count, the later wins");
             report.note(entry.place, message);
         }
     }
@@ -168,6 +174,9 @@ impl Entry<'_> {
     pub(super) fn is_unknown(&self, what: &str, known: &[&str], report: &mut Report) {
         let near = nearest(&self.name, known.iter().copied());
         let name = shown(&self.name);
-        report.warning(self.place, format!("{what} has no key {name}{near}; left out"));
+        report.warning(
+            self.place,
+            format!("{what} has no key {name}{near}; left out"),
+        );
     }
 }

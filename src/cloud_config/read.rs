@@ -9,7 +9,8 @@ use std::cell::Cell;
 use std::fmt;
 
 use serde::de::{
-    DeserializeSeed, Deserializer, EnumAccess, Error as _, MapAccess, SeqAccess, VariantAccess, Visitor,
+    DeserializeSeed, Deserializer, EnumAccess, Error as _, MapAccess, SeqAccess, VariantAccess,
+    Visitor,
 };
 
 use super::node::{Node, Value};
@@ -48,7 +49,10 @@ pub fn read(text: &str, report: &mut Report) -> Option<Node> {
                 line: at.line(),
                 column: at.column(),
             });
-            report.error(place.unwrap_or_default(), format!("this is not YAML: {error}"));
+            report.error(
+                place.unwrap_or_default(),
+                format!("this is not YAML: {error}"),
+            );
             None
         }
     }
@@ -277,7 +281,6 @@ impl NodeSeed<'_> {
         };
         Ok(Node { place, value })
     }
-
 }
 
 impl<'de> Visitor<'de> for NodeSeed<'_> {
@@ -290,12 +293,20 @@ impl<'de> Visitor<'de> for NodeSeed<'_> {
     fn visit_seq<A: SeqAccess<'de>>(self, mut list: A) -> Result<Node, A::Error> {
         let mut items = Vec::new();
         if let Shape::List(shapes) = self.shape {
-            let mut near = self.near;
             for shape in shapes {
-                let Some(item) = list.next_element_seed(NodeSeed { shape, near, ..self })? else {
+                let Some(mut item) = list.next_element_seed(NodeSeed { shape, ..self })? else {
                     break;
                 };
-                near = item.place;
+                // An item has no key, so it is where the first thing in it is.
+                match &item.value {
+                    Value::Map(pairs) => {
+                        item.place = pairs.first().map_or(item.place, |one| one.0.place)
+                    }
+                    Value::List(items) => {
+                        item.place = items.first().map_or(item.place, |one| one.place)
+                    }
+                    Value::Null | Value::Scalar { .. } => {}
+                }
                 items.push(item);
             }
         }
@@ -312,7 +323,11 @@ impl<'de> Visitor<'de> for NodeSeed<'_> {
                 let Some(key) = map.next_key_seed(NodeSeed { shape: key, ..self })? else {
                     break;
                 };
-                let value = map.next_value_seed(NodeSeed { shape: value, near: key.place, ..self })?;
+                let value = map.next_value_seed(NodeSeed {
+                    shape: value,
+                    near: key.place,
+                    ..self
+                })?;
                 pairs.push((key, value));
             }
         }
@@ -345,7 +360,9 @@ impl Visitor<'_> for Taker<'_> {
 /// The place at the end of an error's text: `at line 3 column 5`. The library leaves out the very first.
 fn place(error: &str) -> Option<Place> {
     let Some((_, at)) = error.rsplit_once(" at line ") else {
-        return error.ends_with("taken").then_some(Place { line: 1, column: 1 });
+        return error
+            .ends_with("taken")
+            .then_some(Place { line: 1, column: 1 });
     };
     let (line, column) = at.split_once(" column ")?;
     Some(Place {
@@ -402,7 +419,11 @@ impl<'t> Lines<'t> {
         let mut skip = place.column.saturating_sub(1);
         // Its anchor and tag stand before it, perhaps on a line of their own.
         let mut behind_property = false;
-        for line in self.0.get(place.line.saturating_sub(1)..).unwrap_or_default() {
+        for line in self
+            .0
+            .get(place.line.saturating_sub(1)..)
+            .unwrap_or_default()
+        {
             let mut rest = line.behind(skip);
             if behind_property {
                 rest = rest.trim_start_matches(BLANK);
@@ -480,7 +501,10 @@ mod tests {
     #[test]
     fn nothing_and_empty_text_are_told_apart() {
         let text = "a:\nb: ~\nc: null\nd: ''\ne: \"null\"\n";
-        let nulls = values(&nodes(text)).iter().map(|node| node.value == Value::Null).collect::<Vec<_>>();
+        let nulls = values(&nodes(text))
+            .iter()
+            .map(|node| node.value == Value::Null)
+            .collect::<Vec<_>>();
         assert_eq!(nulls, [true, true, true, false, false]);
         assert_eq!(nodes("").value, Value::Null);
         assert_eq!(nodes("# only a comment\n").value, Value::Null);
@@ -507,11 +531,19 @@ mod tests {
             laughs.push_str(&format!("a{level}: &a{level} [{items}]\n"));
         }
         error(&laughs);
-        let long = format!("a: &a '{}'\nb: [{}]\n", "x".repeat(500_000), "*a, ".repeat(1000));
+        let long = format!(
+            "a: &a '{}'\nb: [{}]\n",
+            "x".repeat(500_000),
+            "*a, ".repeat(1000)
+        );
         error(&long);
         assert!(error(&"[".repeat(1 << 20)).1.contains("nest deeper"));
         assert!(error(&"- ".repeat(1000)).1.contains("recursion"));
-        assert!(error(&format!("{}: 1\n", "k".repeat(300))).1.contains("longer than"));
+        assert!(
+            error(&format!("{}: 1\n", "k".repeat(300)))
+                .1
+                .contains("longer than")
+        );
     }
 
     #[test]

@@ -108,7 +108,10 @@ impl Report {
     pub fn is_clean(&self) -> bool {
         self.errors == 0
             && self.left_out == 0
-            && self.findings.iter().all(|one| one.severity == Severity::Note)
+            && self
+                .findings
+                .iter()
+                .all(|one| one.severity == Severity::Note)
     }
 
     /// The findings, in the order of the document.
@@ -176,15 +179,9 @@ pub(super) fn nearest<'a>(word: &str, known: impl IntoIterator<Item = &'a str>) 
     if word.len() > 64 {
         return String::new();
     }
-    let best = known
-        .into_iter()
-        .map(|one| (strsim::damerau_levenshtein(word, one), one))
-        .min_by_key(|(distance, _)| *distance);
-    match best {
-        Some((distance, one)) if distance <= 1 + one.len() / 4 => {
-            format!("; did you mean {one}?")
-        }
-        _ => String::new(),
+    match crate::config::nearest::nearest(word, known) {
+        Some(one) => format!("; did you mean {one}?"),
+        None => String::new(),
     }
 }
 

@@ -16,7 +16,10 @@ pub fn substitute(text: &str, addresses: &Addresses) -> String {
     while let Some(at) = rest.find('$') {
         let (before, dollar) = rest.split_at(at);
         let word = &dollar[1..];
-        let Some(kind) = Kind::ALL.into_iter().find(|kind| word.starts_with(kind.name())) else {
+        let Some(kind) = Kind::ALL
+            .into_iter()
+            .find(|kind| word.starts_with(kind.name()))
+        else {
             replaced.push_str(before);
             replaced.push('$');
             rest = word;
@@ -45,7 +48,9 @@ pub fn substitute(text: &str, addresses: &Addresses) -> String {
 /// The address that a part of a document asked for and that is not known.
 pub fn unknown(text: &str) -> Option<Kind> {
     let (_, name) = text.split_once(UNKNOWN)?;
-    Kind::ALL.into_iter().find(|kind| name.starts_with(kind.name()))
+    Kind::ALL
+        .into_iter()
+        .find(|kind| name.starts_with(kind.name()))
 }
 
 #[cfg(test)]
@@ -54,8 +59,12 @@ mod tests {
 
     fn addresses() -> Addresses {
         let mut addresses = Addresses::default();
-        addresses.set(Kind::PrivateIpv4, "10.0.0.1").expect("an address");
-        addresses.set(Kind::PublicIpv6, "2001:db8::1").expect("an address");
+        addresses
+            .set(Kind::PrivateIpv4, "10.0.0.1")
+            .expect("an address");
+        addresses
+            .set(Kind::PublicIpv6, "2001:db8::1")
+            .expect("an address");
         addresses
     }
 
@@ -65,7 +74,10 @@ mod tests {
             ("$private_ipv4", "10.0.0.1"),
             ("$private_ipv4$private_ipv4", "10.0.0.110.0.0.1"),
             ("x$private_ipv4y:$public_ipv6", "x10.0.0.1y:2001:db8::1"),
-            ("${private_ipv4} $PRIVATE_IPV4 $private $", "${private_ipv4} $PRIVATE_IPV4 $private $"),
+            (
+                "${private_ipv4} $PRIVATE_IPV4 $private $",
+                "${private_ipv4} $PRIVATE_IPV4 $private $",
+            ),
             ("\\$private_ipv4", "$private_ipv4"),
             ("\\\\$private_ipv4", "\\$private_ipv4"),
             ("\\$$private_ipv4", "\\$10.0.0.1"),

@@ -16,6 +16,7 @@
 //! - [`daemon`]: a server under signals and a service manager.
 //! - [`server`]: opens and binds everything, and runs it until told to stop.
 //! - [`standby`]: what a machine without a place in the cluster does.
+//! - [`cloud_config`]: `etcd-cloudinit`, from a cloud-config to a machine that is set up.
 //! - [`client`] and [`ctl`]: the HTTP client of this API and the `etcdctl` commands on top of it.
 //!
 //! What holds everywhere:
@@ -34,6 +35,7 @@
 pub mod administration;
 pub mod bootstrap;
 pub mod client;
+pub mod cloud_config;
 pub mod cluster;
 pub mod config;
 pub mod consensus;

@@ -6,8 +6,9 @@ use std::path::{Path, PathBuf};
 use clap::{Arg, ArgAction, ArgMatches, Command, ValueHint, value_parser};
 
 use super::{Exit, Global, output};
-use crate::config::options::{Form, OPTIONS};
-use crate::config::{API_VERSION, VERSION};
+use crate::cloud_config;
+use crate::config::options::{Form, OPTIONS, Opt};
+use crate::config::{API_VERSION, VERSION, service};
 
 /// The section of pages about commands.
 const SECTION: &str = "1";
@@ -15,7 +16,7 @@ const SECTION: &str = "1";
 /// The command line.
 pub(super) fn command() -> Command {
     Command::new("man")
-        .about("Write the man pages of etcd and etcdctl into a directory")
+        .about("Write the man pages of all programs into a directory")
         .hide(true)
         .after_help("Example: etcdctl man target/man")
         .arg(
@@ -33,9 +34,16 @@ pub(super) fn run(_: &Global, matches: &ArgMatches) -> Result<(), Exit> {
     let Some(directory) = matches.get_one::<PathBuf>("directory") else {
         return Err(Exit::usage("into which directory?"));
     };
-    let written = fs::create_dir_all(directory).and_then(|()| {
-        let etcdctl = write(&super::command(), directory)?;
-        Ok(etcdctl + write(&daemon(), directory)?)
+    let written: std::io::Result<usize> = fs::create_dir_all(directory).and_then(|()| {
+        let commands = [
+            super::command(),
+            daemon(),
+            discovery(),
+            cloud_config::command::command(),
+        ];
+        commands
+            .iter()
+            .try_fold(0, |count, command| Ok(count + write(command, directory)?))
     });
     match written {
         Ok(count) => Ok(output::print(&format!("{count} pages\n"))?),
@@ -65,7 +73,27 @@ fn write(command: &Command, directory: &Path) -> std::io::Result<usize> {
 
 /// The daemon's command line, from its own table of options.
 fn daemon() -> Command {
-    let flags = OPTIONS.iter().map(|option| {
+    from_table("etcd", OPTIONS)
+        .version(format!("version {API_VERSION}"))
+        .about("A small, durable, replicated tree of keys")
+        .after_help(
+            "Flags take one dash or two. A flag wins over its variable, and that over the configuration \
+             file: /etc/etcd/etcd.conf, or the one that -config names.\n\n\
+             Exit status: 0 stopped; 65 the data directory is damaged, or not etcd's; 75 started with an \
+             environment that its unit's files no longer say; 78 an option will not do; 1 anything else.",
+        )
+}
+
+/// The discovery service's.
+fn discovery() -> Command {
+    from_table("etcd-discovery", service::OPTIONS)
+        .version(VERSION)
+        .about("Where machines with the same token find each other")
+        .after_help("Flags take one dash or two. A flag wins over its variable.")
+}
+
+fn from_table(name: &'static str, options: &'static [Opt]) -> Command {
+    let flags = options.iter().map(|option| {
         let flag = Arg::new(option.name())
             .long(option.name())
             .help(option.help)
@@ -83,10 +111,7 @@ fn daemon() -> Command {
             None => flag,
         }
     });
-    Command::new("etcd")
-        .version(format!("version {API_VERSION}"))
-        .about("A small, durable, replicated tree of keys")
-        .after_help("Flags take one dash or two. A flag wins over its variable.")
+    Command::new(name)
         .disable_help_flag(true)
         .disable_version_flag(true)
         .args(flags)

@@ -1,8 +1,7 @@
 //! From a data directory and the peers given to a member that can run: the only part of this module that
 //! touches the disk.
 
-use std::fs;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use tracing::{info, warn};
 
@@ -12,7 +11,9 @@ use super::{Directory, Given, Patience, Registry, Start, Treatment, decide};
 use crate::cluster::{ClusterId, Member, MemberId, Settings};
 use crate::config::Config;
 use crate::consensus::core::Recovered;
+use crate::failure::Failure;
 use crate::store::{ClusterTime, Command, HistoryLimits, Stamped, Store, codec, image};
+use crate::systemd;
 use crate::tls::Connector;
 use crate::transport::peer_address;
 use crate::wal::{
@@ -79,8 +80,8 @@ pub async fn begin(
     urls: (String, String),
     tls: &Connector,
     registry: Option<&Registry>,
-) -> Result<Begun, String> {
-    let mut directory = DataDir::open(&config.data_dir).map_err(text)?;
+) -> Result<Begun, Failure> {
+    let mut directory = DataDir::open(&config.data_dir)?;
     let limits = limits(config);
     let name = name_of(config, &directory)?;
     let held = match look(&directory, limits) {
@@ -97,6 +98,9 @@ pub async fn begin(
     };
     let own = peer_address(&urls.1).map_err(text)?;
     let found_there = describe(&directory, held.as_ref(), config.force)?;
+    if found_there == Directory::Empty {
+        systemd::environment_is_current()?;
+    }
     let given = Given {
         own: &own,
         token: registry.is_some(),
@@ -118,12 +122,13 @@ pub async fn begin(
     };
     match (decision.start, held) {
         (Start::Restart, Some(held)) => {
-            restart(directory, held, machine).map(|begun| Begun::Member(Box::new(begun)))
+            let begun = restart(directory, held, machine)?;
+            Ok(Begun::Member(Box::new(begun)))
         }
         (Start::Restart | Start::Found, _) => {
             let foundation = Foundation {
                 founding: Founding::Alone,
-                settings: settings(config),
+                settings: config.settings,
             };
             let begun = found(directory, machine, foundation, limits)?;
             Ok(Begun::Member(Box::new(begun)))
@@ -142,15 +147,11 @@ pub async fn begin(
                 attempts: config.retry_attempts_max,
                 interval: config.retry_interval,
             };
-            let tls = tls.clone();
-            join_or_wait(
-                directory,
-                machine,
-                Contacts { tls, peers },
-                patience,
-                limits,
-            )
-            .await
+            let contacts = Contacts {
+                tls: tls.clone(),
+                peers,
+            };
+            Ok(join_or_wait(directory, machine, contacts, patience, limits).await?)
         }
         (Start::Standby, _) => {
             let roster = remembered(&directory)?.ok_or("the file standby is gone")?;
@@ -181,8 +182,9 @@ fn treat(
     match treatment {
         Treatment::Keep => return Ok((directory, held)),
         Treatment::SetAside => {
-            drop((held, directory));
-            set_aside(path)?;
+            drop(held);
+            let aside = directory.set_aside().map_err(text)?;
+            info!("it is now {}", aside.display());
         }
         Treatment::Discard { .. } => {
             drop((held, directory));
@@ -238,7 +240,7 @@ fn is_in_vain(identity: Option<&Identity>, start: &Start, name: &str) -> bool {
 }
 
 /// Read what the directory holds; none when no member has begun in it.
-fn look(directory: &DataDir, limits: HistoryLimits) -> Result<Option<Held>, String> {
+fn look(directory: &DataDir, limits: HistoryLimits) -> Result<Option<Held>, Failure> {
     if directory.identity().is_none() {
         return Ok(None);
     }
@@ -247,7 +249,8 @@ fn look(directory: &DataDir, limits: HistoryLimits) -> Result<Option<Held>, Stri
         return Ok(None);
     };
     let read = Snapshot::open(&directory.disk(), &snapshot).and_then(|snapshot| snapshot.image());
-    let store = image::decode(&read.map_err(text)?, limits).map_err(text)?;
+    let damaged = |error| Failure::Directory(text(error));
+    let store = image::decode(&read?, limits).map_err(damaged)?;
     let recovered = Recovered {
         hard_state: recovered.hard_state,
         snapshot,
@@ -338,25 +341,14 @@ pub(super) struct Foundation {
     pub(super) settings: Settings,
 }
 
-/// The settings of a new cluster, as its founder was told.
-pub(super) fn settings(config: &Config) -> Settings {
-    let (delay, interval) = (config.cluster_remove_delay, config.cluster_sync_interval);
-    let json = format!(
-        "{{\"activeSize\":{},\"removeDelay\":{},\"syncInterval\":{}}}",
-        config.cluster_active_size,
-        delay.as_secs_f64(),
-        interval.as_secs_f64()
-    );
-    Settings::parse(json.as_bytes())
-}
-
 /// Make a cluster of one: its first snapshot holds the member and the settings.
 pub(super) fn found(
     mut directory: DataDir,
     machine: Machine,
     foundation: Foundation,
     limits: HistoryLimits,
-) -> Result<Beginning, String> {
+) -> Result<Beginning, Failure> {
+    systemd::environment_is_current()?;
     let Foundation { founding, settings } = foundation;
     // An id that took its token may have been stopped before anything was founded; any other that has a
     // cluster was given a place there.
@@ -368,7 +360,8 @@ pub(super) fn found(
             "{} was given a place in a cluster and has received nothing of it yet: start again with \
              -peers naming a member of it, or with -force to found a cluster of its own",
             directory.path().display()
-        ));
+        )
+        .into());
     }
     let id = identify(&mut directory, &machine.name, founding)?;
     let cluster = name_cluster(&mut directory)?;
@@ -468,31 +461,9 @@ pub(super) fn boot(directory: &mut DataDir) -> Result<u32, String> {
 /// The directory's log.
 pub(super) fn open_log(
     directory: &DataDir,
-) -> Result<(Wal<RealDisk>, crate::wal::Recovered), String> {
+) -> Result<(Wal<RealDisk>, crate::wal::Recovered), Failure> {
     let seed = random_number().map_err(text)?;
-    Wal::open(directory.disk(), LogOptions::new(seed)).map_err(text)
-}
-
-/// Rename the directory to one that is free, beside it.
-fn set_aside(path: &Path) -> Result<(), String> {
-    let aside = |number: u32| {
-        let mut name = path.as_os_str().to_owned();
-        name.push(format!(".aside-{number}"));
-        PathBuf::from(name)
-    };
-    let free = (1..)
-        .map(aside)
-        .find(|aside| !aside.exists())
-        .unwrap_or_else(|| aside(0));
-    fs::rename(path, &free).map_err(|error| {
-        format!(
-            "could not rename {} to {}: {error}",
-            path.display(),
-            free.display()
-        )
-    })?;
-    info!("it is now {}", free.display());
-    Ok(())
+    Ok(Wal::open(directory.disk(), LogOptions::new(seed))?)
 }
 
 /// An error as a sentence.

@@ -8,12 +8,13 @@ use std::time::Duration;
 use tokio::time::{Instant, sleep};
 use tracing::{info, warn};
 
-use super::begin::{Begun, Foundation, found, identify, settings};
+use super::begin::{Begun, Foundation, found, identify};
 use super::registry::{Claim, Failure, Pauses, Registry};
 use super::waiting::{Contacts, Machine, Tried, join_or_wait, try_to_join};
 use super::{JoinFailure, Patience};
 use crate::cluster::MemberId;
 use crate::config::{Address, Config};
+use crate::failure;
 use crate::tls::Connector;
 use crate::transport::peer_address;
 use crate::wal::{DataDir, Founding};
@@ -46,16 +47,16 @@ impl Search<'_> {
     /// # Errors
     ///
     /// A sentence for whoever started it.
-    pub(super) async fn begin(self, mut directory: DataDir) -> Result<Begun, String> {
+    pub(super) async fn begin(self, mut directory: DataDir) -> Result<Begun, failure::Failure> {
         let fresh = directory.identity().is_none();
         let id = identify(&mut directory, &self.machine.name, Founding::Discovery)?;
         let Some(before) = self.register().await? else {
-            return self.join_peers(directory).await;
+            return Ok(self.join_peers(directory).await?);
         };
         if self.leads(id, fresh).await? {
             return self.found(directory).await;
         }
-        self.join(directory, before.0).await
+        Ok(self.join(directory, before.0).await?)
     }
 
     /// Register; gives what was registered under the name before, or none where the service cannot be
@@ -106,7 +107,7 @@ impl Search<'_> {
         }
     }
 
-    async fn found(self, directory: DataDir) -> Result<Begun, String> {
+    async fn found(self, directory: DataDir) -> Result<Begun, failure::Failure> {
         let mut pauses = Pauses::default();
         let size = loop {
             match self.registry.size().await {
@@ -118,15 +119,15 @@ impl Search<'_> {
                 Err(Failure::Unreachable(why)) => pauses.pause(self.registry.url(), &why).await,
             }
         };
-        let settings = settings(self.config);
+        let settings = self.config.settings;
         let foundation = Foundation {
             founding: Founding::Discovery,
             settings: size.map_or(settings, |size| settings.with_active_size(size)),
         };
         info!("{} is the first with its token", self.machine.name);
         let limits = super::limits(self.config);
-        found(directory, self.machine, foundation, limits)
-            .map(|begun| Begun::Member(Box::new(begun)))
+        let begun = found(directory, self.machine, foundation, limits)?;
+        Ok(Begun::Member(Box::new(begun)))
     }
 
     /// Ask the machines with the same token for a place, until one gives it.

@@ -12,7 +12,7 @@ use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 use tracing::{debug, info, warn};
 
 use super::Machine;
-use crate::client::{Answer, Client, Error, Node, Request};
+use crate::client::{Answer, Body, Client, Error, Node, Request};
 use crate::cluster::MemberId;
 use crate::config::{Address, DiscoveryUrl};
 use crate::tls::Connector;
@@ -281,7 +281,7 @@ impl Registry {
         let request = Request {
             method: Method::PUT,
             target: target.to_owned(),
-            form: Some(encode(form)),
+            body: Some(Body::Form(encode(form))),
             timeout: Some(ANSWER_TIMEOUT),
         };
         self.client.send(&request).await

@@ -289,7 +289,7 @@ fn joined(
     let JoinAnswer { cluster, members } = answer;
     directory.set_cluster(cluster).map_err(text)?;
     info!("{} joins cluster {cluster}", member.name);
-    let (wal, recovered) = open_log(&directory)?;
+    let (wal, recovered) = open_log(&directory).map_err(text)?;
     let recovered = Recovered {
         hard_state: recovered.hard_state,
         snapshot: SnapshotMark::default(),

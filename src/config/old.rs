@@ -3,6 +3,7 @@
 /// (Flag as it was, flag as it is), without dashes.
 pub(super) const FLAGS: &[(&str, &str)] = &[
     ("C", "peers"),
+    ("CF", "peers-file"),
     ("n", "name"),
     ("c", "addr"),
     ("cl", "bind-addr"),
@@ -13,6 +14,12 @@ pub(super) const FLAGS: &[(&str, &str)] = &[
     ("r", "max-retry-attempts"),
     ("maxsize", "cluster-active-size"),
     ("max-cluster-size", "cluster-active-size"),
+    ("clientCAFile", "ca-file"),
+    ("clientCert", "cert-file"),
+    ("clientKey", "key-file"),
+    ("serverCAFile", "peer-ca-file"),
+    ("serverCert", "peer-cert-file"),
+    ("serverKey", "peer-key-file"),
     ("snapshotCount", "snapshot-count"),
     ("peer-heartbeat-timeout", "peer-heartbeat-interval"),
 ];

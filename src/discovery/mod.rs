@@ -20,6 +20,7 @@ use tracing::info;
 use crate::config::ServiceConfig;
 use crate::http::{Cors, Limits, Manners, Site};
 use crate::server::Port;
+use crate::systemd;
 use crate::tls::Acceptor;
 pub use registry::{Registry, Trouble};
 
@@ -42,7 +43,8 @@ impl Service {
     pub async fn bind(config: ServiceConfig) -> Result<Self, String> {
         let tls = config.tls.map(Acceptor::open).transpose();
         let tls = tls.map_err(|why| format!("TLS: {why}"))?;
-        let mut port = Port::reserve(&config.port.listen, "-addr", Handle::current(), tls).await?;
+        let mut port =
+            Port::reserve(None, &config.port.listen, "-addr", Handle::current(), tls).await?;
         let url = port.url(&config.port)?;
         info!("etcd-discovery (oxetcd {})", env!("CARGO_PKG_VERSION"));
         info!("serves {url} ({})", config.port.listen);
@@ -55,8 +57,9 @@ impl Service {
         };
         let base_url = config.base_url.unwrap_or(url);
         info!("new tokens at {base_url}/new");
-        let pages = pages::pages(base_url, registry.access());
+        let pages = pages::pages(base_url.clone(), registry.access());
         port.show(Site::Service(manners, pages))?;
+        systemd::ready(&format!("new tokens at {base_url}/new"));
         Ok(Self {
             port,
             registry,
@@ -72,7 +75,10 @@ impl Service {
     pub async fn run(mut self, shutdown: impl Future<Output = &'static str>) -> Result<(), String> {
         tokio::select! {
             failed = self.registry.failed() => return Err(failed),
-            signal = shutdown => info!("{signal}: stopping"),
+            signal = shutdown => {
+                info!("{signal}: stopping");
+                systemd::stopping(&format!("{signal}: stopping"));
+            }
         }
         // Nobody may be serving any more, which is as good.
         let _ = self.stop.send(true);

@@ -177,7 +177,7 @@ impl Access {
                 client.put(&key(token), &directory).await?;
                 if size.is_some() {
                     let set = Put {
-                        value: size,
+                        value: size.map(Bytes::from),
                         ..Put::default()
                     };
                     client
@@ -205,7 +205,7 @@ impl Access {
                 let form = format!("refresh=true&dir=true&prevExist=true&ttl={ttl}");
                 let request = client::Request {
                     method: hyper::Method::PUT,
-                    form: Some(Bytes::from(form)),
+                    body: Some(client::Body::Form(Bytes::from(form))),
                     timeout: Some(ANSWER_TIMEOUT),
                     ..client::Request::page(&format!("/v2/keys{}", key(token)))
                 };
@@ -304,7 +304,7 @@ async fn ask(
     };
     let request = client::Request {
         method,
-        form: (!form.is_empty()).then_some(form),
+        body: (!form.is_empty()).then_some(client::Body::Form(form)),
         timeout: (!waits).then_some(ANSWER_TIMEOUT),
         ..client::Request::page(&target)
     };

@@ -28,7 +28,10 @@ impl Embedded {
             PeerThread::start().map_err(|error| format!("cannot start a thread: {error}"))?;
         let urls = (URLS.0.to_owned(), URLS.1.to_owned());
         let tls = Connector::default();
-        let Begun::Member(beginning) = bootstrap::begin(config, urls, &tls, None).await? else {
+        let begun = bootstrap::begin(config, urls, &tls, None)
+            .await
+            .map_err(|failure| failure.to_string())?;
+        let Begun::Member(beginning) = begun else {
             return Err(format!(
                 "{} is a standby's: choose another directory",
                 config.data_dir.display()

@@ -16,9 +16,13 @@ use tokio::task::JoinHandle;
 use tracing::info;
 
 use crate::bootstrap::{self, Begun, Contacts, Registry, Waiting};
+use crate::cluster::Member as Identity;
 use crate::config::{Config, TlsFiles};
+use crate::consensus;
+use crate::failure::Failure;
 use crate::http::{Cors, Limits, Manners};
 use crate::standby::Standby;
+use crate::systemd::Sockets;
 use crate::tls::{Acceptor, Connector, Trust};
 use crate::transport::PeerThread;
 pub(crate) use embedded::Embedded;
@@ -37,6 +41,18 @@ pub struct Server {
     /// Keeps this machine among those with its token.
     registering: Option<JoinHandle<()>>,
     role: Role,
+    condition: watch::Sender<Condition>,
+}
+
+/// What a server is just now, for those who watch over it.
+#[derive(Clone)]
+pub enum Condition {
+    /// It has not served yet.
+    Starting,
+    /// A member that serves.
+    Member(consensus::Handle),
+    /// A standby, and who leads the cluster, as far as it knows.
+    Standby(watch::Receiver<Option<Identity>>),
 }
 
 /// What this machine is just now.
@@ -80,13 +96,15 @@ impl Server {
     /// # Errors
     ///
     /// A sentence for whoever started it.
-    pub async fn bind(config: Config) -> Result<Self, String> {
+    pub async fn bind(config: Config, sockets: Sockets) -> Result<Self, Failure> {
         let tls = Tls::open(&config)?;
         let thread =
             PeerThread::start().map_err(|error| format!("cannot start a thread: {error}"))?;
         let (here, there) = (Handle::current(), thread.runtime().clone());
-        let client = Port::reserve(&config.client.listen, "-addr", here, tls.client).await?;
-        let peer = Port::reserve(&config.peer.listen, "-peer-addr", there, tls.peer).await?;
+        let (listen, inherited) = (&config.client.listen, sockets.client);
+        let client = Port::reserve(inherited, listen, "-addr", here, tls.client).await?;
+        let (listen, inherited) = (&config.peer.listen, sockets.peer);
+        let peer = Port::reserve(inherited, listen, "-peer-addr", there, tls.peer).await?;
         let urls = (client.url(&config.client)?, peer.url(&config.peer)?);
         info!("etcd 0.4.6 (oxetcd {})", env!("CARGO_PKG_VERSION"));
         info!(
@@ -111,6 +129,7 @@ impl Server {
             tls: tls.to_peers,
             registering,
             role: Role::None,
+            condition: watch::Sender::new(Condition::Starting),
         };
         match begun {
             Begun::Member(beginning) => {
@@ -127,6 +146,11 @@ impl Server {
             Begun::Standby(waiting) => server.stand_by(waiting)?,
         }
         Ok(server)
+    }
+
+    /// What it is, now and later.
+    pub fn condition(&self) -> watch::Receiver<Condition> {
+        self.condition.subscribe()
     }
 
     /// Serve until `shutdown`, then stop: leadership is handed over, watches and requests end, the ports
@@ -211,6 +235,10 @@ impl Server {
             }
             other @ (Role::Standby(_) | Role::None) => other,
         };
+        if let Role::Member(member) = &self.role {
+            let condition = Condition::Member(member.handle());
+            self.condition.send_replace(condition);
+        }
         info!("serves clients");
         Ok(())
     }
@@ -244,6 +272,8 @@ impl Server {
         let standby = Standby::new(waiting, manners(&self.config, stopped), stop);
         self.peer.show(standby.peer_site())?;
         self.client.show(standby.client_site())?;
+        self.condition
+            .send_replace(Condition::Standby(standby.leader()));
         self.role = Role::Standby(Box::new(standby));
         Ok(())
     }

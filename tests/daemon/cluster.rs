@@ -186,9 +186,14 @@ impl Member {
         self.process.is_some()
     }
 
+    /// Its process.
+    pub fn pid(&self) -> u32 {
+        self.process.as_ref().expect("it runs").id()
+    }
+
     /// Send it a signal.
     pub fn signal(&self, name: &str) {
-        let pid = self.process.as_ref().expect("it runs").id().to_string();
+        let pid = self.pid().to_string();
         let status = Command::new("kill")
             .args([name, &pid])
             .status()

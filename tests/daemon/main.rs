@@ -10,12 +10,13 @@ mod authority;
 mod cluster;
 mod discovery;
 mod durability;
+mod exec_watch;
 mod http;
 mod manners;
 mod membership;
 mod mock;
 mod outages;
-
+mod service;
 mod standby;
 mod sync;
 mod tls;

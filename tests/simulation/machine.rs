@@ -469,7 +469,7 @@ impl Running {
                 Input::SnapshotSent(member, ok) => core.snapshot_sent(member, ok),
                 Input::HandOver => core.hand_over(),
                 Input::Removed(by) => core.removed(by),
-                Input::Failed(_) | Input::Stop => {}
+                Input::Failed(_) | Input::Stop | Input::Pulse(_) => {}
             }
         }
     }

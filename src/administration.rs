@@ -80,7 +80,7 @@ enum Leader {
 }
 
 impl Administration {
-    /// Administration through the member behind `handle`; the leader is called by `tls` where its URL says
+    /// Administration through the member behind `handle`, which calls others by `tls` where their URL says
     /// so.
     pub fn new(handle: Handle, tls: Connector) -> Self {
         Self {
@@ -135,7 +135,7 @@ impl Administration {
                 }
                 Leader::Other(leader) => {
                     let path = "/v2/admin/config".to_owned();
-                    let answer = self.ask(&leader, Method::PUT, path, json.clone()).await?;
+                    let answer = ask(&self.tls, &leader, (Method::PUT, path, json.clone())).await?;
                     Ok(Settings::parse(&answer))
                 }
             }
@@ -156,7 +156,8 @@ impl Administration {
                 Leader::Other(leader) => {
                     let name = utf8_percent_encode(&member.name, NON_ALPHANUMERIC);
                     let path = format!("/v2/admin/machines/{name}");
-                    match self.ask(&leader, Method::DELETE, path, Bytes::new()).await {
+                    let request = (Method::DELETE, path, Bytes::new());
+                    match ask(&self.tls, &leader, request).await {
                         Ok(_) | Err(Attempt::Denied(Denied::Unknown)) => Ok(()),
                         Err(attempt) => Err(attempt),
                     }
@@ -237,37 +238,34 @@ impl Administration {
     async fn follow(&self) {
         let _ = tokio::time::timeout(PATIENCE, self.handle.barrier()).await;
     }
+}
 
-    /// Have the leader do it; the body of its answer.
-    async fn ask(
-        &self,
-        leader: &Member,
-        method: Method,
-        path: String,
-        body: Bytes,
-    ) -> Result<Bytes, Attempt> {
-        let later = |error: &dyn fmt::Display| {
-            Attempt::Later(format!("the leader, {}: {error}", leader.name))
-        };
-        let address = peer_address(&leader.peer_url).map_err(|error| later(&error))?;
-        let mut request = Request::new(Full::new(body));
-        *request.method_mut() = method;
-        *request.uri_mut() = Uri::try_from(path).map_err(|error| later(&error))?;
-        let headers = request.headers_mut();
-        headers.insert(PASSED_ON, HeaderValue::from_static("1"));
-        let answer = http::request(&self.tls, &address, request, ANSWER_TIMEOUT).await;
-        let answer = answer.map_err(|error| later(&error))?;
-        let why = || {
-            let error: Value = serde_json::from_slice(&answer.body).unwrap_or_default();
-            let cause = error.get("cause").and_then(Value::as_str);
-            cause.unwrap_or("it answers something else").to_owned()
-        };
-        match answer.status {
-            StatusCode::OK => Ok(answer.body),
-            StatusCode::NOT_FOUND => Err(Attempt::Denied(Denied::Unknown)),
-            StatusCode::BAD_REQUEST => Err(Attempt::Denied(Denied::Invalid(why()))),
-            StatusCode::CONFLICT => Err(Attempt::Denied(Denied::Refused(why()))),
-            _ => Err(later(&why())),
-        }
+/// Have the leader do it; the body of its answer.
+async fn ask(
+    tls: &Connector,
+    leader: &Member,
+    (method, path, body): (Method, String, Bytes),
+) -> Result<Bytes, Attempt> {
+    let later =
+        |error: &dyn fmt::Display| Attempt::Later(format!("the leader, {}: {error}", leader.name));
+    let address = peer_address(&leader.peer_url).map_err(|error| later(&error))?;
+    let mut request = Request::new(Full::new(body));
+    *request.method_mut() = method;
+    *request.uri_mut() = Uri::try_from(path).map_err(|error| later(&error))?;
+    let headers = request.headers_mut();
+    headers.insert(PASSED_ON, HeaderValue::from_static("1"));
+    let answer = http::request(tls, &address, request, ANSWER_TIMEOUT).await;
+    let answer = answer.map_err(|error| later(&error))?;
+    let why = || {
+        let error: Value = serde_json::from_slice(&answer.body).unwrap_or_default();
+        let cause = error.get("cause").and_then(Value::as_str);
+        cause.unwrap_or("it answers something else").to_owned()
+    };
+    match answer.status {
+        StatusCode::OK => Ok(answer.body),
+        StatusCode::NOT_FOUND => Err(Attempt::Denied(Denied::Unknown)),
+        StatusCode::BAD_REQUEST => Err(Attempt::Denied(Denied::Invalid(why()))),
+        StatusCode::CONFLICT => Err(Attempt::Denied(Denied::Refused(why()))),
+        _ => Err(later(&why())),
     }
 }

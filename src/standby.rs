@@ -45,6 +45,11 @@ impl Standby {
         }
     }
 
+    /// Who leads the cluster, as far as it knows, now and later.
+    pub fn leader(&self) -> watch::Receiver<Option<Member>> {
+        self.leader.subscribe()
+    }
+
     /// What its client port serves.
     pub fn client_site(&self) -> Site {
         Site::Standby(Port::Client, self.pages.clone())

@@ -113,7 +113,13 @@ const FORBIDDEN: &[(&str, &[&str], &str)] = &[
     ),
     (
         "src/http",
-        &["crate::server", "crate::ctl", "crate::client", "crate::wal"],
+        &[
+            "crate::server",
+            "crate::discovery",
+            "crate::ctl",
+            "crate::client",
+            "crate::wal",
+        ],
         "nothing points back up",
     ),
     (
@@ -138,6 +144,27 @@ const FORBIDDEN: &[(&str, &[&str], &str)] = &[
             "crate::server",
         ],
         "etcdctl knows the API, not the server",
+    ),
+    (
+        "src/bootstrap",
+        &[
+            "crate::server",
+            "crate::http",
+            "crate::discovery",
+            "crate::ctl",
+        ],
+        "nothing points back up",
+    ),
+    (
+        "src/discovery",
+        &[
+            "crate::ctl",
+            "crate::bootstrap",
+            "crate::transport",
+            "std::fs",
+            "TcpListener",
+        ],
+        "the service stands on a member or on a cluster's API, and keeps nothing itself",
     ),
     (
         "src/bin",

@@ -1,27 +1,26 @@
 //! From a data directory and the peers given to a member that can run: the only part of this module that
 //! touches the disk.
 
-use std::fs;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use tracing::{info, warn};
 
 use super::anew::anew;
-use super::waiting::{Machine, Means, Waiting, join_or_wait, remembered};
-use super::{Directory, Patience, Start, Treatment, decide};
-use crate::cluster::{ClusterId, Member, MemberId};
+use super::discovery::Search;
+use super::waiting::{Contacts, Machine, Waiting, join_or_wait, remembered};
+use super::{Directory, Given, Patience, Registry, Start, Treatment, decide};
+use crate::cluster::{ClusterId, Member, MemberId, Settings};
 use crate::config::Config;
 use crate::consensus::core::Recovered;
+use crate::failure::Failure;
 use crate::store::{ClusterTime, Command, HistoryLimits, Stamped, Store, codec, image};
+use crate::systemd;
 use crate::tls::Connector;
 use crate::transport::peer_address;
 use crate::wal::{
     Batch, Configuration, DataDir, EntryKind, Founding, HardState, Identity, LogOptions, RealDisk,
     Snapshot, SnapshotMark, Wal, random_number, write_snapshot,
 };
-
-/// The cluster's settings before anyone changed them, as 0.4.6 has them.
-const SETTINGS: &str = r#"{"activeSize":9,"removeDelay":1800,"syncInterval":5}"#;
 
 /// A member that can run.
 pub struct Beginning {
@@ -51,6 +50,19 @@ pub enum Begun {
     Standby(Box<Waiting>),
 }
 
+impl Begun {
+    /// Who this machine is; its id, if it is a member.
+    pub fn machine(&self) -> (Machine, Option<MemberId>) {
+        match self {
+            Self::Member(beginning) => {
+                let member = &beginning.member;
+                (Machine::from(member.clone()), Some(member.id))
+            }
+            Self::Standby(waiting) => (waiting.machine().clone(), None),
+        }
+    }
+}
+
 /// What a used directory holds.
 pub(super) struct Held {
     pub(super) wal: Wal<RealDisk>,
@@ -68,8 +80,9 @@ pub async fn begin(
     config: &Config,
     urls: (String, String),
     tls: &Connector,
-) -> Result<Begun, String> {
-    let mut directory = DataDir::open(&config.data_dir).map_err(text)?;
+    registry: Option<&Registry>,
+) -> Result<Begun, Failure> {
+    let mut directory = DataDir::open(&config.data_dir)?;
     let limits = limits(config);
     let name = name_of(config, &directory)?;
     let held = match look(&directory, limits) {
@@ -92,34 +105,57 @@ pub async fn begin(
         peer_url,
     };
     if config.force_new_cluster {
-        return anew(directory, held, machine).map(|begun| Begun::Member(Box::new(begun)));
+        return Ok(Begun::Member(Box::new(anew(directory, held, machine)?)));
     }
     let found_there = describe(&directory, held.as_ref(), config.force)?;
-    let decision = decide(&found_there, &own, &config.peers, config.force).map_err(text)?;
+    if found_there == Directory::Empty {
+        systemd::environment_is_current()?;
+    }
+    let given = Given {
+        own: &own,
+        token: registry.is_some(),
+        peers: &config.peers,
+        force: config.force,
+    };
+    let decision = decide(&found_there, &given).map_err(text)?;
     let (mut directory, held) = treat(decision.treatment, directory, held, &config.data_dir)?;
     if held.is_none() && is_in_vain(directory.identity(), &decision.start, &machine.name) {
         drop(directory);
         DataDir::destroy(&config.data_dir).map_err(text)?;
         directory = DataDir::open(&config.data_dir).map_err(text)?;
     }
-    let means = Means {
-        tls: tls.clone(),
-        peers: config.peers.clone(),
-        limits,
-    };
     match (decision.start, held) {
         (Start::Restart, Some(held)) => {
-            restart(directory, held, machine).map(|begun| Begun::Member(Box::new(begun)))
+            let begun = restart(directory, held, machine)?;
+            Ok(Begun::Member(Box::new(begun)))
         }
         (Start::Restart | Start::Found, _) => {
-            found(directory, machine, limits).map(|begun| Begun::Member(Box::new(begun)))
+            let foundation = Foundation {
+                founding: Founding::Alone,
+                settings: config.settings,
+            };
+            let begun = found(directory, machine, foundation, limits)?;
+            Ok(Begun::Member(Box::new(begun)))
+        }
+        (Start::Discover, _) => {
+            let search = Search {
+                registry: registry.ok_or("there is no token")?,
+                config,
+                machine,
+                tls: tls.clone(),
+            };
+            search.begin(directory).await
         }
         (Start::Join(peers), _) => {
             let patience = Patience {
                 attempts: config.retry_attempts_max,
                 interval: config.retry_interval,
             };
-            join_or_wait(directory, machine, Means { peers, ..means }, patience).await
+            let contacts = Contacts {
+                tls: tls.clone(),
+                peers,
+            };
+            Ok(join_or_wait(directory, machine, contacts, patience, limits).await?)
         }
         (Start::Standby, _) => {
             let roster = remembered(&directory)?.ok_or("the file standby is gone")?;
@@ -127,7 +163,11 @@ pub async fn begin(
                 "{} was a standby of cluster {}",
                 machine.name, roster.cluster
             );
-            let waiting = Waiting::new(directory, machine, roster, means)?;
+            let contacts = Contacts {
+                tls: tls.clone(),
+                peers: config.peers.clone(),
+            };
+            let waiting = Waiting::new(directory, machine, roster, contacts, limits)?;
             Ok(Begun::Standby(Box::new(waiting)))
         }
     }
@@ -146,8 +186,9 @@ fn treat(
     match treatment {
         Treatment::Keep => return Ok((directory, held)),
         Treatment::SetAside => {
-            drop((held, directory));
-            set_aside(path)?;
+            drop(held);
+            let aside = directory.set_aside().map_err(text)?;
+            info!("it is now {}", aside.display());
         }
         Treatment::Discard { .. } => {
             drop((held, directory));
@@ -195,12 +236,15 @@ fn is_in_vain(identity: Option<&Identity>, start: &Start, name: &str) -> bool {
         Start::Restart | Start::Standby => false,
         // Given a place, it is a member somewhere, and is not made another one without a word.
         Start::Found => identity.cluster.is_none() && (!alone || identity.name != name),
-        Start::Join(_) => alone || (identity.cluster.is_none() && identity.name != name),
+        // An id that no cluster has given a place may have taken the token.
+        Start::Join(_) | Start::Discover => {
+            alone || (identity.cluster.is_none() && identity.name != name)
+        }
     }
 }
 
 /// Read what the directory holds; none when no member has begun in it.
-fn look(directory: &DataDir, limits: HistoryLimits) -> Result<Option<Held>, String> {
+fn look(directory: &DataDir, limits: HistoryLimits) -> Result<Option<Held>, Failure> {
     if directory.identity().is_none() {
         return Ok(None);
     }
@@ -209,7 +253,8 @@ fn look(directory: &DataDir, limits: HistoryLimits) -> Result<Option<Held>, Stri
         return Ok(None);
     };
     let read = Snapshot::open(&directory.disk(), &snapshot).and_then(|snapshot| snapshot.image());
-    let store = image::decode(&read.map_err(text)?, limits).map_err(text)?;
+    let damaged = |error| Failure::Directory(text(error));
+    let store = image::decode(&read?, limits).map_err(damaged)?;
     let recovered = Recovered {
         hard_state: recovered.hard_state,
         snapshot,
@@ -299,27 +344,39 @@ pub(super) fn restart(
     })
 }
 
+/// How a new cluster comes to be, and how it begins.
+pub(super) struct Foundation {
+    pub(super) founding: Founding,
+    pub(super) settings: Settings,
+}
+
 /// Make a cluster of one: its first snapshot holds the member and the settings.
-fn found(
+pub(super) fn found(
     mut directory: DataDir,
     machine: Machine,
+    foundation: Foundation,
     limits: HistoryLimits,
-) -> Result<Beginning, String> {
-    if directory
-        .identity()
-        .is_some_and(|identity| identity.founding != Founding::Alone)
+) -> Result<Beginning, Failure> {
+    systemd::environment_is_current()?;
+    let Foundation { founding, settings } = foundation;
+    // An id that took its token may have been stopped before anything was founded; any other that has a
+    // cluster was given a place there.
+    if let Some(identity) = directory.identity()
+        && identity.founding != founding
+        && (identity.cluster.is_some() || founding == Founding::Alone)
     {
         return Err(format!(
             "{} was given a place in a cluster and has received nothing of it yet: start again with \
              -peers naming a member of it, or with -force to found a cluster of its own",
             directory.path().display()
-        ));
+        )
+        .into());
     }
-    let id = identify(&mut directory, &machine.name, Founding::Alone)?;
+    let id = identify(&mut directory, &machine.name, founding)?;
     let cluster = name_cluster(&mut directory)?;
     let boot = boot(&mut directory)?;
     let member = machine.member(id);
-    let store = first_store(&member, limits)?;
+    let store = first_store(&member, &settings, limits)?;
     let configuration = Configuration {
         voters: vec![id.get()],
         ..Configuration::default()
@@ -379,9 +436,13 @@ pub(super) fn draw_cluster() -> Result<ClusterId, String> {
 }
 
 /// The store a cluster begins with: its founder, and the settings.
-fn first_store(founder: &Member, limits: HistoryLimits) -> Result<Store, String> {
+fn first_store(
+    founder: &Member,
+    settings: &Settings,
+    limits: HistoryLimits,
+) -> Result<Store, String> {
     let mut store = Store::new(limits);
-    let settings = Command::PutSettings(bytes::Bytes::from_static(SETTINGS.as_bytes()));
+    let settings = Command::PutSettings(bytes::Bytes::from(settings.to_string()));
     for command in [Command::PutMember(founder.clone()), settings] {
         let stamped = Stamped {
             stamp: ClusterTime::ZERO,
@@ -415,31 +476,9 @@ pub(super) fn boot(directory: &mut DataDir) -> Result<u32, String> {
 /// The directory's log.
 pub(super) fn open_log(
     directory: &DataDir,
-) -> Result<(Wal<RealDisk>, crate::wal::Recovered), String> {
+) -> Result<(Wal<RealDisk>, crate::wal::Recovered), Failure> {
     let seed = random_number().map_err(text)?;
-    Wal::open(directory.disk(), LogOptions::new(seed)).map_err(text)
-}
-
-/// Rename the directory to one that is free, beside it.
-fn set_aside(path: &Path) -> Result<(), String> {
-    let aside = |number: u32| {
-        let mut name = path.as_os_str().to_owned();
-        name.push(format!(".aside-{number}"));
-        PathBuf::from(name)
-    };
-    let free = (1..)
-        .map(aside)
-        .find(|aside| !aside.exists())
-        .unwrap_or_else(|| aside(0));
-    fs::rename(path, &free).map_err(|error| {
-        format!(
-            "could not rename {} to {}: {error}",
-            path.display(),
-            free.display()
-        )
-    })?;
-    info!("it is now {}", free.display());
-    Ok(())
+    Ok(Wal::open(directory.disk(), LogOptions::new(seed))?)
 }
 
 /// An error as a sentence.

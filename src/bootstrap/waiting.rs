@@ -31,24 +31,23 @@ pub struct Machine {
     pub peer_url: String,
 }
 
+/// Whom a machine may ask for a place besides the members it knows, and how those are called.
+#[derive(Clone)]
+pub struct Contacts {
+    /// What is spoken with those whose URL is `https`.
+    pub tls: Connector,
+    /// The peers it was given.
+    pub peers: Vec<Address>,
+}
+
 /// A machine that waits for a place. Its directory holds no data, only where the cluster is.
 pub struct Waiting {
     directory: DataDir,
     machine: Machine,
     /// The latest known.
     roster: Roster,
-    means: Means,
-}
-
-/// What a machine asks for a place with, and keeps its data by once it has one.
-#[derive(Clone)]
-pub struct Means {
-    /// Calls those who speak TLS.
-    pub tls: Connector,
-    /// The peers it was given.
-    pub peers: Vec<Address>,
-    /// How much history it is to keep.
-    pub limits: HistoryLimits,
+    contacts: Contacts,
+    limits: HistoryLimits,
 }
 
 /// What asking for a place came to.
@@ -92,7 +91,8 @@ impl Waiting {
         mut directory: DataDir,
         machine: Machine,
         roster: Roster,
-        means: Means,
+        contacts: Contacts,
+        limits: HistoryLimits,
     ) -> Result<Self, String> {
         directory
             .keep_standby_file(&roster::to_json(&roster))
@@ -104,7 +104,8 @@ impl Waiting {
             directory,
             machine,
             roster,
-            means,
+            contacts,
+            limits,
         })
     }
 
@@ -127,7 +128,7 @@ impl Waiting {
     pub async fn sync(&mut self) -> Result<(), String> {
         let (mut leaderless, mut reasons) = (None, Vec::new());
         for member in self.contacts() {
-            match roster::ask(&self.means.tls, &member).await {
+            match roster::ask(&self.contacts.tls, &member).await {
                 Ok(roster) if roster.cluster != self.roster.cluster => {
                     reasons.push(format!(
                         "{member}: it belongs to cluster {}",
@@ -167,9 +168,9 @@ impl Waiting {
             member: self.machine.clone().member(id),
             cluster: Some(self.roster.cluster),
         };
-        match join(&self.means.tls, &self.contacts(), &request, ONCE).await {
+        match join(&self.contacts.tls, &self.contacts(), &request, ONCE).await {
             Ok(answer) => {
-                let begun = joined(self.directory, request.member, answer, self.means.limits)?;
+                let begun = joined(self.directory, request.member, answer, self.limits)?;
                 Ok(Asked::Place(Box::new(begun)))
             }
             Err(failure) => {
@@ -194,9 +195,10 @@ impl Waiting {
         let members = members.filter_map(|member| peer_address(&member.peer_url).ok());
         let own = peer_address(&self.machine.peer_url).ok();
         let mut contacts: Vec<Address> = Vec::new();
-        for address in members.chain(self.means.peers.iter().cloned()) {
-            let is_own = own.as_ref().is_some_and(|own| own.is_same_place(&address));
-            if !is_own && !contacts.contains(&address) {
+        for address in members.chain(self.contacts.peers.iter().cloned()) {
+            if !own.as_ref().is_some_and(|own| own.is_same_place(&address))
+                && !contacts.contains(&address)
+            {
                 contacts.push(address);
             }
         }
@@ -221,38 +223,65 @@ pub(super) fn remembered(directory: &DataDir) -> Result<Option<Roster>, String> 
     })
 }
 
+/// What asking peers came to.
+pub(super) enum Tried {
+    /// This machine is something.
+    Begun(Begun),
+    /// It is nothing yet; its directory comes back.
+    Failed(DataDir, JoinFailure),
+}
+
 /// Ask the peers for a place. The leader sends everything else; where there is none, the machine waits.
 pub(super) async fn join_or_wait(
-    mut directory: DataDir,
+    directory: DataDir,
     machine: Machine,
-    means: Means,
+    contacts: Contacts,
     patience: Patience,
+    limits: HistoryLimits,
 ) -> Result<Begun, String> {
-    let list: Vec<String> = means.peers.iter().map(Address::to_string).collect();
+    let list: Vec<String> = contacts.peers.iter().map(Address::to_string).collect();
     info!(
         "{} asks for a place in the cluster of {}",
         machine.name,
         list.join(", ")
     );
+    match try_to_join(directory, machine, contacts, patience, limits).await? {
+        Tried::Begun(begun) => Ok(begun),
+        Tried::Failed(_, failure) => Err(failure.to_string()),
+    }
+}
+
+/// The same, where it is not the end when nobody gives a place.
+pub(super) async fn try_to_join(
+    mut directory: DataDir,
+    machine: Machine,
+    contacts: Contacts,
+    patience: Patience,
+    limits: HistoryLimits,
+) -> Result<Tried, String> {
     loop {
         let id = identify(&mut directory, &machine.name, Founding::Peers)?;
         let cluster = directory.identity().and_then(|identity| identity.cluster);
         let member = machine.clone().member(id);
         let request = JoinRequest { member, cluster };
-        match join(&means.tls, &means.peers, &request, patience).await {
+        match join(&contacts.tls, &contacts.peers, &request, patience).await {
             Ok(answer) => {
-                let begun = joined(directory, request.member, answer, means.limits)?;
-                return Ok(Begun::Member(Box::new(begun)));
+                let begun = joined(directory, request.member, answer, limits)?;
+                return Ok(Tried::Begun(Begun::Member(Box::new(begun))));
             }
             Err(JoinFailure::NoPlace(roster)) => {
-                let waiting = Waiting::new(directory, machine, *roster, means)?;
-                return Ok(Begun::Standby(Box::new(waiting)));
+                let waiting = Waiting::new(directory, machine, *roster, contacts, limits)?;
+                return Ok(Tried::Begun(Begun::Standby(Box::new(waiting))));
             }
             Err(JoinFailure::Removed) => {
                 info!("the place it once had is gone; it asks as a new machine");
                 directory.discard_member().map_err(text)?;
             }
-            Err(failure) => return Err(failure.to_string()),
+            Err(
+                failure @ (JoinFailure::Declined { .. }
+                | JoinFailure::Stranger { .. }
+                | JoinFailure::Nobody(_)),
+            ) => return Ok(Tried::Failed(directory, failure)),
         }
     }
 }
@@ -268,7 +297,7 @@ fn joined(
     let JoinAnswer { cluster, members } = answer;
     directory.set_cluster(cluster).map_err(text)?;
     info!("{} joins cluster {cluster}", member.name);
-    let (wal, recovered) = open_log(&directory)?;
+    let (wal, recovered) = open_log(&directory).map_err(text)?;
     let recovered = Recovered {
         hard_state: recovered.hard_state,
         snapshot: SnapshotMark::default(),

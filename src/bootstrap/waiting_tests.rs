@@ -51,17 +51,24 @@ async fn shows(cluster: u64, size: u64, leader: Option<u64>) -> Address {
 /// A machine that knows only these peers, and that its cluster is number 7.
 fn waiting(directory: &tempfile::TempDir, peers: &[&Address]) -> Waiting {
     let own = peer_address("127.0.0.1:1").expect("an address");
-    let means = Means {
+    let contacts = Contacts {
         tls: Connector::default(),
         peers: peers.iter().map(|peer| (*peer).clone()).collect(),
-        limits: HistoryLimits {
-            events: 10,
-            bytes: 1 << 10,
-        },
+    };
+    let limits = HistoryLimits {
+        events: 10,
+        bytes: 1 << 10,
     };
     let directory = DataDir::open(&directory.path().join("data")).expect("a directory");
     let machine = Machine::from(member(9, &own));
-    Waiting::new(directory, machine, roster(7, 0, None, &own), means).expect("it waits")
+    Waiting::new(
+        directory,
+        machine,
+        roster(7, 0, None, &own),
+        contacts,
+        limits,
+    )
+    .expect("it waits")
 }
 
 #[tokio::test]

@@ -42,6 +42,15 @@ impl Default for Settings {
 }
 
 impl Settings {
+    /// So many members; the times a member may be silent, and between two looks of a standby.
+    pub fn new(active_size: u64, remove_delay: Duration, sync_interval: Duration) -> Self {
+        Self {
+            active_size: active_size.max(ACTIVE_SIZE_MIN),
+            remove_delay: remove_delay.as_secs_f64().max(REMOVE_DELAY_MIN),
+            sync_interval: sync_interval.as_secs_f64().max(SYNC_INTERVAL_MIN),
+        }
+    }
+
     /// How many members there are to be at the most.
     pub fn active_size(&self) -> u64 {
         self.active_size

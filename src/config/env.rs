@@ -4,7 +4,12 @@ use std::ffi::OsString;
 
 use super::Error;
 use super::layer::{Layer, Source};
-use super::options::OPTIONS;
+use super::nearest::nearest;
+use super::old;
+use super::options::{OPTIONS, Opt};
+
+/// What all our variables begin with.
+const PREFIX: &str = "ETCD_";
 
 /// What the variables say; `lookup` gives the value of one. A blank one says nothing, as in 0.4.
 ///
@@ -13,22 +18,91 @@ use super::options::OPTIONS;
 /// A value that is no text.
 pub fn read(lookup: impl Fn(&str) -> Option<OsString>) -> Result<Layer, Error> {
     let mut layer = Layer::default();
-    for option in &OPTIONS {
-        for variable in option.variables.iter().rev() {
-            let Some(text) = lookup(variable) else {
-                continue;
-            };
-            let source = Source::Variable(String::from(*variable));
-            let Ok(text) = text.into_string() else {
-                return Err(Error::NotText(source));
-            };
-            let text = text.trim();
-            if !text.is_empty() {
-                layer.set(option.key, source, String::from(text));
-            }
+    for (variable, current) in old::VARIABLES {
+        if let Some(option) = find(current)
+            && take(&mut layer, option, variable, &lookup)?
+        {
+            layer.note(old::note(variable, current));
         }
     }
+    take_all(&mut layer, OPTIONS, &lookup)?;
     Ok(layer)
+}
+
+/// The same for a program with these options.
+pub(super) fn read_by(
+    options: &[Opt],
+    lookup: impl Fn(&str) -> Option<OsString>,
+) -> Result<Layer, Error> {
+    let mut layer = Layer::default();
+    take_all(&mut layer, options, &lookup)?;
+    Ok(layer)
+}
+
+fn take_all(
+    layer: &mut Layer,
+    options: &[Opt],
+    lookup: impl Fn(&str) -> Option<OsString>,
+) -> Result<(), Error> {
+    for option in options {
+        for variable in option.variables.iter().rev() {
+            take(layer, option, variable, &lookup)?;
+        }
+    }
+    Ok(())
+}
+
+/// Let a variable speak for an option; whether it said anything.
+fn take(
+    layer: &mut Layer,
+    option: &Opt,
+    variable: &str,
+    lookup: impl Fn(&str) -> Option<OsString>,
+) -> Result<bool, Error> {
+    let Some(text) = lookup(variable) else {
+        return Ok(false);
+    };
+    let source = Source::Variable(String::from(variable));
+    let Ok(text) = text.into_string() else {
+        return Err(Error::NotText(source));
+    };
+    let text = text.trim();
+    if !text.is_empty() {
+        layer.set(option.key, source, String::from(text));
+    }
+    Ok(!text.is_empty())
+}
+
+/// A line for each of these names that looks as if it were one of our variables and is none.
+pub fn unknown(names: impl IntoIterator<Item = String>) -> Vec<String> {
+    let known = || OPTIONS.iter().flat_map(|option| option.variables).copied();
+    let mut notes: Vec<String> = names
+        .into_iter()
+        .filter(|name| name.starts_with(PREFIX))
+        .filter(|name| {
+            known()
+                .chain(old::VARIABLES.iter().map(|(old, _)| *old))
+                .all(|one| one != name)
+        })
+        .map(|name| {
+            let short = name.strip_prefix(PREFIX).unwrap_or(&name);
+            let shorts = known().filter_map(|one| one.strip_prefix(PREFIX));
+            match nearest(short, shorts) {
+                Some(near) => {
+                    format!("{name}: no variable of etcd's, ignored; did you mean {PREFIX}{near}?")
+                }
+                None => format!("{name}: no variable of etcd's, ignored"),
+            }
+        })
+        .collect();
+    notes.sort();
+    notes
+}
+
+fn find(variable: &str) -> Option<&'static Opt> {
+    OPTIONS
+        .iter()
+        .find(|option| option.variables.contains(&variable))
 }
 
 /// The name of this host, if it has one.

@@ -41,6 +41,24 @@ pub enum Error {
         /// What would be right.
         expected: &'static str,
     },
+    /// A configuration file that cannot be had.
+    File {
+        /// The file.
+        path: String,
+        /// Why not.
+        why: String,
+    },
+    /// A configuration file that is no TOML.
+    Syntax {
+        /// The file.
+        path: String,
+        /// The line, from 1.
+        line: usize,
+        /// The column in it, from 1.
+        column: usize,
+        /// What is wrong there.
+        why: String,
+    },
     /// Neither a name nor a host name to take it from.
     NameMissing,
 }
@@ -52,7 +70,7 @@ impl fmt::Display for Error {
                 write!(f, "unknown flag {}", quoted(given))?;
                 match nearest {
                     Some(nearest) => write!(f, "; did you mean {nearest}?"),
-                    None => write!(f, "; etcd -h lists them all"),
+                    None => write!(f, "; -h lists them all"),
                 }
             }
             Self::ValueMissing { flag, placeholder } => {
@@ -65,7 +83,7 @@ impl fmt::Display for Error {
                 write!(f, "{} belongs to no flag", quoted(word))?;
                 match switch {
                     Some(switch) => write!(f, "; did you mean {switch}={word}?"),
-                    None => write!(f, "; etcd -h lists the flags"),
+                    None => write!(f, "; -h lists the flags"),
                 }
             }
             Self::NotText(source) => write!(f, "{source}: the value is not UTF-8 text"),
@@ -79,6 +97,13 @@ impl fmt::Display for Error {
                 "{source}: {} {problem}; expected {expected}",
                 quoted(value)
             ),
+            Self::File { path, why } => write!(f, "the configuration file {}: {why}", quoted(path)),
+            Self::Syntax {
+                path,
+                line,
+                column,
+                why,
+            } => write!(f, "{path}:{line}:{column}: {why}"),
             Self::NameMissing => write!(
                 f,
                 "this machine has no host name to use; give the member a name with -name NAME"

@@ -8,13 +8,20 @@ pub mod address;
 pub mod discovery;
 pub mod env;
 pub mod error;
+pub mod file;
 pub mod flags;
 pub mod help;
 pub mod layer;
+pub mod nearest;
+mod old;
 pub mod options;
+pub mod print;
+pub mod service;
 mod tls;
 mod value;
 
+#[cfg(test)]
+mod source_tests;
 #[cfg(test)]
 mod tests;
 
@@ -25,10 +32,14 @@ use std::time::Duration;
 pub use address::{Address, Endpoint, Listen};
 pub use discovery::DiscoveryUrl;
 pub use error::Error;
+pub use help::{API_VERSION, VERSION};
 pub use layer::{Layer, Source};
 pub use options::Key;
+pub use service::{Keep, ServiceConfig};
 pub use tls::TlsFiles;
 pub use value::Problem;
+
+use crate::cluster::Settings;
 
 /// Everything a member is told at its start, checked.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -56,10 +67,14 @@ pub struct Config {
     pub force: bool,
     /// Whether to go on alone, as a new cluster, with what the data directory holds; never with `force`.
     pub force_new_cluster: bool,
+    /// When a service manager is told that this member is ready.
+    pub ready: Ready,
     /// How often to try again when no peer answers.
     pub retry_attempts_max: u32,
     /// How long to wait before each.
     pub retry_interval: Duration,
+    /// What a cluster is set to that this member founds.
+    pub settings: Settings,
     /// How often the leader sends heartbeats.
     pub heartbeat_interval: Duration,
     /// How long to wait for one; at least two heartbeats.
@@ -80,6 +95,15 @@ pub struct Config {
     pub verbosity: Verbosity,
 }
 
+/// When a service manager is told that a member is ready.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Ready {
+    /// Once clients are served.
+    Serving,
+    /// Once clients are served and there is a leader.
+    Quorum,
+}
+
 /// How much to say on stderr.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Verbosity {
@@ -95,11 +119,23 @@ pub enum Verbosity {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Asked {
     /// To run like this.
-    Run(Box<Config>),
+    Run {
+        /// How.
+        config: Box<Config>,
+        /// What whoever wrote the options should know, a line each.
+        notes: Vec<String>,
+    },
     /// For the help.
     Help,
     /// For the version.
     Version,
+    /// For this page about the configuration.
+    Print {
+        /// The page.
+        page: String,
+        /// What whoever wrote the options should know, a line each.
+        notes: Vec<String>,
+    },
 }
 
 /// What the program's arguments (without its name) and the environment ask for.
@@ -116,11 +152,27 @@ pub fn read(arguments: impl IntoIterator<Item = OsString>) -> Result<Asked, Erro
         return Ok(Asked::Version);
     }
     let variables = env::read(|variable| std::env::var_os(variable))?;
-    let config = flags
-        .or(variables)
-        .or(Layer::defaults())
-        .validate(env::hostname().as_deref())?;
-    Ok(Asked::Run(Box::new(config)))
+    let file = match (flags.said(Key::Config), variables.said(Key::Config)) {
+        (Some((_, path)), _) | (None, Some((_, path))) => match path {
+            "" => Layer::default(),
+            _ => file::read(path)?,
+        },
+        (None, None) => file::read_system()?,
+    };
+    let layer = flags.or(variables).or(file);
+    let mut notes = layer.notes();
+    let names = std::env::vars_os().filter_map(|(name, _)| name.into_string().ok());
+    notes.extend(env::unknown(names));
+    let layer = layer.or(Layer::defaults());
+    let config = layer.validate(env::hostname().as_deref())?;
+    if layer.need(Key::PrintConfig, value::truth)? {
+        let page = print::print(&layer, &config);
+        return Ok(Asked::Print { page, notes });
+    }
+    Ok(Asked::Run {
+        config: Box::new(config),
+        notes,
+    })
 }
 
 impl Layer {
@@ -157,8 +209,14 @@ impl Layer {
             discovery: self.get(Key::Discovery, discovery::url)?.flatten(),
             force: self.need(Key::Force, value::truth)?,
             force_new_cluster: self.new_cluster()?,
+            ready: self.need(Key::Ready, value::ready)?,
             retry_attempts_max: self.need(Key::MaxRetryAttempts, value::attempts)?,
             retry_interval: self.need(Key::RetryInterval, value::seconds)?,
+            settings: Settings::new(
+                self.need(Key::ClusterActiveSize, value::positive)?,
+                self.need(Key::ClusterRemoveDelay, value::seconds)?,
+                self.need(Key::ClusterSyncInterval, value::seconds)?,
+            ),
             heartbeat_interval,
             election_timeout,
             snapshot_count: self
@@ -189,14 +247,16 @@ impl Layer {
         }
     }
 
-    /// The peers given, and then those of the file. Written without a scheme they mean what this member
-    /// speaks itself.
+    /// The peers given, and then those of the file. Without a scheme they mean what this member speaks.
     fn peers(&self, tls: bool) -> Result<Vec<Address>, Error> {
         let given = self.get(Key::Peers, value::addresses)?;
         let filed = self.get(Key::PeersFile, value::addresses_in)?;
-        let peers = given.into_iter().chain(filed).flatten();
-        let spoken = peers.map(|peer| if tls { peer.with_tls(true) } else { peer });
-        Ok(spoken.collect())
+        let peers = given.into_iter().chain(filed);
+        let spoken = |peer: Address| {
+            let tls = tls || peer.tls;
+            peer.with_tls(tls)
+        };
+        Ok(peers.flatten().map(spoken).collect())
     }
 
     fn timing(&self) -> Result<(Duration, Duration), Error> {
@@ -228,7 +288,8 @@ impl Layer {
 
     fn verbosity(&self) -> Result<Verbosity, Error> {
         let verbose = self.need(Key::Verbose, value::truth)?;
-        let very = self.need(Key::VeryVerbose, value::truth)?;
+        let very = self.need(Key::VeryVerbose, value::truth)?
+            || self.need(Key::VeryVeryVerbose, value::truth)?;
         Ok(match (very, verbose) {
             (true, _) => Verbosity::VeryVerbose,
             (false, true) => Verbosity::Verbose,

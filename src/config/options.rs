@@ -1,5 +1,9 @@
 //! The one table of options. Flags, variables, defaults, the help text and the README all come from it.
 
+use std::fmt;
+
+use super::service;
+
 /// Which option; its place in [`OPTIONS`] is its number.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub enum Key {
@@ -7,6 +11,10 @@ pub enum Key {
     Name,
     /// Where it keeps everything.
     DataDir,
+    /// The configuration file.
+    Config,
+    /// When a service manager is told that it is ready.
+    Ready,
     /// The address clients are told.
     Addr,
     /// The address clients are served on.
@@ -51,6 +59,12 @@ pub enum Key {
     MaxRetryAttempts,
     /// How long to wait in between.
     RetryInterval,
+    /// How many members a new cluster may have.
+    ClusterActiveSize,
+    /// How long a member may be away.
+    ClusterRemoveDelay,
+    /// How often a standby looks at the cluster.
+    ClusterSyncInterval,
     /// Whether to take snapshots.
     Snapshot,
     /// How many entries lie between them.
@@ -63,10 +77,26 @@ pub enum Key {
     Verbose,
     /// Say everything.
     VeryVerbose,
+    /// Say everything, as 0.4 spelled it.
+    VeryVeryVerbose,
+    /// Show the configuration.
+    PrintConfig,
     /// Print the version.
     Version,
     /// Print the help.
     Help,
+    /// 0.4's size of a queue that is no more.
+    MaxResultBuffer,
+    /// 0.4's profiler.
+    CpuProfile,
+    /// 0.4's page of raw metrics.
+    Trace,
+    /// 0.4's metrics sink.
+    GraphiteHost,
+    /// Of `etcd-discovery`: what the URLs of tokens begin with.
+    BaseUrl,
+    /// Of `etcd-discovery`: the cluster that keeps the tokens.
+    Etcd,
 }
 
 /// Under which heading the help shows an option.
@@ -84,17 +114,20 @@ pub enum Section {
     Store,
     /// What it says.
     Output,
+    /// Options of 0.4 that are accepted, and do nothing.
+    Ignored,
 }
 
 impl Section {
     /// All headings, in the order they are shown.
-    pub const ALL: [Self; 6] = [
+    pub const ALL: [Self; 7] = [
         Self::Member,
         Self::Client,
         Self::Peer,
         Self::Cluster,
         Self::Store,
         Self::Output,
+        Self::Ignored,
     ];
 
     /// The heading.
@@ -106,6 +139,7 @@ impl Section {
             Self::Cluster => "Joining a cluster",
             Self::Store => "Snapshots and history",
             Self::Output => "Output",
+            Self::Ignored => "Of etcd 0.4, accepted without effect",
         }
     }
 }
@@ -117,6 +151,28 @@ pub enum Form {
     Switch,
     /// `-flag VALUE` or `-flag=VALUE`; the word stands for the value in the help.
     Value(&'static str),
+}
+
+/// What a value is, as a configuration file knows it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Kind {
+    /// True or false.
+    Truth,
+    /// A number, whole or not.
+    Number,
+    /// Texts in an array, or one text with commas in between.
+    List,
+    /// A text.
+    Text,
+}
+
+/// How a configuration file says an option.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct FileKey {
+    /// The section's name; none above all sections.
+    pub section: Option<&'static str>,
+    /// The key in it.
+    pub key: String,
 }
 
 /// One option: a row of the table.
@@ -144,21 +200,76 @@ impl Opt {
         format!("-{}", self.name())
     }
 
+    /// The sections and keys by which a configuration file says it, the first the one shown: a variable's
+    /// name without `ETCD_`, in small letters; what follows `ETCD_PEER_` is in `[peer]`, what follows
+    /// `ETCD_CLUSTER_` in `[cluster]`, the rest above all sections. None for what a file cannot say.
+    pub fn file_keys(&self) -> Vec<FileKey> {
+        if self.key == Key::Config {
+            return Vec::new();
+        }
+        self.variables
+            .iter()
+            .map(|name| FileKey::of(name))
+            .collect()
+    }
+
     /// The flag without its dash.
     pub fn name(&self) -> &'static str {
         self.names.first().copied().unwrap_or_default()
     }
 }
 
+impl Form {
+    /// What the value is.
+    pub fn kind(self) -> Kind {
+        match self {
+            Self::Switch => Kind::Truth,
+            Self::Value("COUNT" | "BYTES" | "SECONDS" | "MILLISECONDS") => Kind::Number,
+            Self::Value(placeholder) if placeholder.ends_with(",...") => Kind::List,
+            Self::Value(_) => Kind::Text,
+        }
+    }
+}
+
+impl FileKey {
+    /// Of a variable.
+    pub fn of(variable: &str) -> Self {
+        let name = variable.strip_prefix("ETCD_").unwrap_or(variable);
+        let (section, key) = if let Some(rest) = name.strip_prefix("PEER_") {
+            (Some("peer"), rest)
+        } else if let Some(rest) = name.strip_prefix("CLUSTER_") {
+            (Some("cluster"), rest)
+        } else {
+            (None, name)
+        };
+        Self {
+            section,
+            key: key.to_ascii_lowercase(),
+        }
+    }
+}
+
+impl fmt::Display for FileKey {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.section {
+            None => f.write_str(&self.key),
+            Some(section) => write!(f, "[{section}] {}", self.key),
+        }
+    }
+}
+
 impl Key {
     /// This option's row.
     pub fn option(self) -> &'static Opt {
-        &OPTIONS[self as usize]
+        let rows = OPTIONS.iter().chain(service::OPTIONS);
+        let mut own = rows.filter(|option| option.key == self);
+        // Each has its row, as a test makes sure.
+        own.next().unwrap_or(&OPTIONS[0])
     }
 }
 
 /// Short for the rows below.
-const fn value(
+pub(super) const fn value(
     key: Key,
     names: &'static [&'static str],
     variables: &'static [&'static str],
@@ -178,7 +289,7 @@ const fn value(
     }
 }
 
-const fn switch(
+pub(super) const fn switch(
     key: Key,
     names: &'static [&'static str],
     variables: &'static [&'static str],
@@ -199,11 +310,15 @@ const fn switch(
 
 /// All options, in the order of [`Key`].
 #[rustfmt::skip]
-pub static OPTIONS: [Opt; 32] = [
+pub static OPTIONS: &[Opt] = &[
     value(Key::Name, &["name"], &["ETCD_NAME"], "NAME", None, Section::Member,
         "The name of this member, unlike any other's (default: the host name)."),
     value(Key::DataDir, &["data-dir"], &["ETCD_DATA_DIR"], "DIR", None, Section::Member,
         "The directory for everything it keeps (default: ./NAME.etcd)."),
+    value(Key::Config, &["config"], &["ETCD_CONFIG"], "FILE", None, Section::Member,
+        "Read options from this file (default: /etc/etcd/etcd.conf, if it is there)."),
+    value(Key::Ready, &["ready"], &["ETCD_READY"], "WHEN", Some("serving"), Section::Member,
+        "Tell systemd that it is ready once it serves clients (serving), or once there is a leader too (quorum)."),
     value(Key::Addr, &["addr"], &["ETCD_ADDR"], "HOST:PORT", Some("127.0.0.1:4001"), Section::Client,
         "The address clients are told to use."),
     value(Key::BindAddr, &["bind-addr"], &["ETCD_BIND_ADDR"], "HOST[:PORT]", None, Section::Client,
@@ -253,6 +368,12 @@ pub static OPTIONS: [Opt; 32] = [
         "If no peer answers, try again this many times."),
     value(Key::RetryInterval, &["retry-interval"], &["ETCD_RETRY_INTERVAL"], "SECONDS", Some("3"), Section::Cluster,
         "Wait this long before each."),
+    value(Key::ClusterActiveSize, &["cluster-active-size"], &["ETCD_CLUSTER_ACTIVE_SIZE"], "COUNT", Some("9"), Section::Cluster,
+        "A new cluster has at most this many members; more machines stand by."),
+    value(Key::ClusterRemoveDelay, &["cluster-remove-delay"], &["ETCD_CLUSTER_REMOVE_DELAY"], "SECONDS", Some("1800"), Section::Cluster,
+        "In a new cluster, a member that is away for longer loses its place to a standby."),
+    value(Key::ClusterSyncInterval, &["cluster-sync-interval"], &["ETCD_CLUSTER_SYNC_INTERVAL"], "SECONDS", Some("5"), Section::Cluster,
+        "In a new cluster, a standby looks this often whether a place is free."),
     switch(Key::Snapshot, &["snapshot"], &["ETCD_SNAPSHOT"], Some("true"), Section::Store,
         "Replace old log entries by snapshots of the store."),
     value(Key::SnapshotCount, &["snapshot-count"], &["ETCD_SNAPSHOT_COUNT", "ETCD_SNAPSHOTCOUNT"], "COUNT", Some("10000"), Section::Store,
@@ -265,8 +386,20 @@ pub static OPTIONS: [Opt; 32] = [
         "Say more about what it does."),
     switch(Key::VeryVerbose, &["vv"], &["ETCD_VERY_VERBOSE"], Some("false"), Section::Output,
         "Say everything."),
+    switch(Key::VeryVeryVerbose, &["vvv"], &["ETCD_VERY_VERY_VERBOSE"], Some("false"), Section::Output,
+        "The same as -vv."),
+    switch(Key::PrintConfig, &["print-config"], &[], Some("false"), Section::Output,
+        "Print each option's value and where it comes from, as a configuration file."),
     switch(Key::Version, &["version"], &[], Some("false"), Section::Output,
         "Print the version."),
     switch(Key::Help, &["h", "help"], &[], Some("false"), Section::Output,
         "Print this."),
+    value(Key::MaxResultBuffer, &["max-result-buffer"], &["ETCD_MAX_RESULT_BUFFER"], "COUNT", None, Section::Ignored,
+        "Every queue has a bound of its own."),
+    value(Key::CpuProfile, &["cpuprofile"], &["ETCD_CPU_PROFILE_FILE"], "FILE", None, Section::Ignored,
+        "Any profiler of the system will do."),
+    value(Key::Trace, &["trace"], &["ETCD_TRACE"], "TEXT", None, Section::Ignored,
+        "There is no page to turn on."),
+    value(Key::GraphiteHost, &["graphite-host"], &["ETCD_GRAPHITE_HOST"], "HOST:PORT", None, Section::Ignored,
+        "Metrics are asked for, not sent."),
 ];

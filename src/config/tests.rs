@@ -249,11 +249,11 @@ fn a_complaint_names_its_source_and_what_was_expected() {
     );
     assert_eq!(
         complaint(&["--qqq=1"]),
-        "unknown flag \"-qqq\"; etcd -h lists them all"
+        "unknown flag \"-qqq\"; -h lists them all"
     );
     assert_eq!(
         complaint(&["serve"]),
-        "\"serve\" belongs to no flag; etcd -h lists the flags"
+        "\"serve\" belongs to no flag; -h lists the flags"
     );
     assert!(complaint(&["--"]).contains("belongs to no flag"));
 }
@@ -313,7 +313,7 @@ fn bytes_that_are_no_text_are_refused() {
 #[test]
 fn the_help_lists_every_flag_and_variable() {
     let help = help::help();
-    for option in &OPTIONS {
+    for option in OPTIONS {
         assert!(
             help.contains(&format!("  {}", option.flag())),
             "{}",
@@ -330,7 +330,7 @@ fn the_help_lists_every_flag_and_variable() {
 #[test]
 fn the_readme_lists_every_option() {
     let readme = include_str!("../../README.md");
-    for option in &OPTIONS {
+    for option in OPTIONS {
         let flag = match option.form {
             Form::Switch => option.flag(),
             Form::Value(placeholder) => format!("{} {placeholder}", option.flag()),

@@ -5,6 +5,7 @@ use std::io::Read;
 use std::path::PathBuf;
 use std::time::Duration;
 
+use super::Ready;
 use super::address::Address;
 
 /// How long a name may be, in bytes: with `.etcd` behind it, it is still a file name.
@@ -63,6 +64,15 @@ pub(super) fn name(text: &str) -> Result<String, Problem> {
         }
         _ if text.trim() != text => problem("begins or ends with white space", EXPECTED),
         _ => Ok(String::from(text)),
+    }
+}
+
+/// When a service manager is told that this member is ready.
+pub(super) fn ready(text: &str) -> Result<Ready, Problem> {
+    match text.trim() {
+        "serving" => Ok(Ready::Serving),
+        "quorum" => Ok(Ready::Quorum),
+        _ => problem("is no such moment", "serving or quorum"),
     }
 }
 

@@ -1,11 +1,11 @@
 //! The one thread that drives a member: inputs in, work out.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeSet, VecDeque};
 use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender};
 use std::thread;
 use std::time::{Duration, Instant};
 
-use tokio::sync::{OwnedSemaphorePermit, watch};
+use tokio::sync::{OwnedSemaphorePermit, oneshot, watch};
 use tracing::{error, info, warn};
 
 use super::core::{Core, Work};
@@ -46,12 +46,21 @@ pub enum Input {
     SnapshotSent(MemberId, bool),
     /// This other member is reached at this peer URL, it says.
     Calls(MemberId, String),
+    /// Say how the driver is. Whoever asks waits for the answer, so there are few.
+    Pulse(oneshot::Sender<Pulse>),
     /// This other member knows for certain that this one was removed from the cluster.
     Removed(MemberId),
     /// Give leadership to another member, if this one has it and another can take it.
     HandOver,
     /// End now.
     Stop,
+}
+
+/// How the driver is; that it answers at all says that it gets round.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Pulse {
+    /// How long the disk has been at what it was given first; zero if it has nothing to do.
+    pub unsynced: Duration,
 }
 
 /// How a member's part in the cluster ended.
@@ -77,6 +86,8 @@ pub(super) struct Driver<O> {
     pub(super) save: SaveSnapshot,
     pub(super) tick: Duration,
     pub(super) origin: Instant,
+    /// The writes that are not on disk yet, and since when: as many as the queue of [`Writes`] has.
+    pub(super) unsynced: VecDeque<(u64, Duration)>,
 }
 
 /// Writes a snapshot's bytes where they last, and tells how many: `wal`'s snapshot files, given by whoever
@@ -155,7 +166,20 @@ impl<O: Outbox> Driver<O> {
             Input::Request(request) => self.core.request(request, now),
             Input::Message(message, _permit) => self.core.step(message, now),
             Input::Snapshot(message, store) => self.core.snapshot_received(message, store, now),
-            Input::Persisted(number) => self.core.persisted(number),
+            Input::Persisted(number) => {
+                while self
+                    .unsynced
+                    .pop_front_if(|(write, _)| *write <= number)
+                    .is_some()
+                {}
+                self.core.persisted(number);
+            }
+            Input::Pulse(answer) => {
+                let since = self.unsynced.front().map_or(now, |(_, since)| *since);
+                let unsynced = now.saturating_sub(since);
+                // Whoever stopped waiting does not want to know.
+                let _ = answer.send(Pulse { unsynced });
+            }
             Input::SnapshotWritten(mark, bytes) => self.core.snapshot_written(mark, bytes),
             Input::Hashed(index, hash) => self.core.hashed(index, hash),
             Input::Unreachable(member) => self.core.unreachable(member),
@@ -192,6 +216,7 @@ impl<O: Outbox> Driver<O> {
                 self.outbox.send(message);
             }
             if let Some(write) = write {
+                self.unsynced.push_back((write.number, self.now()));
                 // The thread ends only after it said why.
                 let _ = self.writes.send(write);
             }

@@ -1,6 +1,6 @@
 //! Starting a member's part in the cluster: its two threads, and the handle on them.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeSet, VecDeque};
 use std::sync::mpsc::{Receiver, Sender, channel};
 use std::sync::{Arc, RwLock};
 use std::thread;
@@ -101,6 +101,7 @@ impl Start {
             save,
             tick,
             origin: self.origin,
+            unsynced: VecDeque::new(),
         };
         let (end, ended) = oneshot::channel();
         thread::Builder::new()

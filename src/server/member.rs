@@ -9,7 +9,6 @@ use tokio::sync::watch;
 use tokio::task::JoinHandle;
 use tracing::error;
 
-use crate::administration::Administration;
 use crate::bootstrap::{self, Beginning, JOIN_PATH, ROSTER_PATH};
 use crate::cluster::{Member as Identity, Roster};
 use crate::config::Config;
@@ -66,7 +65,7 @@ impl Member {
         config: &Config,
         beginning: Beginning,
         thread: &PeerThread,
-        tls: &Connector,
+        tls: Connector,
     ) -> Result<Self, String> {
         let needed = needed(&beginning);
         let Beginning {
@@ -111,10 +110,9 @@ impl Member {
         let announcing = tokio::spawn(membership.clone().announce(member.clone()));
         let (stop, stopped) = watch::channel(false);
         let manners = super::manners(config, stopped);
-        let administration = Administration::new(handle.clone(), tls.clone());
-        let facts = facts(&member, stats);
+        let facts = facts(&member, tls, stats);
         Ok(Self {
-            pages: Pages::new(handle.clone(), facts, administration, manners),
+            pages: Pages::new(handle.clone(), facts, manners),
             running,
             handle,
             listener,
@@ -126,6 +124,11 @@ impl Member {
             named,
             needed: Some(needed),
         })
+    }
+
+    /// The way to its driver and its store.
+    pub(super) fn handle(&self) -> Handle {
+        self.handle.clone()
     }
 
     /// What its client port serves.
@@ -218,11 +221,12 @@ impl Member {
 }
 
 /// What the pages say about this member.
-fn facts(member: &Identity, traffic: Arc<Stats>) -> Facts {
+fn facts(member: &Identity, tls: Connector, traffic: Arc<Stats>) -> Facts {
     Facts {
         id: member.id,
         name: member.name.clone(),
         client_url: member.client_url.clone(),
+        tls,
         started: Timestamp::now(),
         traffic,
     }

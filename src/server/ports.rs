@@ -1,5 +1,6 @@
 //! The two ports: reserved first, opened once there is something to serve, and kept open whatever that is.
 
+use std::io;
 use std::net::SocketAddr;
 
 use tokio::net::{TcpListener, TcpSocket, lookup_host};
@@ -15,7 +16,7 @@ use crate::tls::Acceptor;
 const BACKLOG: u32 = 1024;
 
 /// One port.
-pub(super) struct Port {
+pub(crate) struct Port {
     flag: &'static str,
     runtime: Handle,
     tls: Option<Acceptor>,
@@ -25,6 +26,8 @@ pub(super) struct Port {
 enum State {
     /// Ours, and nobody can connect.
     Reserved(TcpSocket),
+    /// Opened before this process; who connects waits.
+    Inherited(std::net::TcpListener),
     /// Serves what is shown.
     Open(watch::Sender<Site>, JoinHandle<()>),
     /// It could not be opened.
@@ -32,19 +35,24 @@ enum State {
 }
 
 impl Port {
-    /// Take a port without opening it: nobody else gets it, and nobody can connect yet. `flag` is the
-    /// option that chooses it; it will be served on `runtime`, and with `tls` speak nothing else.
+    /// Take a port without opening it: nobody else gets it, and nobody can connect yet. Or take the one
+    /// that was handed over. `flag` is the option that chooses it; it will be served on `runtime`, by `tls`
+    /// if there is some.
     ///
     /// # Errors
     ///
     /// A sentence.
-    pub(super) async fn reserve(
+    pub(crate) async fn reserve(
+        inherited: Option<std::net::TcpListener>,
         listen: &Listen,
         flag: &'static str,
         runtime: Handle,
         tls: Option<Acceptor>,
     ) -> Result<Self, String> {
-        let state = State::Reserved(reserve(listen, flag).await?);
+        let state = match inherited {
+            Some(listener) => State::Inherited(listener),
+            None => State::Reserved(reserve(listen, flag).await?),
+        };
         Ok(Self {
             flag,
             runtime,
@@ -58,9 +66,10 @@ impl Port {
     /// # Errors
     ///
     /// The system's.
-    pub(super) fn url(&self, endpoint: &Endpoint) -> Result<String, String> {
+    pub(crate) fn url(&self, endpoint: &Endpoint) -> Result<String, String> {
         match &self.state {
-            State::Reserved(socket) => url(endpoint, socket),
+            State::Reserved(socket) => url(endpoint, socket.local_addr()),
+            State::Inherited(listener) => url(endpoint, listener.local_addr()),
             State::Open(..) | State::Lost => Ok(endpoint.advertised.url()),
         }
     }
@@ -70,25 +79,28 @@ impl Port {
     /// # Errors
     ///
     /// A sentence: it cannot be opened.
-    pub(super) fn show(&mut self, site: Site) -> Result<(), String> {
+    pub(crate) fn show(&mut self, site: Site) -> Result<(), String> {
         if let State::Open(shown, _) = &self.state {
             shown.send_replace(site);
             return Ok(());
         }
-        if let State::Reserved(socket) = std::mem::replace(&mut self.state, State::Lost) {
-            let _on_its_runtime = self.runtime.enter();
-            let listener = listen(socket, self.flag)?;
-            let (shown, sites) = watch::channel(site);
-            let serving = self
-                .runtime
-                .spawn(http::serve(listener, sites, self.tls.clone()));
-            self.state = State::Open(shown, serving);
-        }
+        let _on_its_runtime = self.runtime.enter();
+        let listener = match std::mem::replace(&mut self.state, State::Lost) {
+            State::Reserved(socket) => listen(socket, self.flag)?,
+            State::Inherited(listener) => TcpListener::from_std(listener)
+                .map_err(|error| format!("the socket handed over for {}: {error}", self.flag))?,
+            State::Open(..) | State::Lost => return Ok(()),
+        };
+        let (shown, sites) = watch::channel(site);
+        let serving = self
+            .runtime
+            .spawn(http::serve(listener, sites, self.tls.clone()));
+        self.state = State::Open(shown, serving);
         Ok(())
     }
 
     /// Take no more connections, and wait until the last has ended.
-    pub(super) async fn close(self) {
+    pub(crate) async fn close(self) {
         if let State::Open(shown, serving) = self.state {
             drop(shown);
             // It does not panic; if it did, the port is closed as well.
@@ -149,14 +161,11 @@ fn listen(socket: TcpSocket, flag: &str) -> Result<TcpListener, String> {
         .map_err(|error| format!("cannot listen on {at}: {error}"))
 }
 
-fn url(endpoint: &Endpoint, socket: &TcpSocket) -> Result<String, String> {
+fn url(endpoint: &Endpoint, bound: io::Result<SocketAddr>) -> Result<String, String> {
     let advertised = &endpoint.advertised;
     if advertised.port != 0 {
         return Ok(advertised.url());
     }
-    let port = socket
-        .local_addr()
-        .map_err(|error| error.to_string())?
-        .port();
+    let port = bound.map_err(|error| error.to_string())?.port();
     Ok(advertised.with_port(port).url())
 }

@@ -6,6 +6,7 @@
 //! standby   where its cluster is, while it has no place in it
 //! wal/      the log
 //! snap/     the snapshots
+//! aside-N/  a member that was here before, with its log and snapshots
 //! ```
 
 use std::fs::{self, DirBuilder, File, OpenOptions, TryLockError};
@@ -13,6 +14,7 @@ use std::io::{self, Read, Write};
 use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 
+use super::aside;
 use super::disk::Disk;
 use super::error::StorageError;
 use super::foreign;
@@ -62,6 +64,7 @@ impl DataDir {
         foreign::check(path, &list(path)?)?;
         check_access(path)?;
         let lock = lock(path)?;
+        aside::finish(path, &list(path)?)?;
         let disk = RealDisk::new(path);
         let identity = Identity::load(&disk)?;
         Ok(Self {
@@ -193,6 +196,16 @@ impl DataDir {
     pub fn discard_member(&mut self) -> Result<Destroyed, StorageError> {
         self.identity = None;
         discard(&self.disk)
+    }
+
+    /// Move the member and its data into a folder of their own within the directory, which is a fresh one
+    /// then; returns that folder.
+    ///
+    /// # Errors
+    ///
+    /// The disk's.
+    pub fn set_aside(self) -> Result<PathBuf, StorageError> {
+        aside::set_aside(self.path())
     }
 
     /// What a machine without a place keeps here; none when it has one, or never asked for one.

@@ -4,6 +4,7 @@ use std::fs::File;
 use std::io::Read;
 use std::path::Path;
 
+use super::aside::is_aside;
 use super::data_dir::LOCK_FILE;
 use super::error::StorageError;
 use super::identity::{MEMBER_FILE, MEMBER_FILE_MAGIC, MEMBER_FILE_NEXT};
@@ -42,7 +43,10 @@ pub(super) fn check(path: &Path, names: &[String]) -> Result<(), StorageError> {
         snapshot::FOLDER,
         HARMLESS,
     ];
-    match names.iter().find(|name| !ours.contains(&name.as_str())) {
+    match names
+        .iter()
+        .find(|name| !ours.contains(&name.as_str()) && !is_aside(name))
+    {
         Some(other) => foreign(format!("{other:?}, which is not oxetcd's")),
         None => Ok(()),
     }

@@ -191,9 +191,14 @@ impl Member {
         self.process.is_some()
     }
 
+    /// Its process.
+    pub fn pid(&self) -> u32 {
+        self.process.as_ref().expect("it runs").id()
+    }
+
     /// Send it a signal.
     pub fn signal(&self, name: &str) {
-        let pid = self.process.as_ref().expect("it runs").id().to_string();
+        let pid = self.pid().to_string();
         let status = Command::new("kill")
             .args([name, &pid])
             .status()
@@ -308,7 +313,7 @@ pub fn exited_with(status: ExitStatus, code: i32) -> bool {
 
 /// Ports nobody uses just now. A restart needs its old port, so the system can't be left to choose; they
 /// lie below those it gives to outgoing connections, or one of these might take a port in between.
-fn free_ports(count: usize) -> Vec<SocketAddr> {
+pub fn free_ports(count: usize) -> Vec<SocketAddr> {
     let seed = RandomState::new().build_hasher().finish();
     let candidates =
         (0..).map(|step: u64| 11_000 + (seed.wrapping_add(step * 7_919) % 20_000) as u16);

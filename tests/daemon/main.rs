@@ -8,12 +8,17 @@
 
 mod authority;
 mod cluster;
+mod discovery;
 mod durability;
+mod exec_watch;
 mod http;
 mod manners;
 mod members;
 mod membership;
+mod mock;
 mod outages;
+mod service;
 mod standby;
 mod sync;
 mod tls;
+mod tokens;

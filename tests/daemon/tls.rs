@@ -70,7 +70,7 @@ fn ask(cluster: &Cluster, tls: Connector) -> Result<(), String> {
     let runtime = tokio::runtime::Runtime::new().expect("a runtime");
     runtime.block_on(async {
         let put = Put {
-            value: Some("1".to_owned()),
+            value: Some("1".into()),
             ..Put::default()
         };
         let answered = client.put("/x", &put).await;

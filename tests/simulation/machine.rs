@@ -503,7 +503,7 @@ impl Running {
                 Input::HandOver => core.hand_over(),
                 Input::Calls(from, at) => core.calls(from, at),
                 Input::Removed(by) => core.removed(by),
-                Input::Failed(_) | Input::Stop => {}
+                Input::Failed(_) | Input::Stop | Input::Pulse(_) => {}
             }
         }
     }

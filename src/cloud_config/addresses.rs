@@ -1,0 +1,230 @@
+//! The machine's addresses, as documents ask for them: `$private_ipv4`, `$public_ipv4`, and for IPv6.
+
+use std::fmt;
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
+
+/// One of the four.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Kind {
+    /// `$private_ipv4`
+    PrivateIpv4,
+    /// `$public_ipv4`
+    PublicIpv4,
+    /// `$private_ipv6`
+    PrivateIpv6,
+    /// `$public_ipv6`
+    PublicIpv6,
+}
+
+impl Kind {
+    /// All four.
+    pub const ALL: [Self; 4] = [
+        Self::PrivateIpv4,
+        Self::PublicIpv4,
+        Self::PrivateIpv6,
+        Self::PublicIpv6,
+    ];
+
+    /// How a document asks for it, without its dollar.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::PrivateIpv4 => "private_ipv4",
+            Self::PublicIpv4 => "public_ipv4",
+            Self::PrivateIpv6 => "private_ipv6",
+            Self::PublicIpv6 => "public_ipv6",
+        }
+    }
+
+    /// The variable it is given by.
+    pub fn variable(self) -> &'static str {
+        match self {
+            Self::PrivateIpv4 => "COREOS_PRIVATE_IPV4",
+            Self::PublicIpv4 => "COREOS_PUBLIC_IPV4",
+            Self::PrivateIpv6 => "COREOS_PRIVATE_IPV6",
+            Self::PublicIpv6 => "COREOS_PUBLIC_IPV6",
+        }
+    }
+
+    fn fits(self, address: IpAddr) -> bool {
+        match self {
+            Self::PrivateIpv4 | Self::PublicIpv4 => address.is_ipv4(),
+            Self::PrivateIpv6 | Self::PublicIpv6 => address.is_ipv6(),
+        }
+    }
+}
+
+/// The addresses that are known.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Addresses {
+    known: [Option<IpAddr>; 4],
+}
+
+/// A text that should be an address.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct NoAddress {
+    kind: Kind,
+    text: String,
+}
+
+impl fmt::Display for NoAddress {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let family = match self.kind {
+            Kind::PrivateIpv4 | Kind::PublicIpv4 => "an IPv4",
+            Kind::PrivateIpv6 | Kind::PublicIpv6 => "an IPv6",
+        };
+        write!(
+            f,
+            "{} is {:?}, expected {family} address",
+            self.kind.variable(),
+            self.text
+        )
+    }
+}
+
+impl std::error::Error for NoAddress {}
+
+impl Addresses {
+    /// One of them, if it is known.
+    pub fn get(&self, kind: Kind) -> Option<IpAddr> {
+        self.known[kind as usize]
+    }
+
+    /// Set one by its text; an empty text leaves it unknown.
+    ///
+    /// # Errors
+    ///
+    /// The text is not an address of that family. It would stand in the middle of a document.
+    pub fn set(&mut self, kind: Kind, text: &str) -> Result<(), NoAddress> {
+        let text = text.trim();
+        if text.is_empty() {
+            return Ok(());
+        }
+        match text.parse::<IpAddr>() {
+            Ok(address) if kind.fits(address) => {
+                self.known[kind as usize] = Some(address);
+                Ok(())
+            }
+            Ok(_) | Err(_) => Err(NoAddress {
+                kind,
+                text: String::from(text),
+            }),
+        }
+    }
+
+    /// These, and where one is unknown that of `others`.
+    #[must_use]
+    pub fn or(mut self, others: Self) -> Self {
+        for (mine, other) in self.known.iter_mut().zip(others.known) {
+            *mine = mine.or(other);
+        }
+        self
+    }
+
+    /// From variables such as the lines of `/etc/environment`.
+    ///
+    /// # Errors
+    ///
+    /// One of them is not an address.
+    pub fn from_variables<'v>(
+        lookup: impl Fn(&'static str) -> Option<std::borrow::Cow<'v, str>>,
+    ) -> Result<Self, NoAddress> {
+        let mut addresses = Self::default();
+        for kind in Kind::ALL {
+            if let Some(text) = lookup(kind.variable()) {
+                addresses.set(kind, &text)?;
+            }
+        }
+        Ok(addresses)
+    }
+
+    /// The first private and the first public one of each family.
+    pub fn among(addresses: impl IntoIterator<Item = IpAddr>) -> Self {
+        let mut found = Self::default();
+        for address in addresses {
+            if let Some(kind) = kind(address) {
+                let known = &mut found.known[kind as usize];
+                *known = known.or(Some(address));
+            }
+        }
+        found
+    }
+}
+
+/// Which of the four an interface's address could be; none for those that reach nobody else.
+fn kind(address: IpAddr) -> Option<Kind> {
+    match address {
+        IpAddr::V4(v4) if v4.is_loopback() || v4.is_link_local() || v4.is_unspecified() => None,
+        IpAddr::V4(v4) if v4.is_private() || is_shared(v4) => Some(Kind::PrivateIpv4),
+        IpAddr::V4(_) => Some(Kind::PublicIpv4),
+        IpAddr::V6(v6) if v6.is_loopback() || v6.is_unicast_link_local() => None,
+        IpAddr::V6(v6) if v6.is_unspecified() || v6.is_multicast() => None,
+        IpAddr::V6(v6) if v6.is_unique_local() => Some(Kind::PrivateIpv6),
+        IpAddr::V6(_) => Some(Kind::PublicIpv6),
+    }
+}
+
+/// 100.64.0.0/10, shared among a provider's customers (RFC 6598).
+fn is_shared(address: Ipv4Addr) -> bool {
+    let [first, second, ..] = address.octets();
+    first == 100 && second & 0xc0 == 64
+}
+
+/// This machine's own addresses, from the kernel's `/proc/net/fib_trie` (IPv4: a line with the address,
+/// the next one with what it is) and `/proc/net/if_inet6` (IPv6: 32 hexadecimal digits begin the line).
+pub fn of_interfaces(fib_trie: &str, if_inet6: &str) -> Vec<IpAddr> {
+    let mut found = Vec::new();
+    let mut last = None;
+    for line in fib_trie.lines().map(str::trim) {
+        if let Some(address) = line.strip_prefix("|-- ") {
+            last = address.parse::<Ipv4Addr>().ok();
+        } else if line.starts_with("/32 host LOCAL") {
+            found.extend(last.map(IpAddr::V4).filter(|one| !found.contains(one)));
+        }
+    }
+    for line in if_inet6.lines() {
+        let digits = line.split_whitespace().next().unwrap_or_default();
+        if let (32, Ok(bits)) = (digits.len(), u128::from_str_radix(digits, 16)) {
+            found.push(IpAddr::V6(Ipv6Addr::from_bits(bits)));
+        }
+    }
+    found
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_kernels_tables_are_read() {
+        let trie = "Main:\n  +-- 0.0.0.0/0 3 0 5\n     |-- 0.0.0.0\n        /0 universe UNICAST\n     \
+                    |-- 10.0.0.5\n        /32 host LOCAL\n     |-- 10.0.0.255\n        /32 link BROADCAST\n     \
+                    |-- 127.0.0.1\n        /32 host LOCAL\nLocal:\n     |-- 10.0.0.5\n        /32 host LOCAL\n     \
+                    |-- 203.0.113.7\n        /32 host LOCAL\n";
+        let six = "fe800000000000000000000000000001 02 40 20 80 eth0\n\
+                   fd000000000000000000000000000015 02 40 00 80 eth0\n00 zz\n";
+        let addresses = Addresses::among(of_interfaces(trie, six));
+        let known = Kind::ALL.map(|kind| addresses.get(kind).map(|one| one.to_string()));
+        let text = |text: &str| Some(String::from(text));
+        assert_eq!(
+            known,
+            [
+                text("10.0.0.5"),
+                text("203.0.113.7"),
+                text("fd00::15"),
+                None
+            ]
+        );
+    }
+
+    #[test]
+    fn only_addresses_are_taken() {
+        let mut addresses = Addresses::default();
+        assert_eq!(addresses.set(Kind::PrivateIpv4, " "), Ok(()));
+        assert_eq!(addresses, Addresses::default());
+        for bad in ["10.0.0", "fd00::1", "10.0.0.1\nx: y", "node1"] {
+            assert!(addresses.set(Kind::PrivateIpv4, bad).is_err(), "{bad}");
+        }
+        assert_eq!(addresses.set(Kind::PublicIpv6, "2001:db8::1"), Ok(()));
+        assert_eq!(addresses.get(Kind::PublicIpv6), "2001:db8::1".parse().ok());
+    }
+}

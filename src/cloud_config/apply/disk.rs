@@ -1,0 +1,260 @@
+//! Files: written beside, synced, renamed; nothing is left over.
+
+use std::fs::{self, DirBuilder, File, OpenOptions, Permissions};
+use std::io::{self, Write};
+use std::os::unix::fs::{
+    DirBuilderExt, MetadataExt, OpenOptionsExt, PermissionsExt, chown, fchown, symlink,
+};
+use std::path::{Path, PathBuf};
+
+use super::root;
+
+/// The name a file has until it is whole.
+const BESIDE: &str = ".etcd-cloudinit.new";
+
+/// A user's and a group's number, each none to leave it.
+pub(super) type Numbers = (Option<u32>, Option<u32>);
+
+/// A file as it shall be.
+pub(super) struct Wanted<'c> {
+    pub(super) content: &'c [u8],
+    pub(super) mode: u32,
+    /// None where nobody asked for one.
+    pub(super) owner: Option<Numbers>,
+}
+
+impl Wanted<'_> {
+    /// Whether it is like that already.
+    pub(super) fn is_there(&self, place: &Path) -> bool {
+        let Ok(found) = fs::symlink_metadata(place) else {
+            return false;
+        };
+        let owner = self.owner.is_none_or(|(user, group)| {
+            user.is_none_or(|user| user == found.uid())
+                && group.is_none_or(|group| group == found.gid())
+        });
+        found.is_file()
+            && owner
+            && found.mode() & 0o7777 == self.mode
+            && u64::try_from(self.content.len()) == Ok(found.len())
+            && fs::read(place).is_ok_and(|content| content == self.content)
+    }
+
+    /// Make it so; answers whether it could be given to its owner.
+    pub(super) fn put(&self, place: &Path) -> io::Result<bool> {
+        let folder = folder_of(place)?;
+        make_folders(folder)?;
+        let mut owned = true;
+        replace(place, folder, |beside| {
+            let mut file = OpenOptions::new()
+                .write(true)
+                .create_new(true)
+                .mode(0o600)
+                .open(beside)?;
+            file.write_all(self.content)?;
+            // Before the permissions, as a new owner takes the special bits away.
+            if let Some((user, group)) = self.owner {
+                owned = was_allowed(fchown(&file, user, group))?;
+            }
+            file.set_permissions(Permissions::from_mode(self.mode))?;
+            file.sync_all()
+        })?;
+        Ok(owned)
+    }
+}
+
+/// Put something beside a place, and then there.
+fn replace(
+    place: &Path,
+    folder: &Path,
+    put: impl FnOnce(&Path) -> io::Result<()>,
+) -> io::Result<()> {
+    let beside = folder.join(BESIDE);
+    // What a crash left.
+    match fs::remove_file(&beside) {
+        Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
+        Ok(()) | Err(_) => {}
+    }
+    let done = put(&beside).and_then(|()| fs::rename(&beside, place));
+    if done.is_err() {
+        let _ = fs::remove_file(&beside);
+    }
+    done?;
+    File::open(folder)?.sync_all()
+}
+
+fn was_allowed(result: io::Result<()>) -> io::Result<bool> {
+    match result {
+        Ok(()) => Ok(true),
+        Err(error) if error.kind() == io::ErrorKind::PermissionDenied => Ok(false),
+        Err(error) => Err(error),
+    }
+}
+
+fn folder_of(place: &Path) -> io::Result<&Path> {
+    let none = || io::Error::other("it is in no directory");
+    place.parent().ok_or_else(none)
+}
+
+/// Make a directory and those above it, open to all.
+fn make_folders(folder: &Path) -> io::Result<()> {
+    let mut missing: Vec<PathBuf> = Vec::new();
+    let mut above = Some(folder);
+    while let Some(one) = above.filter(|one| !one.is_dir()) {
+        missing.push(one.to_path_buf());
+        above = one.parent();
+    }
+    for one in missing.iter().rev() {
+        fs::create_dir(one)?;
+        fs::set_permissions(one, Permissions::from_mode(0o755))?;
+    }
+    Ok(())
+}
+
+/// Whether a file can be put at a path: no directory is there, and what is above is one or is missing.
+pub(super) fn is_free(root: &Path, path: &str) -> io::Result<()> {
+    let place = root::within(root, path)?;
+    if fs::symlink_metadata(&place).is_ok_and(|found| found.is_dir()) {
+        return Err(io::Error::other(
+            "there is a directory, expected a file or nothing",
+        ));
+    }
+    let mut above = place.parent();
+    while let Some(one) = above {
+        match fs::symlink_metadata(one) {
+            Ok(found) if found.is_dir() => return Ok(()),
+            Ok(_) => {
+                let cause = format!("{} is no directory", one.display());
+                return Err(io::Error::other(cause));
+            }
+            Err(error) if error.kind() == io::ErrorKind::NotFound => above = one.parent(),
+            // A part of the path is a file.
+            Err(error) => return Err(error),
+        }
+    }
+    Ok(())
+}
+
+/// Write a user's keys; answers whether they could be given to the user. Neither the file nor its
+/// directory may be a link: the user could lead it to where only root may write.
+pub(super) fn put_keys(
+    root: &Path,
+    home: &str,
+    text: &str,
+    owner: Option<Numbers>,
+) -> io::Result<bool> {
+    let folder = root::within(root, &format!("{home}/.ssh"))?;
+    let mut owned = true;
+    match fs::symlink_metadata(&folder) {
+        Ok(found) if found.is_dir() => {}
+        Ok(_) => return Err(io::Error::other(format!("{home}/.ssh is no directory"))),
+        Err(_) => {
+            make_folders(folder_of(&folder)?)?;
+            DirBuilder::new().mode(0o700).create(&folder)?;
+            if let Some((user, group)) = owner {
+                owned = was_allowed(chown(&folder, user, group))?;
+            }
+        }
+    }
+    let wanted = Wanted {
+        content: text.as_bytes(),
+        mode: 0o600,
+        owner,
+    };
+    Ok(wanted.put(&folder.join("authorized_keys"))? && owned)
+}
+
+/// Whether a unit's file is a link to nothing.
+pub(super) fn is_mask(place: &Path) -> bool {
+    fs::read_link(place).is_ok_and(|target| target == Path::new("/dev/null"))
+}
+
+/// Whether a unit's file is empty, which masks it just as well.
+pub(super) fn is_empty(place: &Path) -> bool {
+    fs::symlink_metadata(place).is_ok_and(|found| found.is_file() && found.len() == 0)
+}
+
+/// Put a link to nothing there.
+pub(super) fn mask(place: &Path) -> io::Result<()> {
+    let folder = folder_of(place)?;
+    make_folders(folder)?;
+    replace(place, folder, |beside| symlink("/dev/null", beside))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn wanted(content: &[u8], mode: u32) -> Wanted<'_> {
+        Wanted {
+            content,
+            mode,
+            owner: None,
+        }
+    }
+
+    fn names(folder: &Path) -> Vec<String> {
+        let entries = fs::read_dir(folder).expect("a folder");
+        let name = |entry: io::Result<fs::DirEntry>| entry.expect("an entry").file_name();
+        entries
+            .map(|entry| name(entry).to_string_lossy().into_owned())
+            .collect()
+    }
+
+    #[test]
+    fn a_file_is_whole_or_not_there_and_nothing_is_left_over() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let place = folder.path().join("a/b/file");
+        let file = wanted(b"x", 0o4755);
+        assert!(!file.is_there(&place));
+        assert!(file.put(&place).expect("a file"));
+        assert!(file.is_there(&place));
+        assert!(!wanted(b"y", 0o4755).is_there(&place));
+        assert!(!wanted(b"x", 0o755).is_there(&place));
+        // What a crash left is in nobody's way.
+        fs::write(folder.path().join("a/b").join(BESIDE), "half").expect("a file");
+        wanted(b"new", 0o600).put(&place).expect("a file");
+        assert_eq!(names(&folder.path().join("a/b")), ["file"]);
+        assert_eq!(fs::read(&place).expect("a file"), b"new");
+    }
+
+    #[test]
+    fn a_failed_write_leaves_nothing() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let place = folder.path().join("taken");
+        fs::create_dir_all(place.join("inside")).expect("a folder");
+        assert!(wanted(b"x", 0o644).put(&place).is_err());
+        assert_eq!(names(folder.path()), ["taken"]);
+        assert!(is_free(folder.path(), "/taken").is_err());
+        assert!(is_free(folder.path(), "/taken/inside/new").is_ok());
+        fs::write(folder.path().join("file"), "").expect("a file");
+        assert!(is_free(folder.path(), "/file/below").is_err());
+    }
+
+    #[test]
+    fn a_link_is_replaced_not_followed() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let (target, place) = (folder.path().join("target"), folder.path().join("link"));
+        fs::write(&target, "old").expect("a file");
+        symlink(&target, &place).expect("a link");
+        wanted(b"x", 0o644).put(&place).expect("a file");
+        assert_eq!(fs::read(&target).expect("a file"), b"old");
+        mask(&place).expect("a link");
+        assert!(is_mask(&place) && !is_empty(&place));
+    }
+
+    #[test]
+    fn keys_do_not_go_where_a_link_leads() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let root = folder.path();
+        assert!(put_keys(root, "/home/a", "key\n", None).expect("keys"));
+        let mode = |path: &str| fs::metadata(root.join(path)).expect("it").mode() & 0o7777;
+        assert_eq!(
+            (mode("home/a/.ssh"), mode("home/a/.ssh/authorized_keys")),
+            (0o700, 0o600)
+        );
+        fs::create_dir_all(root.join("home/b")).expect("a folder");
+        symlink("/home/a/.ssh", root.join("home/b/.ssh")).expect("a link");
+        assert!(put_keys(root, "/home/b", "key\n", None).is_err());
+    }
+}

@@ -1,0 +1,386 @@
+//! Carrying out a plan: the only place where anything is touched.
+
+mod disk;
+mod root;
+mod systemd;
+
+use std::fmt;
+use std::io::{Read, Write};
+use std::path::{Path, PathBuf};
+use std::process::{ExitStatus, Stdio};
+
+use super::accounts::Accounts;
+use super::check::KeyHolder;
+use super::merge::Machine;
+use super::plan::{Command, File, Happened, Plan, Step, Wakes, after};
+
+/// Where, and how much of it is real.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Mode {
+    /// This machine.
+    Machine,
+    /// Files below another root; commands are printed.
+    Root,
+    /// Nothing is touched; files and commands are printed.
+    Dry,
+}
+
+/// The machine, or what stands for it.
+pub struct Host<'o> {
+    root: PathBuf,
+    mode: Mode,
+    /// Whether a machine is there whose systemd can be asked.
+    running: bool,
+    out: &'o mut dyn Write,
+    failed: Vec<String>,
+}
+
+/// Why a plan could not be carried out.
+#[derive(Debug)]
+pub struct Error {
+    /// What was being done.
+    doing: String,
+    cause: String,
+}
+
+impl fmt::Display for Error {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}: {}", self.doing, self.cause)
+    }
+}
+
+impl std::error::Error for Error {}
+
+fn failed<E: fmt::Display>(doing: impl Into<String>) -> impl FnOnce(E) -> Error {
+    let doing = doing.into();
+    move |cause| Error {
+        doing,
+        cause: cause.to_string(),
+    }
+}
+
+/// How large a file of the system may be that is read here, in bytes.
+const SYSTEM_FILE_BYTES_MAX: u64 = 16 << 20;
+
+impl<'o> Host<'o> {
+    /// A host whose `/` is `root`; what is printed goes to `out`.
+    pub fn new(root: &Path, dry: bool, out: &'o mut dyn Write) -> Self {
+        let running = root == Path::new("/");
+        let mode = match (dry, running) {
+            (true, _) => Mode::Dry,
+            (false, true) => Mode::Machine,
+            (false, false) => Mode::Root,
+        };
+        Self {
+            root: root.to_path_buf(),
+            mode,
+            running,
+            out,
+            failed: Vec::new(),
+        }
+    }
+
+    /// What the machine says about itself.
+    pub fn machine(&self) -> Machine {
+        let line = |path: &str| {
+            let text = self.text(path)?;
+            let line = text.lines().next().unwrap_or_default().trim();
+            (!line.is_empty() && line != "uninitialized").then(|| String::from(line))
+        };
+        let kernel = || match self.running {
+            true => line("/proc/sys/kernel/hostname"),
+            false => None,
+        };
+        Machine {
+            machine_id: line("/etc/machine-id"),
+            hostname: line("/etc/hostname").or_else(kernel),
+            accounts: self.accounts(),
+        }
+    }
+
+    fn accounts(&self) -> Accounts {
+        let text = |path: &str| self.text(path).unwrap_or_default();
+        Accounts::parse(
+            &text("/etc/passwd"),
+            &text("/etc/group"),
+            &text("/etc/shadow"),
+        )
+    }
+
+    /// A file of the host; none if it cannot be read.
+    pub fn text(&self, path: &str) -> Option<String> {
+        let place = root::within(&self.root, path).ok()?;
+        // It may be a link itself, as /etc/hostname often is.
+        let place = match std::fs::read_link(&place) {
+            Ok(target) if target.is_absolute() => {
+                root::within(&self.root, &target.to_string_lossy()).ok()?
+            }
+            Ok(_) | Err(_) => place,
+        };
+        let mut text = Vec::new();
+        let file = std::fs::File::open(place).ok()?;
+        file.take(SYSTEM_FILE_BYTES_MAX)
+            .read_to_end(&mut text)
+            .ok()?;
+        Some(String::from_utf8_lossy(&text).into_owned())
+    }
+
+    /// Do all of a plan.
+    ///
+    /// # Errors
+    ///
+    /// What could not be done. Whatever stands in the way of a file is found before anything is touched.
+    pub fn apply(&mut self, plan: &Plan) -> Result<(), Error> {
+        for step in &plan.steps {
+            self.can(step)?;
+        }
+        let mut happened = self.found(plan);
+        for step in &plan.steps {
+            self.step(step, &mut happened)?;
+        }
+        let (commands, queued) = after(plan, &happened);
+        for command in &commands {
+            // One unit that is not there keeps nobody else from starting.
+            if let Err(error) = self.run(command) {
+                self.failed.push(error.to_string());
+            }
+        }
+        if self.mode == Mode::Machine && self.failed.is_empty() {
+            systemd::remember(&self.root, &queued)
+                .map_err(failed("remembering what was queued"))?;
+        }
+        match self.failed.is_empty() {
+            true => Ok(()),
+            false => Err(Error {
+                doing: String::from("not everything was done"),
+                cause: self.failed.join("; "),
+            }),
+        }
+    }
+
+    fn can(&self, step: &Step) -> Result<(), Error> {
+        let path = match step {
+            Step::Write(file) => &file.path,
+            Step::Mask { path, .. } => path,
+            Step::Hostname(_) | Step::Run(_) | Step::Keys(_) | Step::Unmask { .. } => return Ok(()),
+        };
+        disk::is_free(&self.root, path).map_err(failed(path.as_str()))
+    }
+
+    fn step(&mut self, step: &Step, happened: &mut Happened) -> Result<(), Error> {
+        match step {
+            Step::Hostname(name) => {
+                let has = self
+                    .text("/etc/hostname")
+                    .is_some_and(|text| text.trim() == name);
+                match has && self.mode == Mode::Machine {
+                    true => Ok(()),
+                    false => self.run(&Command::new(["hostnamectl", "set-hostname", name])),
+                }
+            }
+            Step::Run(command) => self.run(command),
+            Step::Keys(holder) => self.keys(holder),
+            Step::Write(file) => self.write(file, happened),
+            Step::Mask { path, unit } => self.mask(path, unit, happened),
+            Step::Unmask { path, unit } => self.unmask(path, unit, happened),
+        }
+    }
+
+    fn write(&mut self, file: &File, happened: &mut Happened) -> Result<(), Error> {
+        let owner = file
+            .owner
+            .as_ref()
+            .map(|owner| (owner, self.accounts().numbers(owner)));
+        let numbers = owner.as_ref().and_then(|(_, numbers)| *numbers);
+        let place = root::within(&self.root, &file.path).map_err(failed(file.path.as_str()))?;
+        let wanted = disk::Wanted {
+            content: &file.content,
+            mode: file.mode,
+            owner: numbers,
+        };
+        if wanted.is_there(&place) {
+            return Ok(());
+        }
+        let length = file.content.len();
+        self.say(&format!(
+            "write {} ({length} bytes, {:04o})",
+            file.path, file.mode
+        ))?;
+        if self.mode != Mode::Dry {
+            let owned = wanted
+                .put(&place)
+                .map_err(failed(format!("writing {}", file.path)))?;
+            // Below another root its users may be strangers to this machine, or it is not ours to say.
+            if let (Some((owner, numbers)), true) = (&owner, self.mode == Mode::Root)
+                && (numbers.is_none() || !owned)
+            {
+                self.run(&Command::new(["chown", &owner.text(), &file.path]))?;
+            } else if owner.is_some() && (numbers.is_none() || !owned) {
+                let cause = "its owner is unknown, or this is not allowed";
+                return Err(failed(format!("giving {} to its owner", file.path))(cause));
+            }
+        }
+        match &file.wakes {
+            Wakes::Nobody => {}
+            Wakes::Unit(unit) => {
+                happened.reload = true;
+                happened.changed.insert(unit.clone());
+            }
+            Wakes::Service(unit) => {
+                happened.changed.insert(unit.clone());
+            }
+            Wakes::Network => {
+                happened.reload = true;
+                happened.network = true;
+            }
+        }
+        Ok(())
+    }
+
+    fn keys(&mut self, holder: &KeyHolder) -> Result<(), Error> {
+        let doing = format!("the keys of {}", holder.user);
+        let accounts = self.accounts();
+        let account = accounts.user(&holder.user);
+        let folder = format!("{}/.ssh", holder.home);
+        let path = format!("{folder}/authorized_keys");
+        let there = self.text(&path).unwrap_or_default();
+        let have: Vec<&str> = there.lines().map(str::trim).collect();
+        let missing: Vec<&str> = holder
+            .keys
+            .iter()
+            .map(String::as_str)
+            .filter(|key| !have.contains(key))
+            .collect();
+        if missing.is_empty() {
+            return Ok(());
+        }
+        self.say(&format!("add {} keys to {path}", missing.len()))?;
+        if self.mode == Mode::Dry {
+            return Ok(());
+        }
+        let mut text = there.clone();
+        if !text.is_empty() && !text.ends_with('\n') {
+            text.push('\n');
+        }
+        for key in missing {
+            text.push_str(key);
+            text.push('\n');
+        }
+        let owner = account.map(|account| (Some(account.uid), Some(account.gid)));
+        let owned = disk::put_keys(&self.root, &holder.home, &text, owner)
+            .map_err(failed(doing.as_str()))?;
+        match (owned && account.is_some(), self.mode) {
+            (true, _) => Ok(()),
+            (false, Mode::Root) => {
+                let owner = format!("{}:", holder.user);
+                self.run(&Command::new(["chown", "-R", &owner, &folder]))
+            }
+            (false, Mode::Machine | Mode::Dry) => {
+                Err(failed(doing)("the user is unknown, or this is not allowed"))
+            }
+        }
+    }
+
+    fn mask(&mut self, path: &str, unit: &str, happened: &mut Happened) -> Result<(), Error> {
+        let place = root::within(&self.root, path).map_err(failed(path))?;
+        if disk::is_mask(&place) {
+            return Ok(());
+        }
+        self.say(&format!("mask {unit}"))?;
+        if self.mode != Mode::Dry {
+            disk::mask(&place).map_err(failed(format!("masking {unit}")))?;
+        }
+        happened.reload = true;
+        happened.changed.insert(String::from(unit));
+        Ok(())
+    }
+
+    fn unmask(&mut self, path: &str, unit: &str, happened: &mut Happened) -> Result<(), Error> {
+        let place = root::within(&self.root, path).map_err(failed(path))?;
+        if !disk::is_mask(&place) && !disk::is_empty(&place) {
+            return Ok(());
+        }
+        self.say(&format!("unmask {unit}"))?;
+        if self.mode != Mode::Dry {
+            std::fs::remove_file(&place).map_err(failed(format!("unmasking {unit}")))?;
+        }
+        happened.reload = true;
+        happened.changed.insert(String::from(unit));
+        Ok(())
+    }
+
+    /// How the machine is found: what runs, what is enabled, what was queued.
+    fn found(&self, plan: &Plan) -> Happened {
+        let mut happened = Happened::default();
+        if !self.running {
+            return happened;
+        }
+        happened.queued = systemd::remembered(&self.root);
+        for service in &plan.services {
+            if systemd::is("is-active", &service.unit) {
+                happened.active.insert(service.unit.clone());
+            }
+        }
+        for enable in &plan.enables {
+            if systemd::is("is-enabled", &enable.unit) {
+                happened.enabled.insert(enable.unit.clone());
+            }
+        }
+        happened
+    }
+
+    fn run(&mut self, command: &Command) -> Result<(), Error> {
+        let line = serde_json::Value::from(command.words.clone()).to_string();
+        match self.mode {
+            Mode::Machine => run(command),
+            Mode::Root => writeln!(self.out, "{line}").map_err(failed("printing")),
+            Mode::Dry => writeln!(self.out, "run {line}").map_err(failed("printing")),
+        }
+    }
+
+    /// What is about to be done; printed where nothing else shows it.
+    fn say(&mut self, what: &str) -> Result<(), Error> {
+        match self.mode {
+            Mode::Dry => writeln!(self.out, "{what}").map_err(failed("printing")),
+            Mode::Machine => {
+                eprintln!("etcd-cloudinit: {what}");
+                Ok(())
+            }
+            Mode::Root => Ok(()),
+        }
+    }
+}
+
+fn run(command: &Command) -> Result<(), Error> {
+    let Some((program, arguments)) = command.words.split_first() else {
+        return Ok(());
+    };
+    let doing = without_password(&command.words).join(" ");
+    eprintln!("etcd-cloudinit: run {doing}");
+    let mut child = std::process::Command::new(program)
+        .args(arguments)
+        .stdin(Stdio::piped())
+        .stdout(Stdio::inherit())
+        .stderr(Stdio::inherit())
+        .spawn()
+        .map_err(failed(doing.as_str()))?;
+    if let Some(mut stdin) = child.stdin.take() {
+        // A command that does not read all of it says so by its status.
+        let _ = stdin.write_all(command.input.as_bytes());
+    }
+    let status: ExitStatus = child.wait().map_err(failed(doing.as_str()))?;
+    match status.success() {
+        true => Ok(()),
+        false => Err(failed(doing)(status)),
+    }
+}
+
+/// The words of a command that anybody may see.
+fn without_password(words: &[String]) -> Vec<&str> {
+    let before = std::iter::once("").chain(words.iter().map(String::as_str));
+    let pairs = before.zip(words);
+    let hidden = |(before, word)| if before == "--password" { "..." } else { word };
+    pairs
+        .map(|(before, word)| hidden((before, word.as_str())))
+        .collect()
+}

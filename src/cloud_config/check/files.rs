@@ -1,0 +1,243 @@
+//! `write_files`
+
+use std::collections::BTreeSet;
+
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD;
+
+use super::refuse;
+use crate::cloud_config::accounts::{Accounts, Id, Owner};
+use crate::cloud_config::document::{Document, FileEntry, Placed};
+use crate::cloud_config::form::gunzip;
+use crate::cloud_config::report::{Report, shown};
+
+/// How large a compressed file's content may become, in bytes.
+const CONTENT_BYTES_MAX: usize = 16 << 20;
+
+/// How long a part of a path may be, in bytes.
+const NAME_BYTES_MAX: usize = 255;
+
+/// A file to write.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct File {
+    /// Where it goes: absolute, without `.` and `..`.
+    pub path: String,
+    /// What is in it.
+    pub content: Vec<u8>,
+    /// Its permissions.
+    pub mode: u32,
+    /// Who owns it; none for whoever writes it.
+    pub owner: Option<Owner>,
+}
+
+/// Who may do what with a file that says nothing about it.
+pub const MODE: u32 = 0o644;
+
+pub(super) fn check(document: &Document, accounts: &Accounts, report: &mut Report) -> Vec<File> {
+    let mut files: Vec<File> = Vec::new();
+    for entry in &document.write_files {
+        let Some(path) = path(entry, report) else {
+            continue;
+        };
+        let file = File {
+            path,
+            content: content(entry, report).unwrap_or_default(),
+            mode: mode(entry, report).unwrap_or(MODE),
+            owner: owner(entry, document, accounts, report),
+        };
+        files.retain(|other| other.path != file.path);
+        files.push(file);
+    }
+    none_is_below_another(document, &files, report);
+    files
+}
+
+fn path(entry: &FileEntry, report: &mut Report) -> Option<String> {
+    let Some(Placed { value, place }) = &entry.path else {
+        return refuse(entry.place, String::from("a file has no path"), report);
+    };
+    if value.contains('\0') {
+        return refuse(
+            *place,
+            format!("path {} has a zero byte in it", shown(value)),
+            report,
+        );
+    }
+    let path = clean(value);
+    if path == "/" || value.ends_with('/') {
+        let message = format!("path {} names a directory, expected a file", shown(value));
+        return refuse(*place, message, report);
+    }
+    if path.split('/').any(|part| part.len() > NAME_BYTES_MAX) || path.len() > 4000 {
+        return refuse(*place, format!("path {} is too long", shown(value)), report);
+    }
+    if path.starts_with("/usr/") {
+        let message = format!(
+            "path {} is below /usr, which may be read-only",
+            shown(value)
+        );
+        report.warning(*place, message);
+    }
+    Some(path)
+}
+
+/// An absolute path without `.` and `..`; nothing leads above `/`.
+pub(crate) fn clean(path: &str) -> String {
+    let mut parts: Vec<&str> = Vec::new();
+    for part in path.split('/') {
+        match part {
+            "" | "." => {}
+            ".." => {
+                parts.pop();
+            }
+            part => parts.push(part),
+        }
+    }
+    format!("/{}", parts.join("/"))
+}
+
+fn content(entry: &FileEntry, report: &mut Report) -> Option<Vec<u8>> {
+    let empty = String::new();
+    let (text, place) = match &entry.content {
+        Some(content) => (&content.value, content.place),
+        None => (&empty, entry.place),
+    };
+    let Some(encoding) = &entry.encoding else {
+        return Some(text.clone().into_bytes());
+    };
+    let (packed, base64) = match encoding.value.as_str() {
+        "" => (false, false),
+        "b64" | "base64" => (false, true),
+        "gz" | "gzip" => (true, false),
+        "gz+b64" | "gz+base64" | "gzip+b64" | "gzip+base64" => (true, true),
+        other => {
+            let message = format!(
+                "encoding is {}, expected base64, gzip or gzip+base64",
+                shown(other)
+            );
+            return refuse(encoding.place, message, report);
+        }
+    };
+    let mut bytes = text.clone().into_bytes();
+    if base64 {
+        bytes.retain(|byte| !byte.is_ascii_whitespace());
+        bytes = match STANDARD.decode(&bytes) {
+            Ok(bytes) => bytes,
+            Err(error) => return refuse(place, format!("content is no base64: {error}"), report),
+        };
+    }
+    if packed {
+        bytes = match gunzip(&bytes, CONTENT_BYTES_MAX) {
+            Ok(bytes) => bytes,
+            Err(why) => return refuse(place, format!("content {why}"), report),
+        };
+    }
+    Some(bytes)
+}
+
+fn mode(entry: &FileEntry, report: &mut Report) -> Option<u32> {
+    let permissions = entry.permissions.as_ref()?;
+    let text = permissions.value.as_str();
+    if text.is_empty() {
+        return None;
+    }
+    let digits = text.bytes().all(|byte| (b'0'..b'8').contains(&byte));
+    match u32::from_str_radix(text, 8) {
+        Ok(mode) if digits && mode <= 0o7777 => Some(mode),
+        Ok(_) | Err(_) => {
+            let message = format!(
+                "permissions are {}, expected octal digits such as 0644",
+                shown(text)
+            );
+            refuse(permissions.place, message, report)
+        }
+    }
+}
+
+fn owner(
+    entry: &FileEntry,
+    document: &Document,
+    accounts: &Accounts,
+    report: &mut Report,
+) -> Option<Owner> {
+    let owner = entry.owner.as_ref()?;
+    if owner.value.is_empty() {
+        return None;
+    }
+    let Some(parsed) = Owner::parse(&owner.value) else {
+        let message = format!(
+            "owner is {}, expected user or user:group",
+            shown(&owner.value)
+        );
+        return refuse(owner.place, message, report);
+    };
+    // Looked at for another machine, whose users nobody knows here.
+    if !accounts.are_known() {
+        return Some(parsed);
+    }
+    let comes = |name: &str| {
+        let names = document.users.iter().filter_map(|user| user.name.as_ref());
+        names.into_iter().any(|one| one.value == name)
+    };
+    if let Some(Id::Name(name)) = &parsed.user
+        && accounts.user(name).is_none()
+        && !comes(name)
+    {
+        return refuse(
+            owner.place,
+            format!("there is no user {}", shown(name)),
+            report,
+        );
+    }
+    if let Some(Id::Name(name)) = &parsed.group
+        && !accounts.has_group(name)
+        && !comes(name)
+    {
+        return refuse(
+            owner.place,
+            format!("there is no group {}", shown(name)),
+            report,
+        );
+    }
+    Some(parsed)
+}
+
+fn none_is_below_another(document: &Document, files: &[File], report: &mut Report) {
+    let paths: BTreeSet<&str> = files.iter().map(|file| file.path.as_str()).collect();
+    for entry in &document.write_files {
+        let Some(path) = &entry.path else {
+            continue;
+        };
+        let cleaned = clean(&path.value);
+        let mut above = cleaned.as_str();
+        while let Some((parent, _)) = above.rsplit_once('/') {
+            above = parent;
+            if paths.contains(parent) {
+                let message = format!(
+                    "path {} is below {parent}, which is a file here too",
+                    shown(&cleaned)
+                );
+                report.error(path.place, message);
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::clean;
+
+    #[test]
+    fn paths_stay_below_the_root() {
+        for (path, expected) in [
+            ("relative/file", "/relative/file"),
+            ("/a/../b/./file", "/b/file"),
+            ("../../etc/climb", "/etc/climb"),
+            ("//x//y", "/x/y"),
+            ("", "/"),
+            ("/..", "/"),
+        ] {
+            assert_eq!(clean(path), expected);
+        }
+    }
+}

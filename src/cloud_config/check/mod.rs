@@ -1,0 +1,115 @@
+//! From what a document says to what can be done: every value is looked at before anything is touched.
+//!
+//! What cannot be done is an error, and then there is no [`Checked`]. What the tools of the time applied
+//! although it will hardly do what was meant is a warning.
+
+mod files;
+mod hooks;
+mod units;
+mod users;
+mod variables;
+
+use std::collections::BTreeMap;
+
+pub use files::{File, MODE};
+pub use hooks::Hook;
+pub use units::{DropIn, Unit, Verb};
+pub use users::{KeyHolder, User};
+
+use super::document::Placed;
+use super::merge::{Machine, Merged};
+use super::report::{Place, Report, shown};
+
+/// What a document asks for, all of it possible.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Checked {
+    /// The name the machine shall have; none to leave it.
+    pub hostname: Option<String>,
+    /// The name for `/etc/hosts`; none to leave that file.
+    pub hosts: Option<String>,
+    /// Users to make or change.
+    pub users: Vec<User>,
+    /// Whose keys there are.
+    pub key_holders: Vec<KeyHolder>,
+    /// Files to write, of which a later one wins.
+    pub files: Vec<File>,
+    /// Variables by service, such as `etcd.service`.
+    pub environments: BTreeMap<&'static str, BTreeMap<String, String>>,
+    /// Variables of flannel, which has a file for them.
+    pub flannel: BTreeMap<String, String>,
+    /// Units.
+    pub units: Vec<Unit>,
+    /// Hooks.
+    pub hooks: Vec<Hook>,
+}
+
+/// Look at a whole document; none if there is an error in the report. `ssh_user` is who gets the keys at
+/// the top of the document.
+pub fn check(
+    merged: &Merged,
+    machine: &Machine,
+    ssh_user: &str,
+    report: &mut Report,
+) -> Option<Checked> {
+    let document = &merged.document;
+    let accounts = &machine.accounts;
+    let checked = Checked {
+        hostname: document
+            .hostname
+            .as_ref()
+            .and_then(|name| hostname(name, report)),
+        hosts: hosts(merged, report),
+        users: users::check(&document.users, accounts, report),
+        key_holders: users::key_holders(document, accounts, ssh_user, report),
+        files: files::check(document, accounts, report),
+        environments: variables::environments(document, report),
+        flannel: variables::checked(&document.flannel, "coreos.flannel", report),
+        units: units::check(&document.units, report),
+        hooks: hooks::check(&document.hooks, report),
+    };
+    (!report.has_errors()).then_some(checked)
+}
+
+fn hostname(name: &Placed<String>, report: &mut Report) -> Option<String> {
+    let value = &name.value;
+    let letter = |byte: u8| byte.is_ascii_alphanumeric() || b"-._".contains(&byte);
+    let good = value.len() <= 253 && value.bytes().all(letter) && !value.starts_with(['-', '.']);
+    if !good {
+        let message = format!(
+            "hostname is {}, expected letters, digits, - and ., at most 253",
+            shown(value)
+        );
+        report.error(name.place, message);
+        return None;
+    }
+    Some(value.clone())
+}
+
+fn hosts(merged: &Merged, report: &mut Report) -> Option<String> {
+    let asked = merged.document.manage_etc_hosts.as_ref()?;
+    match (asked.value.as_str(), &merged.hostname) {
+        ("", _) => None,
+        ("localhost", Some(name)) => Some(name.clone()),
+        ("localhost", None) => {
+            let message = "manage_etc_hosts needs a host name, and nobody knows one; set hostname";
+            report.error(asked.place, message);
+            None
+        }
+        (other, _) => {
+            let message = format!("manage_etc_hosts is {}, expected localhost", shown(other));
+            report.error(asked.place, message);
+            None
+        }
+    }
+}
+
+/// A text that stands in a file of lines, or as one argument.
+fn is_plain_line(text: &str) -> bool {
+    !text.chars().any(char::is_control)
+}
+
+/// Refuse the value of a key.
+fn refuse<T>(place: Place, message: String, report: &mut Report) -> Option<T> {
+    report.error(place, message);
+    None
+}

@@ -1,0 +1,166 @@
+//! What units have to hear, once the files are there.
+
+use std::collections::BTreeSet;
+
+use super::{Command, Plan, Service};
+use crate::cloud_config::check::Verb;
+
+/// What the steps changed, and how the machine was found.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Happened {
+    /// Units whose files changed.
+    pub changed: BTreeSet<String>,
+    /// Whether systemd has to read its files again.
+    pub reload: bool,
+    /// Whether its network daemon has to.
+    pub network: bool,
+    /// Units that run.
+    pub active: BTreeSet<String>,
+    /// Units that are enabled.
+    pub enabled: BTreeSet<String>,
+    /// What an earlier run since boot queued: verb and unit.
+    pub queued: BTreeSet<(String, String)>,
+}
+
+/// The commands that are left, in order, and what of it is queued.
+///
+/// Nothing is waited for: this runs before the units that it starts. A unit that runs and whose files
+/// changed is restarted where it would be started, and what an earlier run queued is not queued again
+/// unless something changed.
+pub fn after(plan: &Plan, happened: &Happened) -> (Vec<Command>, BTreeSet<(String, String)>) {
+    let mut commands = Vec::new();
+    let mut reload = happened.reload;
+    for enable in &plan.enables {
+        if happened.enabled.contains(&enable.unit) && !happened.changed.contains(&enable.unit) {
+            continue;
+        }
+        let runtime = enable.runtime.then_some("--runtime");
+        let flags = ["systemctl", "enable", "--force", "--no-reload"];
+        commands.push(on_unit(flags.into_iter().chain(runtime), &enable.unit));
+        reload = true;
+    }
+    if reload {
+        commands.push(Command::new(["systemctl", "daemon-reload"]));
+    }
+    if happened.network {
+        let unit = "systemd-networkd.service";
+        commands.push(on_unit(["systemctl", "restart", "--no-block"], unit));
+    }
+    let mut queued = BTreeSet::new();
+    for service in &plan.services {
+        let written = service
+            .verb
+            .map(|verb| (String::from(verb.word()), service.unit.clone()));
+        if let Some(verb) = verb(service, happened) {
+            let words = ["systemctl", verb.of_systemctl(), "--no-block"];
+            commands.push(on_unit(words, &service.unit));
+        }
+        queued.extend(written);
+    }
+    (commands, queued)
+}
+
+/// What to do with a unit now.
+fn verb(service: &Service, happened: &Happened) -> Option<Verb> {
+    let changed = happened.changed.contains(&service.unit);
+    let runs = happened.active.contains(&service.unit);
+    match service.verb {
+        Some(Verb::Start) if changed && runs => Some(Verb::Restart),
+        Some(verb) => {
+            let earlier = (String::from(verb.word()), service.unit.clone());
+            (changed || !happened.queued.contains(&earlier)).then_some(verb)
+        }
+        None => (changed && runs).then_some(Verb::TryRestart),
+    }
+}
+
+/// A unit's name may begin with `-`, as that of the root directory's mount does.
+fn on_unit<'w>(words: impl IntoIterator<Item = &'w str>, unit: &'w str) -> Command {
+    let guard = unit.starts_with('-').then_some("--");
+    Command::new(words.into_iter().chain(guard).chain([unit]))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::Enable;
+    use super::*;
+
+    fn shown(plan: &Plan, happened: &Happened) -> Vec<String> {
+        let (commands, _) = after(plan, happened);
+        commands
+            .iter()
+            .map(|command| command.words.join(" "))
+            .collect()
+    }
+
+    fn plan() -> Plan {
+        let service = |unit: &str, verb| Service {
+            unit: String::from(unit),
+            verb,
+        };
+        Plan {
+            steps: Vec::new(),
+            enables: vec![Enable {
+                unit: String::from("a.service"),
+                runtime: true,
+            }],
+            services: vec![
+                service("a.service", Some(Verb::Start)),
+                service("-.mount", Some(Verb::ReloadOrTryRestart)),
+                service("etcd.service", None),
+            ],
+        }
+    }
+
+    fn set(units: &[&str]) -> BTreeSet<String> {
+        units.iter().map(|unit| String::from(*unit)).collect()
+    }
+
+    #[test]
+    fn the_first_time_all_is_queued_after_one_reload() {
+        assert_eq!(
+            shown(&plan(), &Happened::default()),
+            [
+                "systemctl enable --force --no-reload --runtime a.service",
+                "systemctl daemon-reload",
+                "systemctl start --no-block a.service",
+                "systemctl try-reload-or-restart --no-block -- -.mount",
+            ]
+        );
+    }
+
+    #[test]
+    fn the_second_time_nothing_is() {
+        let (_, queued) = after(&plan(), &Happened::default());
+        let happened = Happened {
+            queued,
+            enabled: set(&["a.service"]),
+            active: set(&["a.service", "etcd.service"]),
+            ..Happened::default()
+        };
+        assert_eq!(shown(&plan(), &happened), [""; 0]);
+    }
+
+    #[test]
+    fn what_runs_is_restarted_only_if_it_changed() {
+        let (_, queued) = after(&plan(), &Happened::default());
+        let happened = Happened {
+            queued,
+            reload: true,
+            network: true,
+            changed: set(&["a.service", "etcd.service"]),
+            enabled: set(&["a.service"]),
+            active: set(&["a.service", "etcd.service"]),
+        };
+        assert_eq!(
+            shown(&plan(), &happened),
+            [
+                "systemctl enable --force --no-reload --runtime a.service",
+                "systemctl daemon-reload",
+                "systemctl restart --no-block systemd-networkd.service",
+                "systemctl restart --no-block a.service",
+                "systemctl try-restart --no-block etcd.service",
+            ]
+        );
+    }
+}

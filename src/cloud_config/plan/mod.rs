@@ -1,0 +1,323 @@
+//! What to do on the machine, pure: a checked document in, files and commands out.
+
+mod commands;
+mod environment;
+
+use std::collections::BTreeMap;
+
+pub use commands::{Happened, after};
+pub use environment::merged;
+
+use super::accounts::{Accounts, Owner};
+use super::check::{Checked, KeyHolder, Unit, User, Verb};
+use super::document::FLANNEL;
+use super::quote;
+
+/// A program and its arguments.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Command {
+    /// The program, and what it is told.
+    pub words: Vec<String>,
+    /// What it reads, which nobody else shall see; empty for nothing.
+    pub input: String,
+}
+
+impl Command {
+    /// A command that reads nothing.
+    pub fn new<W: Into<String>>(words: impl IntoIterator<Item = W>) -> Self {
+        Self {
+            words: words.into_iter().map(Into::into).collect(),
+            input: String::new(),
+        }
+    }
+}
+
+/// A file as it shall be.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct File {
+    /// Where it goes, absolute.
+    pub path: String,
+    /// What is in it.
+    pub content: Vec<u8>,
+    /// Its permissions.
+    pub mode: u32,
+    /// Who owns it; none for whoever writes it.
+    pub owner: Option<Owner>,
+    /// Who has to hear of it when it changes.
+    pub wakes: Wakes,
+}
+
+/// Who has to hear of a changed file.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Wakes {
+    /// Nobody.
+    Nobody,
+    /// systemd, for this unit.
+    Unit(String),
+    /// This unit, whose own file it is not.
+    Service(String),
+    /// systemd's network daemon.
+    Network,
+}
+
+/// One thing to do before any unit hears of it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Step {
+    /// Give the machine its name, if it has another.
+    Hostname(String),
+    /// Run a command.
+    Run(Command),
+    /// Add keys to those a user has.
+    Keys(KeyHolder),
+    /// Write a file, if it is not like that.
+    Write(File),
+    /// Put a link to nothing where a unit's file would be.
+    Mask {
+        /// Where.
+        path: String,
+        /// The unit.
+        unit: String,
+    },
+    /// Take such a link, or an empty file, away.
+    Unmask {
+        /// Where.
+        path: String,
+        /// The unit.
+        unit: String,
+    },
+}
+
+/// A unit that may have to be started, stopped or restarted.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Service {
+    /// The unit's name.
+    pub unit: String,
+    /// What the document wants; none to restart it if it runs and its files changed.
+    pub verb: Option<Verb>,
+}
+
+/// A unit that is started at each boot.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Enable {
+    /// The unit's name.
+    pub unit: String,
+    /// Whether only until the next boot.
+    pub runtime: bool,
+}
+
+/// All there is to do, in order: the steps, then what [`after`] makes of the rest.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Plan {
+    /// What to do first.
+    pub steps: Vec<Step>,
+    /// Units to enable.
+    pub enables: Vec<Enable>,
+    /// Units to queue, in the document's order.
+    pub services: Vec<Service>,
+}
+
+/// The drop-in that holds a service's variables.
+const DROP_IN: &str = "20-cloudinit.conf";
+
+/// Make the plan.
+pub fn plan(checked: &Checked, accounts: &Accounts) -> Plan {
+    let mut plan = Plan::default();
+    plan.steps
+        .extend(checked.hostname.clone().map(Step::Hostname));
+    for user in &checked.users {
+        plan.steps
+            .extend(user_command(user, accounts).map(Step::Run));
+    }
+    let keys = checked.key_holders.iter().cloned();
+    plan.steps.extend(keys.map(Step::Keys));
+    plan.files(checked);
+    for unit in &checked.units {
+        plan.unit(unit);
+    }
+    plan.environments(&checked.environments);
+    for hook in &checked.hooks {
+        let unit = format!("etcd-hook@{}.service", hook.name);
+        let path = format!("/etc/etcd/hooks.d/{}.yaml", hook.name);
+        plan.write(
+            path,
+            hook.content.clone().into_bytes(),
+            Wakes::Service(unit.clone()),
+        );
+        let verb = Some(Verb::Start);
+        plan.services.push(Service { unit, verb });
+    }
+    plan
+}
+
+impl Plan {
+    fn write(&mut self, path: String, content: Vec<u8>, wakes: Wakes) {
+        self.steps.push(Step::Write(File {
+            path,
+            content,
+            mode: super::check::MODE,
+            owner: None,
+            wakes,
+        }));
+    }
+
+    fn files(&mut self, checked: &Checked) {
+        if let Some(name) = &checked.hosts {
+            let content = format!("127.0.0.1 {name}\n");
+            self.write(
+                String::from("/etc/hosts"),
+                content.into_bytes(),
+                Wakes::Nobody,
+            );
+        }
+        for file in &checked.files {
+            self.steps.push(Step::Write(File {
+                path: file.path.clone(),
+                content: file.content.clone(),
+                mode: file.mode,
+                owner: file.owner.clone(),
+                wakes: wakes(&file.path),
+            }));
+        }
+        if !checked.flannel.is_empty() {
+            let values = &checked.flannel;
+            let lines: Vec<String> = FLANNEL
+                .iter()
+                .filter_map(|(_, name)| Some(quote::file_line(name, values.get(*name)?)))
+                .collect();
+            let path = String::from("/run/flannel/options.env");
+            self.write(path, lines.join("\n").into_bytes(), Wakes::Nobody);
+        }
+    }
+
+    fn unit(&mut self, unit: &Unit) {
+        let name = &unit.name;
+        let network =
+            name.ends_with(".network") || name.ends_with(".netdev") || name.ends_with(".link");
+        let volatile = if unit.runtime { "run" } else { "etc" };
+        let folder = if network { "network" } else { "system" };
+        let folder = format!("/{volatile}/systemd/{folder}");
+        let wakes = match network {
+            true => Wakes::Network,
+            false => Wakes::Unit(name.clone()),
+        };
+        let path = format!("{folder}/{name}");
+        match &unit.content {
+            Some(content) => self.write(path.clone(), content.clone().into_bytes(), wakes.clone()),
+            None if unit.runtime && !unit.mask => self.steps.push(Step::Unmask {
+                path: path.clone(),
+                unit: name.clone(),
+            }),
+            None => {}
+        }
+        for drop_in in &unit.drop_ins {
+            let path = format!("{folder}/{name}.d/{}", drop_in.name);
+            self.write(path, drop_in.content.clone().into_bytes(), wakes.clone());
+        }
+        if unit.mask {
+            let unit = name.clone();
+            self.steps.push(Step::Mask { path, unit });
+        }
+        if network {
+            return;
+        }
+        if unit.enable {
+            self.enables.push(Enable {
+                unit: name.clone(),
+                runtime: unit.runtime,
+            });
+        }
+        self.services.push(Service {
+            unit: name.clone(),
+            verb: unit.verb,
+        });
+    }
+
+    fn environments(&mut self, environments: &BTreeMap<&'static str, BTreeMap<String, String>>) {
+        for (service, values) in environments {
+            let mut text = String::from("[Service]\n");
+            for (name, value) in values {
+                text.push_str(&quote::environment_line(name, value));
+                text.push('\n');
+            }
+            let path = format!("/run/systemd/system/{service}.d/{DROP_IN}");
+            let unit = String::from(*service);
+            self.write(path, text.into_bytes(), Wakes::Unit(unit.clone()));
+            if !self.services.iter().any(|one| one.unit == unit) {
+                self.services.push(Service { unit, verb: None });
+            }
+        }
+    }
+}
+
+/// A file that a document writes to where systemd has its own is a unit's, too.
+fn wakes(path: &str) -> Wakes {
+    for folder in ["/etc/systemd/system/", "/run/systemd/system/"] {
+        let Some(below) = path.strip_prefix(folder) else {
+            continue;
+        };
+        let first = below.split('/').next().unwrap_or_default();
+        return Wakes::Unit(String::from(first.strip_suffix(".d").unwrap_or(first)));
+    }
+    match path.starts_with("/etc/systemd/network/") || path.starts_with("/run/systemd/network/") {
+        true => Wakes::Network,
+        false => Wakes::Nobody,
+    }
+}
+
+fn user_command(user: &User, accounts: &Accounts) -> Option<Command> {
+    let password = user
+        .password
+        .as_ref()
+        .filter(|password| !password.is_empty());
+    if user.exists {
+        let hash = password.filter(|hash| !accounts.has_password(&user.name, hash))?;
+        let mut command = Command::new(["chpasswd", "-e"]);
+        command.input = format!("{}:{hash}", user.name);
+        return Some(command);
+    }
+    let details = &user.details;
+    let mut command = Command::new(["useradd", "--password"]);
+    let words = &mut command.words;
+    words.push(password.map_or_else(|| String::from("*"), String::clone));
+    let mut option = |flag: &str, value: Option<String>| {
+        if let Some(value) = value.filter(|value| !value.is_empty()) {
+            words.extend([String::from(flag), value]);
+        }
+    };
+    let comment = details.gecos.as_ref().filter(|gecos| !gecos.is_empty());
+    option("--comment", comment.map(|gecos| quote::go_quoted(gecos)));
+    option(
+        "--home-dir",
+        details.home.as_ref().map(|home| home.value.clone()),
+    );
+    let home = if details.no_create_home {
+        "--no-create-home"
+    } else {
+        "--create-home"
+    };
+    words.push(String::from(home));
+    let mut option = |flag: &str, value: Option<String>| {
+        if let Some(value) = value.filter(|value| !value.is_empty()) {
+            words.extend([String::from(flag), value]);
+        }
+    };
+    option("--gid", details.primary_group.clone());
+    let groups: Vec<&str> = details
+        .groups
+        .iter()
+        .map(|group| group.value.as_str())
+        .collect();
+    option("--groups", Some(groups.join(",")));
+    for (flag, set) in [
+        ("--no-user-group", details.no_user_group),
+        ("--system", details.system),
+        ("--no-log-init", details.no_log_init),
+    ] {
+        words.extend(set.then(|| String::from(flag)));
+    }
+    if let Some(shell) = details.shell.as_ref().filter(|shell| !shell.is_empty()) {
+        words.extend([String::from("--shell"), shell.clone()]);
+    }
+    words.push(user.name.clone());
+    Some(command)
+}

@@ -1,0 +1,348 @@
+# What is tried on hosts; see tests/system/run. A case fails with its first command that does.
+#
+# shellcheck shell=bash
+
+# fail WHAT: end the case.
+fail() { echo "  $*" >&2; exit 1; }
+
+# within SECONDS COMMAND...: until it succeeds.
+within() {
+  local end=$((SECONDS + $1))
+  shift
+  until "$@" >/dev/null 2>&1; do
+    [ $SECONDS -lt $end ] || { "$@" || true; fail "not in time: $*"; }
+    sleep 0.1
+  done
+}
+
+# is EXPECTED COMMAND...: what it prints.
+is() {
+  local expected=$1 found
+  shift
+  found=$("$@") || fail "failed: $*"
+  [ "$found" = "$expected" ] || fail "$*: $found, expected $expected"
+}
+
+# started HOST: a new host that runs, without the package.
+started() { host_make "$1" && host_boot "$1"; }
+
+# install HOST [FILE]: the package, on a host that runs, as its administrator would.
+install() {
+  cp "${2:-$SYSTEM_DEB}" "$(host_disk "$1")/root/oxetcd.deb"
+  host_run "$1" DEBIAN_FRONTEND=noninteractive apt-get install -y -q /root/oxetcd.deb >"$HOSTS_STATE/$1/apt" 2>&1 ||
+    { cat "$HOSTS_STATE/$1/apt" >&2; fail "no package on $1"; }
+}
+
+# prepared HOST: a disk with the package, never booted.
+prepared() {
+  host_make "$1"
+  cp "$SYSTEM_DEB" "$(host_disk "$1")/root/oxetcd.deb"
+  chroot "$(host_disk "$1")" dpkg -i /root/oxetcd.deb >"$HOSTS_STATE/$1/apt" 2>&1 ||
+    { cat "$HOSTS_STATE/$1/apt" >&2; fail "no package on $1"; }
+}
+
+# user_data HOST: give it the cloud-config on stdin, as cloud-init keeps it, and its address.
+user_data() {
+  local disk
+  disk=$(host_disk "$1")
+  mkdir -p "$disk/var/lib/cloud/instance"
+  cat >"$disk/var/lib/cloud/instance/user-data.txt"
+  echo "COREOS_PRIVATE_IPV4=$(host_address "$1")" >"$disk/etc/environment"
+}
+
+# by_discovery URL NAME: a cloud-config of a machine that finds its cluster by that token.
+by_discovery() {
+  cat <<END
+#cloud-config
+coreos:
+  etcd:
+    name: $2
+    discovery: $1
+    addr: \$private_ipv4:4001
+    peer-addr: \$private_ipv4:7001
+  exec-watch:
+    - name: seen
+      key: /seen
+      recursive: true
+      command: ["/bin/sh", "-c", "echo \$ETCD_WATCH_KEY >>/var/tmp/seen"]
+  units:
+    - name: etcd.service
+      command: start
+END
+}
+
+# by_peers NUMBER: /etc/default/etcd of h1, h2, h3.
+by_peers() {
+  local own peers=
+  own=$(host_address "h$1")
+  [ "$1" = 1 ] || peers="ETCD_PEERS=$(host_address h1):7001"
+  printf 'ETCD_NAME=h%s\nETCD_ADDR=%s:4001\nETCD_PEER_ADDR=%s:7001\n%s\n' "$1" "$own" "$own" "$peers"
+}
+
+get() { host_run "$1" curl -sfL -m 2 "http://$(host_address "$1"):4001/v2/keys$2"; }
+put() { host_run "$1" curl -sfL -m 2 -X PUT "http://$(host_address "$1"):4001/v2/keys$2" -d "value=$3"; }
+has() { get "$1" "$2" | grep -q "\"value\":\"$3\""; }
+# voters HOST COUNT: its cluster has so many.
+voters() { host_run "$1" systemctl show -P StatusText etcd | grep -qE "(leader of|one of) $2,"; }
+# names HOST: the members, in order.
+names() { get "$1" '/_etcd/machines?sorted=true' | grep -o '"/_etcd/machines/[^"]*"' | tr -d '"' | sed 's,.*/,,' | xargs; }
+active() { [ "$(host_run "$1" systemctl is-active "$2")" = active ]; }
+
+# three: h1, h2, h3 with the package, a cluster by peers.
+three() {
+  local number
+  for number in 1 2 3; do
+    prepared "h$number"
+    by_peers "$number" >"$(host_disk "h$number")/etc/default/etcd"
+    host_boot "h$number"
+    within 30 put "h$number" /formed yes
+  done
+  for number in 1 2 3; do within 30 voters "h$number" 3; done
+}
+
+case_package() {
+  started h1
+  install h1
+  within 20 active h1 etcd
+  host_run h1 etcdctl set /message hello
+  is hello host_run h1 etcdctl get /message
+  is etcd host_run h1 stat -c %U /var/lib/etcd
+  host_run h1 'curl -s http://127.0.0.1:4001/v2/keys/_etcd/machines | grep -q "$(cat /etc/machine-id)"'
+
+  # What systemd shows of it.
+  within 10 host_run h1 'systemctl show -P StatusText etcd | grep -q "^leader of 1, index "'
+  host_run h1 'systemctl show etcd -p Type,NotifyAccess,WatchdogUSec | grep -q WatchdogUSec=30s'
+  # The journal has its levels, and its fields as they are.
+  host_run h1 'journalctl -u etcd -o json | grep "serves clients" | grep -q "\"PRIORITY\":\"6\""'
+  host_run h1 'journalctl -u etcd ETCD_TERM=2 -o cat | grep -q "this member leads"'
+  is "" host_run h1 journalctl -u etcd -p warning -o cat --quiet
+  is "" host_run h1 'systemd-analyze verify --man=no /usr/lib/systemd/system/etcd* 2>&1'
+  host_run h1 'systemd-analyze security etcd.service' | awk '/Overall exposure/ { exit !($(NF-2) < 2.0) }'
+
+  # Its options are read again.
+  host_run h1 'echo "verbose = true" >/etc/etcd/etcd.conf && systemctl reload etcd'
+  within 5 host_run h1 'journalctl -u etcd -o cat | grep -q "read the options again"'
+  # It stops in time, and is there again with what it had.
+  local begun
+  begun=$(date +%s%N)
+  host_run h1 systemctl stop etcd
+  [ $(($(date +%s%N) - begun)) -lt 2000000000 ] || fail "it took too long to stop"
+  host_reboot h1
+  within 20 active h1 etcd
+  is hello host_run h1 etcdctl get /message
+}
+
+case_sockets() {
+  started h1
+  install h1
+  within 20 active h1 etcd
+  host_run h1 'systemctl disable --now etcd.service && systemctl enable --now etcd.socket etcd-peer.socket'
+  is inactive host_run h1 'systemctl is-active etcd || true'
+  # Whoever connects waits until it is there.
+  is 'etcd 0.4.6' host_run h1 curl -s http://127.0.0.1:4001/version
+  within 10 active h1 etcd
+  host_run h1 curl -sf http://127.0.0.1:7001/name
+  host_run h1 'systemctl stop etcd.service'
+  is 'etcd 0.4.6' host_run h1 curl -s http://127.0.0.1:4001/version
+}
+
+case_watchdog() {
+  started h1
+  install h1
+  within 20 active h1 etcd
+  host_run h1 'mkdir -p /etc/systemd/system/etcd.service.d && printf "[Service]\nWatchdogSec=2\n" \
+    >/etc/systemd/system/etcd.service.d/w.conf && systemctl daemon-reload && systemctl restart etcd'
+  # It lives as long as it says so.
+  sleep 5
+  is 0 host_run h1 systemctl show -P NRestarts etcd
+  host_run h1 'kill -STOP $(systemctl show -P MainPID etcd)'
+  within 20 host_run h1 '[ "$(systemctl show -P NRestarts etcd)" = 1 ]'
+  within 20 active h1 etcd
+}
+
+case_no_loop() {
+  started h1
+  install h1
+  within 20 active h1 etcd
+  # A directory of something else.
+  host_run h1 'systemctl stop etcd && rm -rf /var/lib/etcd/* && install -d -o etcd -g etcd /var/lib/etcd/holiday'
+  host_run h1 'systemctl start etcd' && fail "it started"
+  sleep 3
+  is failed host_run h1 'systemctl is-active etcd || true'
+  is 65 host_run h1 systemctl show -P ExecMainStatus etcd
+  is 0 host_run h1 systemctl show -P NRestarts etcd
+  # An option that will not do.
+  host_run h1 'rm -r /var/lib/etcd/holiday && echo ETCD_SNAPSHOT_COUNT=many >>/etc/default/etcd'
+  host_run h1 'systemctl start etcd' && fail "it started"
+  is 78 host_run h1 systemctl show -P ExecMainStatus etcd
+  host_run h1 'sed -i /MANY/Id /etc/default/etcd && systemctl start etcd'
+  within 20 active h1 etcd
+}
+
+case_purge() {
+  local left
+  files() {
+    host_run h1 'find / -xdev \( -path /proc -o -path /sys -o -path /dev -o -path /tmp -o -path /root \
+      -o -path /var/log -o -path /var/cache -o -path /var/lib/apt -o -path /var/lib/dpkg -o -path /var/lib/systemd \
+      \) -prune -o -print; find /run/systemd/system /etc/systemd 2>/dev/null; cut -d: -f1 /etc/passwd /etc/group' | sort
+  }
+  started h1
+  files >"$HOSTS_STATE/before"
+  install h1
+  within 20 active h1 etcd
+  host_run h1 etcdctl set /a 1
+  host_run h1 'systemctl enable etcd.socket && systemctl enable --now etcd-discovery'
+  host_run h1 apt-get remove -y -q oxetcd >/dev/null 2>&1
+  is inactive host_run h1 'systemctl is-active etcd || true'
+  host_run h1 test -d /var/lib/etcd/wal
+  host_run h1 apt-get purge -y -q oxetcd >/dev/null 2>&1
+  files >"$HOSTS_STATE/after"
+  left=$(diff "$HOSTS_STATE/before" "$HOSTS_STATE/after" | grep '^[<>]' | grep -vE ' /etc/(passwd|group|shadow|gshadow)-$| /etc/\.pwd\.lock$') || true
+  rm "$HOSTS_STATE/before" "$HOSTS_STATE/after"
+  [ -z "$left" ] || fail "left behind: $left"
+  # And again.
+  install h1
+  within 20 active h1 etcd
+}
+
+case_upgrade() {
+  local number next work writer
+  three
+  # The same files as a later version.
+  work=$(mktemp -d -p "$HOSTS_STATE/h1")
+  dpkg-deb -R "$SYSTEM_DEB" "$work/next"
+  sed -i 's/^Version: .*/Version: 99.0-1/' "$work/next/DEBIAN/control"
+  next=$work/next.deb
+  dpkg-deb -b "$work/next" "$next" >/dev/null
+  # A client that may try each member before it gives a write up.
+  (
+    count=0
+    until [ -e "$work/stop" ]; do
+      count=$((count + 1))
+      done=
+      for try in 1 2 3 4 5 6 7 8 9; do
+        if put "h$((try % 3 + 1))" "/load/$count" x >/dev/null; then done=yes && break; fi
+        sleep 0.3
+      done
+      echo "$count ${done:-FAILED}"
+    done >"$work/writes"
+  ) &
+  writer=$!
+  for number in 1 2 3; do
+    install "h$number" "$next"
+    is 99.0-1 host_run "h$number" dpkg-query -W -f '${Version}' oxetcd
+    within 30 active "h$number" etcd
+    within 30 voters "h$number" 3
+  done
+  touch "$work/stop"
+  wait "$writer"
+  grep -q FAILED "$work/writes" && fail "a write failed"
+  [ "$(wc -l <"$work/writes")" -gt 10 ] || fail "there was no load"
+  for number in 1 2 3; do has "h$number" "/load/$(wc -l <"$work/writes")" x; done
+}
+
+case_outages() {
+  local number
+  three
+  put h1 /kept yes
+  host_reboot h2
+  within 30 put h2 /after/reboot 1
+  host_cut h3
+  within 30 put h1 /while/cut 1
+  sleep 3
+  host_heal h3
+  within 30 has h3 /while/cut 1
+  # A machine whose disk is lost comes back under its name, with nothing typed.
+  host_crash h1
+  rm -rf "$(host_disk h1)/var/lib/etcd"
+  within 30 put h2 /while/wiped 1
+  printf 'ETCD_PEERS=%s:7001,%s:7001\n' "$(host_address h2)" "$(host_address h3)" >>"$(host_disk h1)/etc/default/etcd"
+  host_boot h1
+  within 60 has h1 /kept yes
+  for number in 1 2 3; do within 60 voters "h$number" 3; done
+  is "h1 h2 h3" names h1
+  host_run h1 "etcdctl --peers $(host_address h1):4001 cluster-health"
+}
+
+case_cloud_config() {
+  local round
+  for round in $(seq "${SYSTEM_ROUNDS:-1}"); do
+    cloud_config_round
+    [ "$round" = "${SYSTEM_ROUNDS:-1}" ] || hosts_end
+  done
+}
+
+cloud_config_round() {
+  local number token
+  started h4
+  install h4
+  host_run h4 "printf 'ETCD_DISCOVERY_ADDR=%s:8087\n' $(host_address h4) >/etc/default/etcd-discovery"
+  host_run h4 systemctl disable --now etcd
+  host_run h4 systemctl start etcd-discovery
+  token=$(host_run h4 curl -sf "http://$(host_address h4):8087/new?size=3")
+  for number in 1 2 3; do
+    prepared "h$number"
+    by_discovery "$token" "h$number" | user_data "h$number"
+  done
+  for number in 1 2 3; do host_boot "h$number" & done
+  wait
+  for number in 1 2 3; do within 60 active "h$number" etcd; done
+  within 30 put h1 /seen/1 yes
+  for number in 1 2 3; do
+    within 30 has "h$number" /seen/1 yes
+    within 30 voters "h$number" 3
+  done
+  is "h1 h2 h3" names h2
+  host_run h1 "etcdctl --peers $(host_address h1):4001 cluster-health"
+  # Each host's hook ran once for each change.
+  for number in 2 3 4 5; do put "h$((number % 3 + 1))" "/seen/$number" yes; done
+  for number in 1 2 3; do
+    within 30 host_run "h$number" '[ "$(grep -c . /var/tmp/seen)" -ge 5 ]'
+    is "$(printf '/seen/%s ' 1 2 3 4 5 | xargs)" host_run "h$number" 'sort /var/tmp/seen | xargs'
+  done
+}
+
+# The package is started before anyone set it up; the cloud-config comes later.
+case_race_late() {
+  started h1
+  started h2
+  install h1
+  within 20 active h1 etcd
+  by_peers 1 >"$(host_disk h1)/etc/default/etcd"
+  host_run h1 systemctl restart etcd
+  within 20 put h1 /kept yes
+
+  install h2
+  within 20 active h2 etcd
+  user_data h2 <<END
+#cloud-config
+coreos:
+  etcd:
+    name: second
+    peers: $(host_address h1):7001
+    addr: \$private_ipv4:4001
+    peer-addr: \$private_ipv4:7001
+END
+  host_run h2 systemctl start etcd-cloudinit
+  within 30 has h2 /kept yes
+  is "h1 second" names h2
+  within 30 voters h1 2
+}
+
+# The drop-in is written while etcd starts, and systemd does not know it yet.
+case_race_drop_in() {
+  started h1
+  install h1
+  within 20 active h1 etcd
+  host_run h1 'systemctl stop etcd && rm -rf /var/lib/etcd/*'
+  host_run h1 'mkdir -p /run/systemd/system/etcd.service.d &&
+    printf "[Service]\nEnvironment=\"ETCD_NAME=meant %%%% \\\\\"it\\\\\"\"\n" >/run/systemd/system/etcd.service.d/20-cloudinit.conf'
+  host_run h1 systemctl start --no-block etcd
+  # It founds nothing, and is started again.
+  within 20 host_run h1 '[ "$(systemctl show -P NRestarts etcd)" -ge 2 ]'
+  host_run h1 'journalctl -u etcd -o cat | grep -q "ETCD_NAME in the files of etcd.service is not what"'
+  host_run h1 'test ! -e /var/lib/etcd/member'
+  host_run h1 systemctl daemon-reload
+  within 20 active h1 etcd
+  host_run h1 'curl -s http://127.0.0.1:4001/v2/keys/_etcd/machines' | grep -qF '"/_etcd/machines/meant % \"it\""'
+}

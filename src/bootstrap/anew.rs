@@ -2,7 +2,8 @@
 
 use tracing::{info, warn};
 
-use super::begin::{Beginning, Held, boot, draw_cluster, text};
+use super::begin::{Beginning, Held, boot, text};
+use super::found::draw_cluster;
 use super::waiting::Machine;
 use crate::cluster::{ClusterId, Member, MemberId};
 use crate::consensus::command_of;

@@ -7,6 +7,7 @@ use tracing::{info, warn};
 
 use super::anew::anew;
 use super::discovery::Search;
+use super::found::{Foundation, found};
 use super::waiting::{Contacts, Machine, Waiting, join_or_wait, remembered};
 use super::{Directory, Given, Patience, Registry, Start, Treatment, decide};
 use crate::cluster::{ClusterId, Member, MemberId, Settings};
@@ -85,18 +86,7 @@ pub async fn begin(
     let mut directory = DataDir::open(&config.data_dir)?;
     let limits = limits(config);
     let name = name_of(config, &directory)?;
-    let held = match look(&directory, limits) {
-        Err(why) if config.force => {
-            warn!("what is thrown away cannot be read: {why}");
-            None
-        }
-        Err(why) if remembered(&directory)?.is_some() => {
-            warn!("a member without a place left this, which is thrown away: {why}");
-            directory.discard_member().map_err(text)?;
-            None
-        }
-        held => held?,
-    };
+    let held = held_in(&mut directory, limits, config.force)?;
     let (client_url, peer_url) = urls;
     let own = peer_address(&peer_url).map_err(text)?;
     let machine = Machine {
@@ -124,7 +114,36 @@ pub async fn begin(
         DataDir::destroy(&config.data_dir).map_err(text)?;
         directory = DataDir::open(&config.data_dir).map_err(text)?;
     }
-    match (decision.start, held) {
+    let means = Means {
+        config,
+        tls,
+        registry,
+    };
+    start(decision.start, directory, held, machine, means).await
+}
+
+/// What a start is made with.
+struct Means<'a> {
+    config: &'a Config,
+    tls: &'a Connector,
+    registry: Option<&'a Registry>,
+}
+
+/// Do what was decided.
+async fn start(
+    start: Start,
+    directory: DataDir,
+    held: Option<Held>,
+    machine: Machine,
+    means: Means<'_>,
+) -> Result<Begun, Failure> {
+    let Means {
+        config,
+        tls,
+        registry,
+    } = means;
+    let limits = limits(config);
+    match (start, held) {
         (Start::Restart, Some(held)) => {
             let begun = restart(directory, held, machine)?;
             Ok(Begun::Member(Box::new(begun)))
@@ -170,6 +189,27 @@ pub async fn begin(
             let waiting = Waiting::new(directory, machine, roster, contacts, limits)?;
             Ok(Begun::Standby(Box::new(waiting)))
         }
+    }
+}
+
+/// What the directory holds; nothing where it cannot be read and is to be thrown away, or is what a machine
+/// without a place left of itself.
+fn held_in(
+    directory: &mut DataDir,
+    limits: HistoryLimits,
+    force: bool,
+) -> Result<Option<Held>, Failure> {
+    match look(directory, limits) {
+        Err(why) if force => {
+            warn!("what is thrown away cannot be read: {why}");
+            Ok(None)
+        }
+        Err(why) if remembered(directory)?.is_some() => {
+            warn!("a member without a place left this, which is thrown away: {why}");
+            directory.discard_member().map_err(text)?;
+            Ok(None)
+        }
+        held => held,
     }
 }
 
@@ -342,116 +382,6 @@ pub(super) fn restart(
         boot,
         named: Vec::new(),
     })
-}
-
-/// How a new cluster comes to be, and how it begins.
-pub(super) struct Foundation {
-    pub(super) founding: Founding,
-    pub(super) settings: Settings,
-}
-
-/// Make a cluster of one: its first snapshot holds the member and the settings.
-pub(super) fn found(
-    mut directory: DataDir,
-    machine: Machine,
-    foundation: Foundation,
-    limits: HistoryLimits,
-) -> Result<Beginning, Failure> {
-    systemd::environment_is_current()?;
-    let Foundation { founding, settings } = foundation;
-    // An id that took its token may have been stopped before anything was founded; any other that has a
-    // cluster was given a place there.
-    if let Some(identity) = directory.identity()
-        && identity.founding != founding
-        && (identity.cluster.is_some() || founding == Founding::Alone)
-    {
-        return Err(format!(
-            "{} was given a place in a cluster and has received nothing of it yet: start again with \
-             -peers naming a member of it, or with -force to found a cluster of its own",
-            directory.path().display()
-        )
-        .into());
-    }
-    let id = identify(&mut directory, &machine.name, founding)?;
-    let cluster = name_cluster(&mut directory)?;
-    let boot = boot(&mut directory)?;
-    let member = machine.member(id);
-    let store = first_store(&member, &settings, limits)?;
-    let configuration = Configuration {
-        voters: vec![id.get()],
-        ..Configuration::default()
-    };
-    let snapshot = SnapshotMark {
-        index: 1,
-        term: 1,
-        configuration,
-    };
-    let (mut wal, _) = open_log(&directory)?;
-    write_snapshot(&directory.disk(), &snapshot, image::encode(&store)).map_err(text)?;
-    let hard_state = HardState {
-        term: 1,
-        vote: 0,
-        commit: 1,
-    };
-    let reset = Some(snapshot.clone());
-    let batch = Batch {
-        hard_state: Some(hard_state),
-        reset,
-        ..Batch::default()
-    };
-    wal.write(&batch, true).map_err(text)?;
-    info!("{} founds a cluster of its own, {cluster}", member.name);
-    let recovered = Recovered {
-        hard_state,
-        snapshot,
-        entries: Vec::new(),
-    };
-    Ok(Beginning {
-        directory,
-        wal,
-        recovered,
-        store,
-        member,
-        cluster,
-        boot,
-        named: Vec::new(),
-    })
-}
-
-/// The cluster this directory founds, drawn once.
-fn name_cluster(directory: &mut DataDir) -> Result<ClusterId, String> {
-    if let Some(known) = directory.identity().and_then(|identity| identity.cluster) {
-        return Ok(known);
-    }
-    let cluster = draw_cluster()?;
-    directory.set_cluster(cluster).map_err(text)?;
-    Ok(cluster)
-}
-
-/// The id of a new cluster.
-pub(super) fn draw_cluster() -> Result<ClusterId, String> {
-    let number = random_number().map_err(text)?;
-    let none = "the system's random numbers are all zero".to_owned();
-    ClusterId::new(number).ok_or(none)
-}
-
-/// The store a cluster begins with: its founder, and the settings.
-fn first_store(
-    founder: &Member,
-    settings: &Settings,
-    limits: HistoryLimits,
-) -> Result<Store, String> {
-    let mut store = Store::new(limits);
-    let settings = Command::PutSettings(bytes::Bytes::from(settings.to_string()));
-    for command in [Command::PutMember(founder.clone()), settings] {
-        let stamped = Stamped {
-            stamp: ClusterTime::ZERO,
-            id: None,
-            command,
-        };
-        store.apply(&stamped, &mut Vec::new()).map_err(text)?;
-    }
-    Ok(store)
 }
 
 /// The directory's member, made if there is none yet.

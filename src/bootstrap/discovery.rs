@@ -8,7 +8,8 @@ use std::time::Duration;
 use tokio::time::{Instant, sleep};
 use tracing::{info, warn};
 
-use super::begin::{Begun, Foundation, found, identify};
+use super::begin::{Begun, identify};
+use super::found::{Foundation, found};
 use super::registry::{Claim, Failure, Pauses, Registry};
 use super::waiting::{Contacts, Machine, Tried, join_or_wait, try_to_join};
 use super::{JoinFailure, Patience};

@@ -14,6 +14,7 @@ mod anew;
 mod begin;
 mod decision;
 mod discovery;
+mod found;
 mod join;
 mod page;
 mod registry;

@@ -1,0 +1,123 @@
+//! Founding a cluster: its first member, its settings, and a snapshot that holds both.
+
+use tracing::info;
+
+use super::begin::{Beginning, boot, identify, open_log, text};
+use super::waiting::Machine;
+use crate::cluster::{ClusterId, Member, Settings};
+use crate::consensus::core::Recovered;
+use crate::failure::Failure;
+use crate::store::{ClusterTime, Command, HistoryLimits, Stamped, Store, image};
+use crate::wal::{
+    Batch, Configuration, DataDir, Founding, HardState, SnapshotMark, random_number, write_snapshot,
+};
+
+/// How a new cluster comes to be, and how it begins.
+pub(super) struct Foundation {
+    pub(super) founding: Founding,
+    pub(super) settings: Settings,
+}
+
+/// Make a cluster of one: its first snapshot holds the member and the settings.
+pub(super) fn found(
+    mut directory: DataDir,
+    machine: Machine,
+    foundation: Foundation,
+    limits: HistoryLimits,
+) -> Result<Beginning, Failure> {
+    systemd::environment_is_current()?;
+    let Foundation { founding, settings } = foundation;
+    // An id that took its token may have been stopped before anything was founded; any other that has a
+    // cluster was given a place there.
+    if let Some(identity) = directory.identity()
+        && identity.founding != founding
+        && (identity.cluster.is_some() || founding == Founding::Alone)
+    {
+        return Err(format!(
+            "{} was given a place in a cluster and has received nothing of it yet: start again with \
+             -peers naming a member of it, or with -force to found a cluster of its own",
+            directory.path().display()
+        )
+        .into());
+    }
+    let id = identify(&mut directory, &machine.name, founding)?;
+    let cluster = name_cluster(&mut directory)?;
+    let boot = boot(&mut directory)?;
+    let member = machine.member(id);
+    let store = first_store(&member, &settings, limits)?;
+    let configuration = Configuration {
+        voters: vec![id.get()],
+        ..Configuration::default()
+    };
+    let snapshot = SnapshotMark {
+        index: 1,
+        term: 1,
+        configuration,
+    };
+    let (mut wal, _) = open_log(&directory)?;
+    write_snapshot(&directory.disk(), &snapshot, image::encode(&store)).map_err(text)?;
+    let hard_state = HardState {
+        term: 1,
+        vote: 0,
+        commit: 1,
+    };
+    let reset = Some(snapshot.clone());
+    let batch = Batch {
+        hard_state: Some(hard_state),
+        reset,
+        ..Batch::default()
+    };
+    wal.write(&batch, true).map_err(text)?;
+    info!("{} founds a cluster of its own, {cluster}", member.name);
+    let recovered = Recovered {
+        hard_state,
+        snapshot,
+        entries: Vec::new(),
+    };
+    Ok(Beginning {
+        directory,
+        wal,
+        recovered,
+        store,
+        member,
+        cluster,
+        boot,
+        named: Vec::new(),
+    })
+}
+
+/// The cluster this directory founds, drawn once.
+fn name_cluster(directory: &mut DataDir) -> Result<ClusterId, String> {
+    if let Some(known) = directory.identity().and_then(|identity| identity.cluster) {
+        return Ok(known);
+    }
+    let cluster = draw_cluster()?;
+    directory.set_cluster(cluster).map_err(text)?;
+    Ok(cluster)
+}
+
+/// The id of a new cluster.
+pub(super) fn draw_cluster() -> Result<ClusterId, String> {
+    let number = random_number().map_err(text)?;
+    let none = "the system's random numbers are all zero".to_owned();
+    ClusterId::new(number).ok_or(none)
+}
+
+/// The store a cluster begins with: its founder, and the settings.
+fn first_store(
+    founder: &Member,
+    settings: &Settings,
+    limits: HistoryLimits,
+) -> Result<Store, String> {
+    let mut store = Store::new(limits);
+    let settings = Command::PutSettings(bytes::Bytes::from(settings.to_string()));
+    for command in [Command::PutMember(founder.clone()), settings] {
+        let stamped = Stamped {
+            stamp: ClusterTime::ZERO,
+            id: None,
+            command,
+        };
+        store.apply(&stamped, &mut Vec::new()).map_err(text)?;
+    }
+    Ok(store)
+}

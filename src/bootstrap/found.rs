@@ -8,6 +8,7 @@ use crate::cluster::{ClusterId, Member, Settings};
 use crate::consensus::core::Recovered;
 use crate::failure::Failure;
 use crate::store::{ClusterTime, Command, HistoryLimits, Stamped, Store, image};
+use crate::systemd;
 use crate::wal::{
     Batch, Configuration, DataDir, Founding, HardState, SnapshotMark, random_number, write_snapshot,
 };

@@ -10,17 +10,16 @@ use super::discovery::Search;
 use super::found::{Foundation, found};
 use super::waiting::{Contacts, Machine, Waiting, join_or_wait, remembered};
 use super::{Directory, Given, Patience, Registry, Start, Treatment, decide};
-use crate::cluster::{ClusterId, Member, MemberId, Settings};
+use crate::cluster::{ClusterId, Member, MemberId};
 use crate::config::Config;
 use crate::consensus::core::Recovered;
 use crate::failure::Failure;
-use crate::store::{ClusterTime, Command, HistoryLimits, Stamped, Store, codec, image};
+use crate::store::{HistoryLimits, Store, codec, image};
 use crate::systemd;
 use crate::tls::Connector;
 use crate::transport::peer_address;
 use crate::wal::{
-    Batch, Configuration, DataDir, EntryKind, Founding, HardState, Identity, LogOptions, RealDisk,
-    Snapshot, SnapshotMark, Wal, random_number, write_snapshot,
+    DataDir, EntryKind, Founding, Identity, LogOptions, RealDisk, Snapshot, Wal, random_number,
 };
 
 /// A member that can run.

@@ -83,7 +83,6 @@ pub async fn begin(
 ) -> Result<Begun, Failure> {
     let mut directory = DataDir::open(&config.data_dir)?;
     let limits = limits(config);
-    let name = name_of(config, &directory)?;
     let held = match look(&directory, limits) {
         Err(why) if config.force => {
             warn!("what is thrown away cannot be read: {why}");
@@ -98,6 +97,7 @@ pub async fn begin(
     };
     let own = peer_address(&urls.1).map_err(text)?;
     let found_there = describe(&directory, held.as_ref(), config.force)?;
+    let name = name_of(config, &directory, &found_there)?;
     if found_there == Directory::Empty {
         systemd::environment_is_current()?;
     }
@@ -106,6 +106,9 @@ pub async fn begin(
         token: registry.is_some(),
         peers: &config.peers,
         force: config.force,
+        renamed: directory
+            .identity()
+            .is_some_and(|identity| identity.name != name),
     };
     let decision = decide(&found_there, &given).map_err(text)?;
     let (mut directory, held) = treat(decision.treatment, directory, held, &config.data_dir)?;
@@ -204,11 +207,17 @@ pub fn limits(config: &Config) -> HistoryLimits {
 }
 
 /// The member's name: the one asked for, or the directory's.
-fn name_of(config: &Config, directory: &DataDir) -> Result<String, String> {
+fn name_of(
+    config: &Config,
+    directory: &DataDir,
+    found_there: &Directory,
+) -> Result<String, String> {
     match directory.identity() {
         Some(identity) if identity.name == config.name || config.force => Ok(config.name.clone()),
         // It never was a member of anything.
         Some(identity) if identity.cluster.is_none() => Ok(config.name.clone()),
+        // It was started before anyone said what it is to be.
+        Some(_) if config.name_chosen && found_there.is_untouched() => Ok(config.name.clone()),
         Some(identity) if !config.name_chosen => Ok(identity.name.clone()),
         Some(identity) => Err(format!(
             "{} belongs to the member {}, not to {}: start with -name {}, or choose another -data-dir",

@@ -84,8 +84,11 @@ pub async fn begin(
 ) -> Result<Begun, Failure> {
     let mut directory = DataDir::open(&config.data_dir)?;
     let limits = limits(config);
-    let name = name_of(config, &directory)?;
     let held = held_in(&mut directory, limits, config.force)?;
+    let found_there = describe(&directory, held.as_ref(), config.force)?;
+    let name = name_of(config, &directory, &found_there)?;
+    let named_otherwise = |identity: &Identity| identity.name != name;
+    let renamed = directory.identity().is_some_and(named_otherwise);
     let (client_url, peer_url) = urls;
     let own = peer_address(&peer_url).map_err(text)?;
     let machine = Machine {
@@ -96,7 +99,6 @@ pub async fn begin(
     if config.force_new_cluster {
         return Ok(Begun::Member(Box::new(anew(directory, held, machine)?)));
     }
-    let found_there = describe(&directory, held.as_ref(), config.force)?;
     if found_there == Directory::Empty {
         systemd::environment_is_current()?;
     }
@@ -105,6 +107,7 @@ pub async fn begin(
         token: registry.is_some(),
         peers: &config.peers,
         force: config.force,
+        renamed,
     };
     let decision = decide(&found_there, &given).map_err(text)?;
     let (mut directory, held) = treat(decision.treatment, directory, held, &config.data_dir)?;
@@ -247,11 +250,17 @@ pub fn limits(config: &Config) -> HistoryLimits {
 }
 
 /// The member's name: the one asked for, or the directory's.
-fn name_of(config: &Config, directory: &DataDir) -> Result<String, String> {
+fn name_of(
+    config: &Config,
+    directory: &DataDir,
+    found_there: &Directory,
+) -> Result<String, String> {
     match directory.identity() {
         Some(identity) if identity.name == config.name || config.force => Ok(config.name.clone()),
         // It never was a member of anything.
         Some(identity) if identity.cluster.is_none() => Ok(config.name.clone()),
+        // It was started before anyone said what it is to be.
+        Some(_) if config.name_chosen && found_there.is_untouched() => Ok(config.name.clone()),
         Some(identity) if !config.name_chosen => Ok(identity.name.clone()),
         Some(identity) => Err(format!(
             "{} belongs to the member {}, not to {}: start with -name {}, or choose another -data-dir",

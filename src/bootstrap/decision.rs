@@ -34,6 +34,22 @@ pub struct Given<'a> {
     pub peers: &'a [Address],
     /// Whether what is in the way may be thrown away.
     pub force: bool,
+    /// Whether it has another name than what its directory holds.
+    pub renamed: bool,
+}
+
+impl Directory {
+    /// Whether it was founded alone, is alone still, and holds nothing of a client's.
+    pub fn is_untouched(&self) -> bool {
+        matches!(
+            self,
+            Self::Used {
+                founding: Founding::Alone,
+                members: 0 | 1,
+                client_keys: 0,
+            }
+        )
+    }
 }
 
 /// What to do.
@@ -149,6 +165,7 @@ pub fn decide(directory: &Directory, given: &Given<'_>) -> Result<Decision, Refu
         token,
         peers,
         force,
+        renamed,
     } = *given;
     let others: Vec<Address> = peers
         .iter()
@@ -178,10 +195,14 @@ pub fn decide(directory: &Directory, given: &Given<'_>) -> Result<Decision, Refu
             founding: Founding::Alone,
             members: 0 | 1,
             client_keys,
-        } if matches!(fresh, Start::Join(_) | Start::Discover) => match *client_keys {
-            0 => (Treatment::SetAside, fresh),
-            client_keys => return Err(Refusal::WouldLose { client_keys }),
-        },
+        } if matches!(fresh, Start::Join(_) | Start::Discover)
+            || renamed && fresh == Start::Found =>
+        {
+            match *client_keys {
+                0 => (Treatment::SetAside, fresh),
+                client_keys => return Err(Refusal::WouldLose { client_keys }),
+            }
+        }
         Directory::Used { .. } => (Treatment::Keep, Start::Restart),
     };
     Ok(Decision { treatment, start })
@@ -214,9 +235,38 @@ mod tests {
             token: false,
             peers: &peers,
             force,
+            renamed: false,
         };
         let decision = decide(directory, &given)?;
         Ok((decision.treatment, decision.start))
+    }
+
+    #[test]
+    fn what_was_started_before_it_had_its_name_begins_again() {
+        let used = |client_keys, members| Directory::Used {
+            founding: Founding::Alone,
+            members,
+            client_keys,
+        };
+        let renamed = |directory: &Directory| {
+            let given = Given {
+                own: &address("me:7001"),
+                token: false,
+                peers: &[],
+                force: false,
+                renamed: true,
+            };
+            decide(directory, &given)
+        };
+        let decision = renamed(&used(0, 1)).expect("decided");
+        assert_eq!(
+            (decision.treatment, decision.start),
+            (Treatment::SetAside, Start::Found)
+        );
+        assert!(renamed(&used(1, 1)).is_err());
+        let grown = renamed(&used(0, 2)).expect("decided");
+        assert_eq!(grown.treatment, Treatment::Keep);
+        assert!(used(0, 1).is_untouched() && !used(0, 2).is_untouched());
     }
 
     #[test]
@@ -313,6 +363,7 @@ mod tests {
                     token: true,
                     peers,
                     force,
+                    renamed: false,
                 };
                 let decided = decide(&directory, &given);
                 let decided = decided.map(|decision| (decision.treatment, decision.start));

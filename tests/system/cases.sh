@@ -80,7 +80,7 @@ by_peers() {
 }
 
 get() { host_run "$1" curl -sfL -m 2 "http://$(host_address "$1"):4001/v2/keys$2"; }
-put() { host_run "$1" curl -sfL -m 2 -X PUT "http://$(host_address "$1"):4001/v2/keys$2" -d "value=$3"; }
+put() { host_run "$1" curl -sfL -o /dev/null -m 2 -X PUT "http://$(host_address "$1"):4001/v2/keys$2" -d "value=$3"; }
 has() { get "$1" "$2" | grep -q "\"value\":\"$3\""; }
 # voters HOST COUNT: its cluster has so many.
 voters() { host_run "$1" systemctl show -P StatusText etcd | grep -qE "(leader of|one of) $2,"; }
@@ -273,7 +273,7 @@ case_cloud_config() {
 }
 
 cloud_config_round() {
-  local number token
+  local number token boots
   started h4
   install h4
   host_run h4 "printf 'ETCD_DISCOVERY_ADDR=%s:8087\n' $(host_address h4) >/etc/default/etcd-discovery"
@@ -284,8 +284,13 @@ cloud_config_round() {
     prepared "h$number"
     by_discovery "$token" "h$number" | user_data "h$number"
   done
-  for number in 1 2 3; do host_boot "h$number" & done
-  wait
+  # At once; and not waited for are the hosts' own lives, which are children too.
+  boots=()
+  for number in 1 2 3; do
+    host_boot "h$number" &
+    boots+=($!)
+  done
+  wait "${boots[@]}"
   for number in 1 2 3; do within 60 active "h$number" etcd; done
   within 30 put h1 /seen/1 yes
   for number in 1 2 3; do

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use crate::cloud_config::node::{Entry, Node, Value, truth};
 use crate::cloud_config::report::{Place, Report, shown};
-use crate::config::options::{Form, OPTIONS, Opt};
+use crate::config::options::{Form, OPTIONS, Opt, Section};
 
 /// One variable of a service's environment.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -39,6 +39,8 @@ struct EtcdOption {
     key: String,
     variable: String,
     kind: Kind,
+    /// Whether the daemon takes it and does nothing with it.
+    idle: bool,
 }
 
 /// Options of etcd 0.4 that the daemon's own table does not name.
@@ -145,6 +147,10 @@ pub(super) fn etcd(node: &Node, variables: &mut Variables, report: &mut Report) 
             entry.name = String::from(*name);
         }
         if let Some(option) = options.iter().find(|one| one.key == entry.name) {
+            if option.idle {
+                let message = format!("{} is accepted without effect", entry.name);
+                report.warning(entry.place, message);
+            }
             let value = value(&entry, "coreos.etcd", option.kind, report);
             variables.set(&option.variable, value, entry.place);
         } else if ETCD2_OPTIONS.contains(&entry.name.as_str()) {
@@ -226,12 +232,14 @@ fn etcd_options() -> Vec<EtcdOption> {
                 other => String::from(other),
             },
             kind: kind(option),
+            idle: option.section == Section::Ignored,
         })
     });
     let others = OTHER_OPTIONS.iter().map(|key| EtcdOption {
         key: String::from(*key),
         variable: format!("ETCD_{}", key.to_ascii_uppercase()),
         kind: Kind::Text,
+        idle: false,
     });
     of_table.chain(others).collect()
 }
@@ -257,11 +265,22 @@ fn value(entry: &Entry<'_>, section: &str, kind: Kind, report: &mut Report) -> O
         Kind::Number => (number(&text, plain), "a number"),
     };
     if let Some(value) = value {
+        let written_so = plain && (kind != Kind::Whole || integer(&text, plain).is_some());
+        if !written_so {
+            let message = format!(
+                "{what} is {}, expected {expected}; {value} is used",
+                shown(&text)
+            );
+            report.warning(entry.place, message);
+        }
         return Some(value);
     }
     // The number before the point was what counted; so it does, but not in silence.
     if let (Kind::Whole, Some(near)) = (kind, truncated(&text)) {
-        let message = format!("{what} is {text}, expected {expected}; {near} is used");
+        let message = format!(
+            "{what} is {}, expected {expected}; {near} is used",
+            shown(&text)
+        );
         report.warning(entry.place, message);
         return Some(near);
     }

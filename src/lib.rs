@@ -8,9 +8,14 @@
 //! - [`consensus`]: Raft, the one thread that drives it, and the handle others talk to it through.
 //! - [`transport`]: what members say to each other, and how.
 //! - [`bootstrap`]: how a starting member finds its cluster.
+//! - [`membership`] and [`administration`]: machines that ask for a place, members that are taken out.
 //! - [`http`]: the v2 API on the client port, the pages of the peer port.
 //! - [`config`]: one table of options, from flags and environment to a checked [`config::Config`].
+//! - [`systemd`] and [`journal`]: the service manager, and where lines for people go.
+//! - [`failure`]: why a program ends, and with which exit status.
+//! - [`daemon`]: a server under signals and a service manager.
 //! - [`server`]: opens and binds everything, and runs it until told to stop.
+//! - [`standby`]: what a machine without a place in the cluster does.
 //! - [`cloud_config`]: `etcd-cloudinit`, from a cloud-config to a machine that is set up.
 //! - [`client`] and [`ctl`]: the HTTP client of this API and the `etcdctl` commands on top of it.
 //!
@@ -27,6 +32,7 @@
 //! 6. No lock is held across an `.await`; JSON is made after the lock is dropped.
 //! 7. serde derives live at the edges (`http`, `client`, `ctl`), never on the domain's types.
 
+pub mod administration;
 pub mod bootstrap;
 pub mod client;
 pub mod cloud_config;
@@ -34,11 +40,16 @@ pub mod cluster;
 pub mod config;
 pub mod consensus;
 pub mod ctl;
+pub mod daemon;
+pub mod failure;
 pub mod http;
+pub mod journal;
 pub mod membership;
 pub mod server;
 pub mod signals;
+pub mod standby;
 pub mod store;
+pub mod systemd;
 pub mod transport;
 pub mod wal;
 

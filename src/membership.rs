@@ -3,15 +3,24 @@
 
 use std::time::Duration;
 
+use tokio::time::{Instant, sleep};
 use tracing::{info, warn};
 
-use crate::bootstrap::{Admission, JoinAnswer, JoinError, JoinRequest, Patience, admit, join};
-use crate::cluster::{ClusterId, Member};
+use crate::bootstrap::{
+    Admission, JoinAnswer, JoinError, JoinFailure, JoinRequest, Patience, admit, join,
+};
+use crate::cluster::{ClusterId, Member, Roster};
 use crate::consensus::{Change, ChangeRefused, Handle, Role};
 use crate::transport::peer_address;
 
 /// How long to wait before telling the cluster again.
 const ANNOUNCE_AGAIN: Duration = Duration::from_millis(500);
+
+/// How long a machine waits for a namesake of its to turn out dead.
+const NAMESAKE_DIES_WITHIN: Duration = Duration::from_secs(2);
+
+/// How often to look whether it has.
+const NAMESAKE_LOOK: Duration = Duration::from_millis(100);
 
 /// The membership of this member's cluster.
 #[derive(Clone)]
@@ -36,14 +45,11 @@ impl Membership {
         if !leads {
             return Err(self.not_leader());
         }
-        match admit(&request, self.cluster, &members, |_| true)? {
+        // Whether a namesake is living, only the driver knows.
+        match admit(&request, self.cluster, &members, |_| false)? {
             Admission::Known { changed: false } => {}
             Admission::New | Admission::Known { changed: true } | Admission::Replaces(_) => {
-                let change = Change::Join(request.member.clone());
-                self.handle
-                    .change(change)
-                    .await
-                    .map_err(|refused| self.explain(refused, &request))?;
+                self.add(&request).await?;
             }
         }
         let (members, _) = self.look();
@@ -53,58 +59,90 @@ impl Membership {
         })
     }
 
+    /// Who is in the cluster, as far as this member knows.
+    pub fn roster(&self) -> Roster {
+        let view = self.handle.view();
+        Roster {
+            cluster: self.cluster,
+            members: view.store.members().cloned().collect(),
+            leader: view.standing.leader,
+            settings: view.settings(),
+        }
+    }
+
     /// Tell the cluster this member's name and addresses, if it has others on record.
-    pub async fn announce(self, member: Member) {
+    ///
+    /// # Errors
+    ///
+    /// A sentence: the cluster will not have a member with these.
+    pub async fn announce(self, member: Member) -> Result<(), String> {
         loop {
-            tokio::time::sleep(ANNOUNCE_AGAIN).await;
+            sleep(ANNOUNCE_AGAIN).await;
             let (leader, recorded) = {
                 let view = self.handle.view();
-                let leader = view.standing.leader;
-                let leader = view
-                    .store
-                    .members()
-                    .find(|other| Some(other.id) == leader)
-                    .cloned();
-                (
-                    leader,
-                    view.store
-                        .members()
-                        .find(|other| other.id == member.id)
-                        .cloned(),
-                )
+                let with = |id| view.store.members().find(|other| Some(other.id) == id);
+                let leader = with(view.standing.leader).cloned();
+                (leader, with(Some(member.id)).cloned())
             };
             // Without a record the cluster's snapshot is still on its way.
             let (Some(leader), Some(recorded)) = (leader, recorded) else {
                 continue;
             };
             if recorded == member {
-                return;
+                return Ok(());
             }
-            let request = JoinRequest {
-                member: member.clone(),
-                cluster: Some(self.cluster),
-            };
-            let told = if leader.id == member.id {
-                self.join(request)
-                    .await
-                    .map(|_| ())
-                    .map_err(|error| error.to_string())
-            } else {
-                let Ok(peer) = peer_address(&leader.peer_url) else {
-                    continue;
-                };
-                let patience = Patience {
-                    attempts: 1,
-                    interval: ANNOUNCE_AGAIN,
-                };
-                join(&[peer], &request, patience)
-                    .await
-                    .map(|_| ())
-                    .map_err(|error| error.to_string())
-            };
-            match told {
+            match self.tell(&leader, &member).await {
                 Ok(()) => info!("the cluster knows this member's new addresses"),
-                Err(why) => warn!("the cluster was not told this member's addresses: {why}"),
+                Err(JoinFailure::Declined { by: _, why }) => return Err(why),
+                // It will hear of that in another way.
+                Err(JoinFailure::Removed) => return Ok(()),
+                Err(
+                    failure @ (JoinFailure::NoPlace(_)
+                    | JoinFailure::Stranger { .. }
+                    | JoinFailure::Nobody(_)),
+                ) => warn!("the cluster was not told this member's addresses: {failure}"),
+            }
+        }
+    }
+
+    /// Ask the leader, which may be this member, to note the member's addresses.
+    async fn tell(&self, leader: &Member, member: &Member) -> Result<(), JoinFailure> {
+        let request = JoinRequest {
+            member: member.clone(),
+            cluster: Some(self.cluster),
+        };
+        let Ok(peer) = peer_address(&leader.peer_url) else {
+            return Err(JoinFailure::Nobody(Vec::new()));
+        };
+        if leader.id == member.id {
+            return match self.join(request).await {
+                Ok(_) => Ok(()),
+                Err(no @ (JoinError::NameTaken { .. } | JoinError::AddressTaken { .. })) => {
+                    let why = no.to_string();
+                    Err(JoinFailure::Declined { by: peer, why })
+                }
+                Err(error) => Err(JoinFailure::Nobody(vec![(peer, error.to_string())])),
+            };
+        }
+        let patience = Patience {
+            attempts: 1,
+            interval: ANNOUNCE_AGAIN,
+        };
+        join(&[peer], &request, patience).await.map(|_| ())
+    }
+
+    /// Get the machine into the log. One that lost its directory may be back before anyone noticed that
+    /// its old self is dead.
+    async fn add(&self, request: &JoinRequest) -> Result<(), JoinError> {
+        let end = Instant::now() + NAMESAKE_DIES_WITHIN;
+        loop {
+            let change = Change::Join(request.member.clone());
+            match self.handle.change(change).await {
+                Ok(()) => return Ok(()),
+                Err(ChangeRefused::NameTaken(_)) if Instant::now() < end => {
+                    sleep(NAMESAKE_LOOK).await;
+                }
+                Err(refused) => return Err(self.explain(refused, request)),
             }
         }
     }
@@ -145,6 +183,16 @@ impl Membership {
                 peer_url: asking.peer_url.clone(),
                 holder: holder.name,
             },
+            ChangeRefused::Full { .. } => JoinError::NoPlace(self.roster()),
+            ChangeRefused::Removed => JoinError::Removed,
+            ChangeRefused::Strands(why) => JoinError::Unready(format!(
+                "{} is the name of a member that cannot be replaced now: {why}",
+                asking.name
+            )),
+            // A machine that joins is none of these.
+            ChangeRefused::Unknown(_) | ChangeRefused::NoSuccessor => {
+                JoinError::Unready("the members change".to_owned())
+            }
             ChangeRefused::Busy => JoinError::Unready("too many machines join at once".to_owned()),
             ChangeRefused::Lost => {
                 JoinError::Unready("leadership changed meanwhile; it may have happened".to_owned())

@@ -1,4 +1,4 @@
-//! Being told to stop.
+//! Being told to stop, or to read the options again.
 
 use std::future::Future;
 use std::io;
@@ -30,6 +30,25 @@ pub fn shutdown() -> io::Result<impl Future<Output = &'static str> + Send + 'sta
         std::process::exit(EXIT_SIGNALLED + number);
     });
     Ok(async move { told.await.unwrap_or("the end of the runtime") })
+}
+
+/// Each SIGHUP from now on.
+pub struct Hangups(Signal);
+
+impl Hangups {
+    /// Wait for the next one; false if there will be none.
+    pub async fn next(&mut self) -> bool {
+        self.0.recv().await.is_some()
+    }
+}
+
+/// Listen for SIGHUP from now on, which no longer ends the process. Must be called in a runtime.
+///
+/// # Errors
+///
+/// The system's, if signals cannot be listened for.
+pub fn hangups() -> io::Result<Hangups> {
+    signal(SignalKind::hangup()).map(Hangups)
 }
 
 async fn next(interrupt: &mut Signal, terminate: &mut Signal) -> (&'static str, i32) {

@@ -1,24 +1,23 @@
 //! From a data directory and the peers given to a member that can run: the only part of this module that
 //! touches the disk.
 
-use std::fs;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use tracing::{info, warn};
 
-use super::{Directory, JoinRequest, Patience, Start, Treatment, decide, join};
-use crate::cluster::{ClusterId, Member, MemberId};
-use crate::config::{Address, Config};
+use super::waiting::{Machine, Waiting, join_or_wait, remembered};
+use super::{Directory, Patience, Start, Treatment, decide};
+use crate::cluster::{ClusterId, Member, MemberId, Settings};
+use crate::config::Config;
 use crate::consensus::core::Recovered;
+use crate::failure::Failure;
 use crate::store::{ClusterTime, Command, HistoryLimits, Stamped, Store, codec, image};
+use crate::systemd;
 use crate::transport::peer_address;
 use crate::wal::{
     Batch, Configuration, DataDir, EntryKind, Founding, HardState, Identity, LogOptions, RealDisk,
     Snapshot, SnapshotMark, Wal, random_number, write_snapshot,
 };
-
-/// The cluster's settings before anyone changed them, as 0.4.6 has them.
-const SETTINGS: &str = r#"{"activeSize":9,"removeDelay":1800,"syncInterval":5}"#;
 
 /// A member that can run.
 pub struct Beginning {
@@ -40,6 +39,14 @@ pub struct Beginning {
     pub named: Vec<Member>,
 }
 
+/// How a start came out.
+pub enum Begun {
+    /// This is a member.
+    Member(Box<Beginning>),
+    /// There is no place in the cluster, and it waits for one.
+    Standby(Box<Waiting>),
+}
+
 /// What a used directory holds.
 struct Held {
     wal: Wal<RealDisk>,
@@ -47,14 +54,14 @@ struct Held {
     store: Store,
 }
 
-/// Open the directory, decide what to do, and do it: found, join, or go on. `urls` are this member's client
+/// Open the directory, decide what to do, and do it: found, join, wait, or go on. `urls` are this member's client
 /// and peer URL.
 ///
 /// # Errors
 ///
 /// A sentence for whoever started it.
-pub async fn begin(config: &Config, urls: (String, String)) -> Result<Beginning, String> {
-    let directory = DataDir::open(&config.data_dir).map_err(text)?;
+pub async fn begin(config: &Config, urls: (String, String)) -> Result<Begun, Failure> {
+    let mut directory = DataDir::open(&config.data_dir)?;
     let limits = limits(config);
     let name = name_of(config, &directory)?;
     let held = match look(&directory, limits) {
@@ -62,10 +69,18 @@ pub async fn begin(config: &Config, urls: (String, String)) -> Result<Beginning,
             warn!("what is thrown away cannot be read: {why}");
             None
         }
+        Err(why) if remembered(&directory)?.is_some() => {
+            warn!("a member without a place left this, which is thrown away: {why}");
+            directory.discard_member().map_err(text)?;
+            None
+        }
         held => held?,
     };
     let own = peer_address(&urls.1).map_err(text)?;
-    let found_there = describe(&directory, held.as_ref(), config.force);
+    let found_there = describe(&directory, held.as_ref(), config.force)?;
+    if found_there == Directory::Empty {
+        systemd::environment_is_current()?;
+    }
     let decision = decide(&found_there, &own, &config.peers, config.force).map_err(text)?;
     let (mut directory, held) = treat(decision.treatment, directory, held, &config.data_dir)?;
     if held.is_none() && is_in_vain(directory.identity(), &decision.start, &name) {
@@ -74,21 +89,36 @@ pub async fn begin(config: &Config, urls: (String, String)) -> Result<Beginning,
         directory = DataDir::open(&config.data_dir).map_err(text)?;
     }
     let (client_url, peer_url) = urls;
-    let member = |id| Member {
-        id,
-        name: name.clone(),
+    let machine = Machine {
+        name,
         client_url,
         peer_url,
     };
     match (decision.start, held) {
-        (Start::Restart, Some(held)) => restart(directory, held, member),
-        (Start::Restart | Start::Found, _) => found(directory, member, &name, limits),
+        (Start::Restart, Some(held)) => {
+            let begun = restart(directory, held, machine)?;
+            Ok(Begun::Member(Box::new(begun)))
+        }
+        (Start::Restart | Start::Found, _) => {
+            let begun = found(directory, machine, limits, config.settings)?;
+            Ok(Begun::Member(Box::new(begun)))
+        }
         (Start::Join(peers), _) => {
             let patience = Patience {
                 attempts: config.retry_attempts_max,
                 interval: config.retry_interval,
             };
-            join_through(directory, member, &name, &peers, patience, limits).await
+            Ok(join_or_wait(directory, machine, &peers, patience, limits).await?)
+        }
+        (Start::Standby, _) => {
+            let roster = remembered(&directory)?.ok_or("the file standby is gone")?;
+            info!(
+                "{} was a standby of cluster {}",
+                machine.name, roster.cluster
+            );
+            let peers = config.peers.clone();
+            let waiting = Waiting::new(directory, machine, roster, peers, limits)?;
+            Ok(Begun::Standby(Box::new(waiting)))
         }
     }
 }
@@ -106,8 +136,9 @@ fn treat(
     match treatment {
         Treatment::Keep => return Ok((directory, held)),
         Treatment::SetAside => {
-            drop((held, directory));
-            set_aside(path)?;
+            drop(held);
+            let aside = directory.set_aside().map_err(text)?;
+            info!("it is now {}", aside.display());
         }
         Treatment::Discard { .. } => {
             drop((held, directory));
@@ -152,7 +183,7 @@ fn is_in_vain(identity: Option<&Identity>, start: &Start, name: &str) -> bool {
     };
     let alone = identity.founding == Founding::Alone;
     match start {
-        Start::Restart => false,
+        Start::Restart | Start::Standby => false,
         // Given a place, it is a member somewhere, and is not made another one without a word.
         Start::Found => identity.cluster.is_none() && (!alone || identity.name != name),
         Start::Join(_) => alone || (identity.cluster.is_none() && identity.name != name),
@@ -160,7 +191,7 @@ fn is_in_vain(identity: Option<&Identity>, start: &Start, name: &str) -> bool {
 }
 
 /// Read what the directory holds; none when no member has begun in it.
-fn look(directory: &DataDir, limits: HistoryLimits) -> Result<Option<Held>, String> {
+fn look(directory: &DataDir, limits: HistoryLimits) -> Result<Option<Held>, Failure> {
     if directory.identity().is_none() {
         return Ok(None);
     }
@@ -169,7 +200,8 @@ fn look(directory: &DataDir, limits: HistoryLimits) -> Result<Option<Held>, Stri
         return Ok(None);
     };
     let read = Snapshot::open(&directory.disk(), &snapshot).and_then(|snapshot| snapshot.image());
-    let store = image::decode(&read.map_err(text)?, limits).map_err(text)?;
+    let damaged = |error| Failure::Directory(text(error));
+    let store = image::decode(&read?, limits).map_err(damaged)?;
     let recovered = Recovered {
         hard_state: recovered.hard_state,
         snapshot,
@@ -183,23 +215,23 @@ fn look(directory: &DataDir, limits: HistoryLimits) -> Result<Option<Held>, Stri
 }
 
 /// What the directory holds, for the decision. One that cannot be read, or in which a member has not begun
-/// yet, is as good as empty, but for `-force`.
-fn describe(directory: &DataDir, held: Option<&Held>, force: bool) -> Directory {
-    let Some(identity) = directory.identity() else {
-        return Directory::Empty;
+/// yet, is as good as empty, but for `-force`, and where a standby remembers its cluster.
+fn describe(directory: &DataDir, held: Option<&Held>, force: bool) -> Result<Directory, String> {
+    let Some((identity, held)) = directory.identity().zip(held) else {
+        let founding = directory.identity().map(|identity| identity.founding);
+        return Ok(match founding {
+            Some(founding) if force => Directory::Used {
+                founding,
+                members: 0,
+                client_keys: 0,
+            },
+            _ if force && directory.standby_file().map_err(text)?.is_some() => Directory::Standby,
+            _ if force => Directory::Empty,
+            _ if remembered(directory)?.is_some() => Directory::Standby,
+            _ => Directory::Empty,
+        });
     };
     let founding = identity.founding;
-    let Some(held) = held else {
-        let (members, client_keys) = (0, 0);
-        return match force {
-            true => Directory::Used {
-                founding,
-                members,
-                client_keys,
-            },
-            false => Directory::Empty,
-        };
-    };
     let mut store = held.store.clone();
     let mut events = Vec::new();
     // What was not committed counts too: better to refuse than to set a key aside.
@@ -221,18 +253,14 @@ fn describe(directory: &DataDir, held: Option<&Held>, force: bool) -> Directory 
         .iter()
         .any(|entry| entry.kind == EntryKind::Membership);
     let members = store.members().count() + usize::from(members);
-    Directory::Used {
+    Ok(Directory::Used {
         founding,
         members,
         client_keys: store.client_keys(),
-    }
+    })
 }
 
-fn restart(
-    mut directory: DataDir,
-    held: Held,
-    member: impl FnOnce(MemberId) -> Member,
-) -> Result<Beginning, String> {
+fn restart(mut directory: DataDir, held: Held, machine: Machine) -> Result<Beginning, String> {
     let boot = boot(&mut directory)?;
     let known = directory
         .identity()
@@ -244,7 +272,7 @@ fn restart(
         recovered,
         store,
     } = held;
-    let member = member(id);
+    let member = machine.member(id);
     info!("{} goes on as a member of cluster {cluster}", member.name);
     Ok(Beginning {
         directory,
@@ -261,10 +289,11 @@ fn restart(
 /// Make a cluster of one: its first snapshot holds the member and the settings.
 fn found(
     mut directory: DataDir,
-    member: impl FnOnce(MemberId) -> Member,
-    name: &str,
+    machine: Machine,
     limits: HistoryLimits,
-) -> Result<Beginning, String> {
+    settings: Settings,
+) -> Result<Beginning, Failure> {
+    systemd::environment_is_current()?;
     if directory
         .identity()
         .is_some_and(|identity| identity.founding != Founding::Alone)
@@ -273,13 +302,14 @@ fn found(
             "{} was given a place in a cluster and has received nothing of it yet: start again with \
              -peers naming a member of it, or with -force to found a cluster of its own",
             directory.path().display()
-        ));
+        )
+        .into());
     }
-    let id = identify(&mut directory, name, Founding::Alone)?;
+    let id = identify(&mut directory, &machine.name, Founding::Alone)?;
     let cluster = name_cluster(&mut directory)?;
     let boot = boot(&mut directory)?;
-    let member = member(id);
-    let store = first_store(&member, limits)?;
+    let member = machine.member(id);
+    let store = first_store(&member, limits, settings)?;
     let configuration = Configuration {
         voters: vec![id.get()],
         ..Configuration::default()
@@ -303,7 +333,7 @@ fn found(
         ..Batch::default()
     };
     wal.write(&batch, true).map_err(text)?;
-    info!("{name} founds a cluster of its own, {cluster}");
+    info!("{} founds a cluster of its own, {cluster}", member.name);
     let recovered = Recovered {
         hard_state,
         snapshot,
@@ -333,9 +363,13 @@ fn name_cluster(directory: &mut DataDir) -> Result<ClusterId, String> {
 }
 
 /// The store a cluster begins with: its founder, and the settings.
-fn first_store(founder: &Member, limits: HistoryLimits) -> Result<Store, String> {
+fn first_store(
+    founder: &Member,
+    limits: HistoryLimits,
+    settings: Settings,
+) -> Result<Store, String> {
     let mut store = Store::new(limits);
-    let settings = Command::PutSettings(bytes::Bytes::from_static(SETTINGS.as_bytes()));
+    let settings = Command::PutSettings(settings.to_string().into());
     for command in [Command::PutMember(founder.clone()), settings] {
         let stamped = Stamped {
             stamp: ClusterTime::ZERO,
@@ -347,92 +381,34 @@ fn first_store(founder: &Member, limits: HistoryLimits) -> Result<Store, String>
     Ok(store)
 }
 
-/// Ask the peers for a place; the leader sends everything else.
-async fn join_through(
-    mut directory: DataDir,
-    member: impl FnOnce(MemberId) -> Member,
-    name: &str,
-    peers: &[Address],
-    patience: Patience,
-    limits: HistoryLimits,
-) -> Result<Beginning, String> {
-    let id = identify(&mut directory, name, Founding::Peers)?;
-    let boot = boot(&mut directory)?;
-    let member = member(id);
-    let list: Vec<String> = peers.iter().map(Address::to_string).collect();
-    info!(
-        "{name} asks for a place in the cluster of {}",
-        list.join(", ")
-    );
-    let cluster = directory.identity().and_then(|identity| identity.cluster);
-    let request = JoinRequest {
-        member: member.clone(),
-        cluster,
-    };
-    let answer = join(peers, &request, patience).await.map_err(text)?;
-    directory.set_cluster(answer.cluster).map_err(text)?;
-    info!("{name} joins cluster {}", answer.cluster);
-    let (wal, recovered) = open_log(&directory)?;
-    let recovered = Recovered {
-        hard_state: recovered.hard_state,
-        snapshot: SnapshotMark::default(),
-        entries: recovered.entries,
-    };
-    let store = Store::new(limits);
-    let (cluster, named) = (answer.cluster, answer.members);
-    Ok(Beginning {
-        directory,
-        wal,
-        recovered,
-        store,
-        member,
-        cluster,
-        boot,
-        named,
-    })
-}
-
 /// The directory's member, made if there is none yet.
-fn identify(directory: &mut DataDir, name: &str, founding: Founding) -> Result<MemberId, String> {
+pub(super) fn identify(
+    directory: &mut DataDir,
+    name: &str,
+    founding: Founding,
+) -> Result<MemberId, String> {
     match directory.identity() {
         Some(identity) => Ok(identity.id),
         None => directory.found(name, founding).map_err(text),
     }
 }
 
-fn boot(directory: &mut DataDir) -> Result<u32, String> {
+/// Count this start.
+pub(super) fn boot(directory: &mut DataDir) -> Result<u32, String> {
     let boot = directory.boot().map_err(text)?;
     // Its ids have room for 2^24 starts: one every second for half a year.
     u32::try_from(boot).map_err(|_| "this directory was opened too often".to_owned())
 }
 
-fn open_log(directory: &DataDir) -> Result<(Wal<RealDisk>, crate::wal::Recovered), String> {
+/// The directory's log.
+pub(super) fn open_log(
+    directory: &DataDir,
+) -> Result<(Wal<RealDisk>, crate::wal::Recovered), Failure> {
     let seed = random_number().map_err(text)?;
-    Wal::open(directory.disk(), LogOptions::new(seed)).map_err(text)
+    Ok(Wal::open(directory.disk(), LogOptions::new(seed))?)
 }
 
-/// Rename the directory to one that is free, beside it.
-fn set_aside(path: &Path) -> Result<(), String> {
-    let aside = |number: u32| {
-        let mut name = path.as_os_str().to_owned();
-        name.push(format!(".aside-{number}"));
-        PathBuf::from(name)
-    };
-    let free = (1..)
-        .map(aside)
-        .find(|aside| !aside.exists())
-        .unwrap_or_else(|| aside(0));
-    fs::rename(path, &free).map_err(|error| {
-        format!(
-            "could not rename {} to {}: {error}",
-            path.display(),
-            free.display()
-        )
-    })?;
-    info!("it is now {}", free.display());
-    Ok(())
-}
-
-fn text(error: impl std::fmt::Display) -> String {
+/// An error as a sentence.
+pub(super) fn text(error: impl std::fmt::Display) -> String {
     error.to_string()
 }

@@ -10,6 +10,8 @@ use crate::wal::Founding;
 pub enum Directory {
     /// Nothing yet.
     Empty,
+    /// Where the cluster is in which the machine had no place.
+    Standby,
     /// A member.
     Used {
         /// How its cluster was found.
@@ -53,6 +55,8 @@ pub enum Start {
     Join(Vec<Address>),
     /// As the member that the directory holds.
     Restart,
+    /// As a standby, as before.
+    Standby,
 }
 
 /// Why a member does not start.
@@ -143,6 +147,8 @@ pub fn decide(
     };
     let (treatment, start) = match directory {
         Directory::Empty => (Treatment::Keep, fresh),
+        Directory::Standby if force => (Treatment::Discard { client_keys: 0 }, fresh),
+        Directory::Standby => (Treatment::Keep, Start::Standby),
         Directory::Used { client_keys, .. } if force => {
             let client_keys = *client_keys;
             (Treatment::Discard { client_keys }, fresh)
@@ -199,6 +205,15 @@ mod tests {
             (empty.clone(), given, false, Ok((Keep, join()))),
             (empty.clone(), given, true, Ok((Keep, join()))),
             (empty, &["me"][..], false, only_self()),
+            // A standby stays one, whatever peers it is given.
+            (Directory::Standby, &[], false, Ok((Keep, Start::Standby))),
+            (Directory::Standby, given, false, Ok((Keep, Start::Standby))),
+            (
+                Directory::Standby,
+                &[],
+                true,
+                Ok((Discard { client_keys: 0 }, Start::Found)),
+            ),
             // The directory wins.
             (used(Alone, 1, 5), &[], false, Ok((Keep, Start::Restart))),
             (used(Peers, 3, 0), given, false, Ok((Keep, Start::Restart))),

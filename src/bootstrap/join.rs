@@ -10,7 +10,9 @@ use hyper::{Method, Request, StatusCode};
 use tokio::time::sleep;
 use tracing::info;
 
+use super::wire::Said;
 use super::{JOIN_PATH, JoinAnswer, JoinRequest, wire};
+use crate::cluster::Roster;
 use crate::config::Address;
 use crate::transport::http::{self, Failure};
 use crate::transport::peer_address;
@@ -40,6 +42,10 @@ pub enum JoinFailure {
         /// Why.
         why: String,
     },
+    /// The cluster has as many members as it is to have.
+    NoPlace(Box<Roster>),
+    /// The id was a member's that was removed: the machine needs a new one.
+    Removed,
     /// What answers there is no member of anything.
     Stranger {
         /// Where.
@@ -55,6 +61,15 @@ impl fmt::Display for JoinFailure {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Declined { by, why } => write!(f, "the cluster at {by} has no place: {why}"),
+            Self::NoPlace(roster) => write!(
+                f,
+                "the cluster has {} members, and is to have no more than {}",
+                roster.members.len(),
+                roster.settings.active_size()
+            ),
+            Self::Removed => {
+                f.write_str("the member of this directory was removed from the cluster")
+            }
             Self::Stranger { at, what } => write!(
                 f,
                 "the peer at {at} is no member of a cluster that can be joined: {what}; \
@@ -81,6 +96,8 @@ impl std::error::Error for JoinFailure {}
 enum Outcome {
     Joined(JoinAnswer),
     Declined(String),
+    NoPlace(Box<Roster>),
+    Removed,
     Stranger(String),
     Later(String),
 }
@@ -108,6 +125,8 @@ pub async fn join(
                     let by = peer.clone();
                     return Err(JoinFailure::Declined { by, why });
                 }
+                Outcome::NoPlace(roster) => return Err(JoinFailure::NoPlace(roster)),
+                Outcome::Removed => return Err(JoinFailure::Removed),
                 Outcome::Stranger(what) => {
                     let at = peer.clone();
                     stranger.get_or_insert(JoinFailure::Stranger { at, what });
@@ -154,16 +173,27 @@ async fn ask(peer: &Address, request: &JoinRequest, body: &Bytes) -> Outcome {
                 Err(what) => Outcome::Stranger(format!("it answers something else: {what}")),
             };
         }
-        let Some((message, leader)) = wire::error_in(&answer.body) else {
+        let Some(Said {
+            message,
+            leader,
+            roster,
+        }) = wire::error_in(&answer.body)
+        else {
             return Outcome::Stranger(format!("it answers {}", answer.status));
         };
         match answer.status {
+            StatusCode::GONE => return Outcome::Removed,
             StatusCode::SERVICE_UNAVAILABLE => return Outcome::Later(message),
             StatusCode::TEMPORARY_REDIRECT => match leader.as_deref().map(peer_address) {
                 Some(Ok(leader)) => to = leader,
                 Some(Err(_)) | None => return Outcome::Later(message),
             },
-            _ => return Outcome::Declined(message),
+            _ => {
+                return match roster {
+                    Some(roster) => Outcome::NoPlace(Box::new(roster)),
+                    None => Outcome::Declined(message),
+                };
+            }
         }
     }
     Outcome::Later("its members send us in a circle".to_owned())

@@ -2,7 +2,8 @@
 //!
 //! - [`decide`]: what to do, purely.
 //! - [`join`]: asking the peers for a place, and the page of the peer port where they are asked.
-//! - [`begin`]: from the data directory to a member that can run.
+//! - [`begin`]: from the data directory to a member that can run, or a machine that waits for a place.
+//! - [`Waiting`]: such a machine, and how it gets one.
 //! - [`admit`]: whether a machine that asks may have one, purely.
 
 mod admission;
@@ -10,20 +11,27 @@ mod begin;
 mod decision;
 mod join;
 mod page;
+mod roster;
+mod waiting;
 mod wire;
 
 pub use admission::{Admission, admit};
-pub use begin::{Beginning, begin, limits};
+pub use begin::{Beginning, Begun, begin, limits};
 pub use decision::{Decision, Directory, Refusal, Start, Treatment, decide};
 pub use join::{JoinFailure, Patience, join};
-pub use page::page;
+pub use page::{no_page, page};
+pub use roster::roster_page;
+pub use waiting::{Asked, Machine, Waiting};
 
 use std::fmt;
 
-use crate::cluster::{ClusterId, Member, MemberId};
+use crate::cluster::{ClusterId, Member, MemberId, Roster};
 
 /// The page of the peer port where a machine asks for a place: `POST`, JSON.
 pub const JOIN_PATH: &str = "/oxetcd/join";
+
+/// The page of the peer port where a member shows the [`Roster`] to standbys.
+pub const ROSTER_PATH: &str = "/oxetcd/roster";
 
 /// A machine asks for a place in the cluster. Asking again, with the same id, is the same as once.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -76,8 +84,12 @@ pub enum JoinError {
         /// The machine's.
         theirs: ClusterId,
     },
+    /// The machine's id was a member's that was removed: it needs a new one.
+    Removed,
     /// The request makes no sense.
     Invalid(String),
+    /// As many machines are members as may be: this one can be a standby.
+    NoPlace(Roster),
     /// Someone else decides that: ask there.
     NotLeader {
         /// The leader's peer URL.
@@ -110,7 +122,17 @@ impl fmt::Display for JoinError {
                 f,
                 "this is cluster {ours}, but the machine's data directory belongs to cluster {theirs}"
             ),
+            Self::Removed => f.write_str(
+                "the member of this data directory was removed from the cluster for good: start with \
+                 an empty data directory, or with -force",
+            ),
             Self::Invalid(what) => write!(f, "the request to join makes no sense: {what}"),
+            Self::NoPlace(roster) => write!(
+                f,
+                "{} machines are members, and the cluster is to have no more than {}",
+                roster.members.len(),
+                roster.settings.active_size()
+            ),
             Self::NotLeader { leader } => write!(f, "the leader, at {leader}, decides that"),
             Self::Unready(why) => f.write_str(why),
         }

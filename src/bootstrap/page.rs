@@ -51,9 +51,20 @@ where
     }
 }
 
+/// There is no such page for members here.
+pub fn no_page() -> Response<Full<Bytes>> {
+    let mut response = Response::new(Full::from("404 page not found\n"));
+    *response.status_mut() = StatusCode::NOT_FOUND;
+    let text = HeaderValue::from_static("text/plain; charset=utf-8");
+    response.headers_mut().insert(CONTENT_TYPE, text);
+    response
+}
+
 fn decline(error: &JoinError) -> Response<Full<Bytes>> {
     let status = match error {
         JoinError::NameTaken { .. } | JoinError::AddressTaken { .. } => StatusCode::CONFLICT,
+        JoinError::NoPlace(_) => StatusCode::FORBIDDEN,
+        JoinError::Removed => StatusCode::GONE,
         JoinError::Version { .. } | JoinError::Invalid(_) => StatusCode::BAD_REQUEST,
         JoinError::ForeignCluster { .. } => StatusCode::PRECONDITION_FAILED,
         JoinError::NotLeader { .. } => StatusCode::TEMPORARY_REDIRECT,
@@ -72,7 +83,8 @@ fn decline(error: &JoinError) -> Response<Full<Bytes>> {
     response
 }
 
-fn reply(status: StatusCode, body: Vec<u8>) -> Response<Full<Bytes>> {
+/// An answer of JSON.
+pub(super) fn reply(status: StatusCode, body: Vec<u8>) -> Response<Full<Bytes>> {
     let mut response = Response::new(Full::from(body));
     *response.status_mut() = status;
     let json = HeaderValue::from_static("application/json");

@@ -2,8 +2,9 @@
 
 use serde::{Deserialize, Serialize};
 
+use super::roster::Written;
 use super::{JoinAnswer, JoinError, JoinRequest};
-use crate::cluster::{ClusterId, Member, MemberId};
+use crate::cluster::{ClusterId, Member, MemberId, Roster};
 use crate::transport::{PROTOCOL_VERSION, peer_address};
 
 /// The longest name, as `-name` takes it.
@@ -24,8 +25,9 @@ struct Request {
     member: Machine,
 }
 
+/// A member as it is written.
 #[derive(Serialize, Deserialize)]
-struct Machine {
+pub(super) struct Machine {
     id: String,
     name: String,
     client_url: String,
@@ -45,12 +47,30 @@ struct Declined {
     message: String,
     #[serde(skip_serializing_if = "Option::is_none")]
     leader: Option<String>,
+    /// Where there is no place: who has them all.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    roster: Option<Written>,
+}
+
+/// What an error says to a machine that asked.
+pub(super) struct Said {
+    /// The sentence.
+    pub(super) message: String,
+    /// The leader's peer URL, if it names one.
+    pub(super) leader: Option<String>,
+    /// Who has all the places, if that is the reason.
+    pub(super) roster: Option<Roster>,
+}
+
+/// The version of what is written here.
+pub(super) fn version() -> u64 {
+    PROTOCOL_VERSION.into()
 }
 
 /// The request as JSON.
 pub(super) fn request_out(request: &JoinRequest) -> Vec<u8> {
     json(&Request {
-        oxetcd: PROTOCOL_VERSION.into(),
+        oxetcd: version(),
         cluster: request.cluster.map(|id| id.to_string()),
         member: machine(&request.member),
     })
@@ -59,11 +79,11 @@ pub(super) fn request_out(request: &JoinRequest) -> Vec<u8> {
 /// The request that `body` says. The version comes first: of another one, nothing else can be told.
 pub(super) fn request_in(body: &[u8]) -> Result<JoinRequest, JoinError> {
     let invalid = |error: serde_json::Error| JoinError::Invalid(error.to_string());
-    let version: Version = serde_json::from_slice(body).map_err(invalid)?;
-    if version.oxetcd != u64::from(PROTOCOL_VERSION) {
+    let asking: Version = serde_json::from_slice(body).map_err(invalid)?;
+    if asking.oxetcd != version() {
         return Err(JoinError::Version {
-            ours: PROTOCOL_VERSION.into(),
-            theirs: version.oxetcd,
+            ours: version(),
+            theirs: asking.oxetcd,
         });
     }
     let request: Request = serde_json::from_slice(body).map_err(invalid)?;
@@ -79,7 +99,7 @@ pub(super) fn request_in(body: &[u8]) -> Result<JoinRequest, JoinError> {
 /// The answer as JSON.
 pub(super) fn answer_out(answer: &JoinAnswer) -> Vec<u8> {
     json(&Accepted {
-        oxetcd: PROTOCOL_VERSION.into(),
+        oxetcd: version(),
         cluster: answer.cluster.to_string(),
         members: answer.members.iter().map(machine).collect(),
     })
@@ -107,33 +127,52 @@ pub(super) fn error_out(error: &JoinError) -> Vec<u8> {
         | JoinError::AddressTaken { .. }
         | JoinError::Version { .. }
         | JoinError::ForeignCluster { .. }
+        | JoinError::Removed
         | JoinError::Invalid(_)
+        | JoinError::NoPlace(_)
+        | JoinError::Unready(_) => None,
+    };
+    let roster = match error {
+        JoinError::NoPlace(roster) => Some(Written::new(roster)),
+        JoinError::NameTaken { .. }
+        | JoinError::AddressTaken { .. }
+        | JoinError::Version { .. }
+        | JoinError::ForeignCluster { .. }
+        | JoinError::Removed
+        | JoinError::Invalid(_)
+        | JoinError::NotLeader { .. }
         | JoinError::Unready(_) => None,
     };
     json(&Declined {
-        oxetcd: PROTOCOL_VERSION.into(),
+        oxetcd: version(),
         message: error.to_string(),
         leader,
+        roster,
     })
 }
 
-/// The sentence, and the leader if it names one, that `body` says; none if it is nobody of ours.
-pub(super) fn error_in(body: &[u8]) -> Option<(String, Option<String>)> {
+/// What `body` says; none if it is nobody of ours.
+pub(super) fn error_in(body: &[u8]) -> Option<Said> {
     let declined: Declined = serde_json::from_slice(body).ok()?;
     // It will be shown on a terminal.
     let message = declined.message.chars().filter(|c| !c.is_control());
-    let message = message.take(TEXT_BYTES_MAX).collect();
-    Some((message, declined.leader))
+    Some(Said {
+        message: message.take(TEXT_BYTES_MAX).collect(),
+        leader: declined.leader,
+        roster: declined.roster.and_then(|written| written.roster().ok()),
+    })
 }
 
-fn json(value: &impl Serialize) -> Vec<u8> {
+/// A value as JSON with an end of line.
+pub(super) fn json(value: &impl Serialize) -> Vec<u8> {
     // Strings and numbers always make JSON; an empty body would be refused by the other side.
     let mut body = serde_json::to_vec(value).unwrap_or_default();
     body.push(b'\n');
     body
 }
 
-fn machine(member: &Member) -> Machine {
+/// A member as it is written.
+pub(super) fn machine(member: &Member) -> Machine {
     Machine {
         id: member.id.to_string(),
         name: member.name.clone(),
@@ -142,7 +181,8 @@ fn machine(member: &Member) -> Machine {
     }
 }
 
-fn member(machine: &Machine) -> Result<Member, String> {
+/// The member that is written, or what is wrong with it.
+pub(super) fn member(machine: &Machine) -> Result<Member, String> {
     let Machine {
         id,
         name,
@@ -177,14 +217,15 @@ fn member(machine: &Machine) -> Result<Member, String> {
     })
 }
 
-fn cluster(id: &str) -> Result<ClusterId, String> {
+/// The id of a cluster.
+pub(super) fn cluster(id: &str) -> Result<ClusterId, String> {
     number(id)
         .and_then(ClusterId::new)
         .ok_or_else(|| format!("{id:?} is no id of a cluster"))
 }
 
 /// Sixteen hex digits.
-fn number(text: &str) -> Option<u64> {
+pub(super) fn number(text: &str) -> Option<u64> {
     let digits = text.len() == 16 && text.bytes().all(|byte| byte.is_ascii_hexdigit());
     digits.then(|| u64::from_str_radix(text, 16).ok()).flatten()
 }

@@ -7,6 +7,9 @@ mod answer;
 mod connection;
 mod error;
 mod request;
+mod sync;
+mod tls;
+pub mod watch;
 
 #[cfg(test)]
 mod tests;
@@ -19,7 +22,8 @@ use hyper::header::LOCATION;
 
 pub use answer::{Answer, ApiError, Event, Node};
 pub use error::Error;
-pub use request::{Delete, Get, Put, Request};
+pub use request::{Body, Delete, Get, Put, Request};
+pub use tls::Tls;
 
 use crate::config::Address;
 use connection::{Failure, Pool};
@@ -30,12 +34,24 @@ const REDIRECTS_MAX: usize = 5;
 /// How long to wait before watching again when a watch ended without an event.
 const WATCH_PAUSE: Duration = Duration::from_millis(100);
 
+/// What a client does on the way to an answer, for those who want to see it.
+#[derive(Clone, Copy, Debug)]
+pub enum Step<'a> {
+    /// A member is asked.
+    Asking(&'a Address, &'a Request),
+    /// It gave no answer.
+    Failed(&'a Address, &'a str),
+}
+
 /// A client of one cluster. Cheap to use from many tasks at once.
 pub struct Client {
     members: Vec<Address>,
     /// The member that answered last; asked first.
     preferred: AtomicUsize,
     pool: Pool,
+    watched: fn(Step<'_>),
+    /// Instead of a request's own limit of time, where it has one.
+    patience: Option<Duration>,
 }
 
 impl Client {
@@ -45,7 +61,29 @@ impl Client {
             members,
             preferred: AtomicUsize::new(0),
             pool: Pool::default(),
+            watched: |_| {},
+            patience: None,
         }
+    }
+
+    /// This client, waiting for each answer no longer than `limit`; a watch has no limit all the same.
+    #[must_use]
+    pub fn patient(self, limit: Duration) -> Self {
+        Self {
+            patience: Some(limit),
+            ..self
+        }
+    }
+
+    /// This client, telling what it does: `watched` hears each step as it happens.
+    #[must_use]
+    pub fn telling(self, watched: fn(Step<'_>)) -> Self {
+        Self { watched, ..self }
+    }
+
+    /// The members it talks to.
+    pub fn members(&self) -> &[Address] {
+        &self.members
     }
 
     /// Read a key or a directory.
@@ -84,8 +122,8 @@ impl Client {
         self.send(&delete.request(key)).await?.event()
     }
 
-    /// The first event of a key, or with `recursive` below it too, from index `since` on, or from now on.
-    /// It survives lost connections and members: it goes on where it was.
+    /// The first event of a key, or with `recursive` below it too, from index `since` on, or from now on,
+    /// and the answer it came in. It survives lost connections and members: it goes on where it was.
     ///
     /// # Errors
     ///
@@ -95,7 +133,7 @@ impl Client {
         key: &str,
         recursive: bool,
         mut since: Option<u64>,
-    ) -> Result<Event, Error> {
+    ) -> Result<(Answer, Event), Error> {
         loop {
             let answer = match self.send(&Request::watch(key, recursive, since)).await {
                 Ok(answer) => answer,
@@ -112,7 +150,8 @@ impl Client {
                 tokio::time::sleep(WATCH_PAUSE).await;
                 continue;
             }
-            return answer.event();
+            let event = answer.event()?;
+            return Ok((answer, event));
         }
     }
 
@@ -131,7 +170,12 @@ impl Client {
             let Some(member) = self.members.get(place) else {
                 break;
             };
-            match self.send_to(member, request).await {
+            (self.watched)(Step::Asking(member, request));
+            let outcome = self.send_to(member, request).await;
+            if let Err(failure) = &outcome {
+                (self.watched)(Step::Failed(member, &failure.cause));
+            }
+            match outcome {
                 Ok(answer) => {
                     self.preferred.store(place, Ordering::Relaxed);
                     return Ok(answer);
@@ -150,12 +194,19 @@ impl Client {
         Err(Error::NoMember(tried))
     }
 
+    /// The place of the member to ask first.
+    fn first(&self) -> usize {
+        self.preferred.load(Ordering::Relaxed)
+    }
+
     /// One member, and whoever it points at.
     async fn send_to(&self, member: &Address, request: &Request) -> Result<Answer, Failure> {
         let mut member = member.clone();
         let mut target = request.target.clone();
+        let mut request = request.clone();
+        request.timeout = request.timeout.map(|limit| self.patience.unwrap_or(limit));
         for _ in 0..=REDIRECTS_MAX {
-            let response = self.pool.exchange(&member, &target, request).await?;
+            let response = self.pool.exchange(&member, &target, &request).await?;
             let redirected = matches!(
                 response.status,
                 StatusCode::TEMPORARY_REDIRECT | StatusCode::PERMANENT_REDIRECT

@@ -111,7 +111,7 @@ async fn requests_are_written_as_the_api_reads_them() {
     let (address, notes) = member(vec![ok(EVENT); 4]).await;
     let client = Client::new(vec![address]);
     let put = Put {
-        value: Some(String::from("1 & 2")),
+        value: Some("1 & 2".into()),
         ttl: Some(5),
         prev_exist: Some(false),
         ..Put::default()
@@ -134,8 +134,8 @@ async fn requests_are_written_as_the_api_reads_them() {
     assert_eq!(
         seen(&notes),
         [
-            "PUT /v2/keys/a%20b/%25%3F%23 HTTP/1.1 value=1+%26+2&ttl=5&prevExist=false",
-            "GET /v2/keys/x?recursive=true&quorum=true HTTP/1.1",
+            "PUT /v2/keys/a%20b/%25%3F%23?prevExist=false HTTP/1.1 value=1+%26+2&ttl=5",
+            "GET /v2/keys/x?quorum=true&recursive=true&sorted=false HTTP/1.1",
             "POST /v2/keys/q HTTP/1.1",
             "DELETE /v2/keys/x?prevIndex=9 HTTP/1.1",
         ]
@@ -203,7 +203,7 @@ async fn a_redirect_is_followed_with_method_and_body() {
     let (follower, _) = member(vec![Act::Answer(307, to_leader, "")]).await;
     let client = Client::new(vec![follower]);
     let put = Put {
-        value: Some(String::from("v")),
+        value: Some("v".into()),
         ..Put::default()
     };
     client.put("/x", &put).await.expect("an event");
@@ -250,14 +250,14 @@ async fn errors_are_told_apart() {
 async fn a_watch_goes_on_where_it_broke_off() {
     let (address, notes) = member(vec![Act::BreakOff, ok(""), ok(EVENT)]).await;
     let client = Client::new(vec![address]);
-    let event = client.watch("/x", true, None).await.expect("an event");
+    let (_, event) = client.watch("/x", true, None).await.expect("an event");
     assert_eq!(event.action, "set");
     assert_eq!(
         seen(&notes),
         [
-            "GET /v2/keys/x?wait=true&recursive=true HTTP/1.1",
-            "GET /v2/keys/x?wait=true&recursive=true&waitIndex=42 HTTP/1.1",
-            "GET /v2/keys/x?wait=true&recursive=true&waitIndex=42 HTTP/1.1",
+            "GET /v2/keys/x?recursive=true&wait=true HTTP/1.1",
+            "GET /v2/keys/x?recursive=true&wait=true&waitIndex=42 HTTP/1.1",
+            "GET /v2/keys/x?recursive=true&wait=true&waitIndex=42 HTTP/1.1",
         ]
     );
 }

@@ -2,6 +2,12 @@
 
 pub mod id;
 pub mod member;
+pub mod roster;
+pub mod rules;
+pub mod settings;
 
 pub use id::{ClusterId, MemberId};
 pub use member::Member;
+pub use roster::Roster;
+pub use rules::{Census, Stranding};
+pub use settings::Settings;

@@ -160,7 +160,12 @@ fn text_of(kind: Kind, value: &DeValue<'_>) -> Result<String, (String, &'static 
             const EXPECTED: &str = "an array of texts in quotes";
             let texts = items.iter().map(|item| match item.get_ref() {
                 DeValue::String(text) => Ok(text.as_ref()),
-                other => Err((shown(other), EXPECTED)),
+                DeValue::Integer(_)
+                | DeValue::Float(_)
+                | DeValue::Boolean(_)
+                | DeValue::Datetime(_)
+                | DeValue::Array(_)
+                | DeValue::Table(_) => Err((shown(item.get_ref()), EXPECTED)),
             });
             Ok(texts.collect::<Result<Vec<_>, _>>()?.join(","))
         }

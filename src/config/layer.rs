@@ -74,10 +74,11 @@ impl Layer {
 
     /// What whoever wrote it should know, a line each, the layer on top first.
     pub fn notes(&self) -> Vec<String> {
-        let without_effect = self.values.iter().filter_map(|(key, (source, _))| {
-            (key.option().section == Section::Ignored)
-                .then(|| format!("{source}: accepted, but it has no effect"))
-        });
+        let without_effect = self
+            .values
+            .iter()
+            .filter(|(key, _)| key.option().section == Section::Ignored)
+            .map(|(_, (source, _))| format!("{source}: accepted, but it has no effect"));
         self.notes.iter().cloned().chain(without_effect).collect()
     }
 

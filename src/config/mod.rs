@@ -28,14 +28,12 @@ use std::time::Duration;
 
 pub use address::{Address, Endpoint, Listen};
 pub use error::Error;
+pub use help::{API_VERSION, VERSION};
 pub use layer::{Layer, Source};
 pub use options::Key;
 pub use value::Problem;
 
-/// The smallest settings of a cluster; what is less is taken for these, as in 0.4.6.
-const ACTIVE_SIZE_MIN: u64 = 3;
-const REMOVE_DELAY_MIN: Duration = Duration::from_secs(2);
-const SYNC_INTERVAL_MIN: Duration = Duration::from_secs(1);
+use crate::cluster::Settings;
 
 /// Everything a member is told at its start, checked.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -51,7 +49,7 @@ pub struct Config {
     pub client: Endpoint,
     /// The peer port.
     pub peer: Endpoint,
-    /// Peer addresses of a cluster to join; empty for none.
+    /// Peer addresses of a cluster to join, those of the file among them; empty for none.
     pub peers: Vec<Address>,
     /// Whether what the data directory holds may be thrown away.
     pub force: bool,
@@ -61,12 +59,8 @@ pub struct Config {
     pub retry_attempts_max: u32,
     /// How long to wait before each.
     pub retry_interval: Duration,
-    /// How many members a cluster may have that this one founds; at least 3.
-    pub cluster_active_size: u64,
-    /// How long one of its members may be away before a standby gets its place; at least 2 s.
-    pub cluster_remove_delay: Duration,
-    /// How often its standbys look for a place; at least 1 s.
-    pub cluster_sync_interval: Duration,
+    /// What a cluster is set to that this member founds.
+    pub settings: Settings,
     /// How often the leader sends heartbeats.
     pub heartbeat_interval: Duration,
     /// How long to wait for one; at least two heartbeats.
@@ -193,20 +187,16 @@ impl Layer {
             data_dir,
             client: self.endpoint(Key::Addr, Key::BindAddr)?,
             peer: self.endpoint(Key::PeerAddr, Key::PeerBindAddr)?,
-            peers: self.get(Key::Peers, value::addresses)?.unwrap_or_default(),
+            peers: self.peers()?,
             force: self.need(Key::Force, value::truth)?,
             ready: self.need(Key::Ready, value::ready)?,
             retry_attempts_max: self.need(Key::MaxRetryAttempts, value::attempts)?,
             retry_interval: self.need(Key::RetryInterval, value::seconds)?,
-            cluster_active_size: self
-                .need(Key::ClusterActiveSize, value::positive)?
-                .max(ACTIVE_SIZE_MIN),
-            cluster_remove_delay: self
-                .need(Key::ClusterRemoveDelay, value::seconds)?
-                .max(REMOVE_DELAY_MIN),
-            cluster_sync_interval: self
-                .need(Key::ClusterSyncInterval, value::seconds)?
-                .max(SYNC_INTERVAL_MIN),
+            settings: Settings::new(
+                self.need(Key::ClusterActiveSize, value::positive)?,
+                self.need(Key::ClusterRemoveDelay, value::seconds)?,
+                self.need(Key::ClusterSyncInterval, value::seconds)?,
+            ),
             heartbeat_interval,
             election_timeout,
             snapshot_count: self
@@ -229,6 +219,14 @@ impl Layer {
             Some(endpoint) => Ok(endpoint),
             None => self.need(addr, |_| Endpoint::new(advertised.clone(), None)),
         }
+    }
+
+    /// The peers given, and then those of the file.
+    fn peers(&self) -> Result<Vec<Address>, Error> {
+        let given = self.get(Key::Peers, value::addresses)?;
+        let filed = self.get(Key::PeersFile, value::addresses_in)?;
+        let peers = given.into_iter().chain(filed);
+        Ok(peers.flatten().collect())
     }
 
     fn timing(&self) -> Result<(Duration, Duration), Error> {

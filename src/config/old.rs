@@ -3,6 +3,7 @@
 /// (Flag as it was, flag as it is), without dashes.
 pub(super) const FLAGS: &[(&str, &str)] = &[
     ("C", "peers"),
+    ("CF", "peers-file"),
     ("n", "name"),
     ("c", "addr"),
     ("cl", "bind-addr"),

@@ -33,6 +33,8 @@ pub enum Key {
     PeerElectionTimeout,
     /// Members of the cluster to join.
     Peers,
+    /// A file that names them.
+    PeersFile,
     /// Throw away what stands in the way.
     Force,
     /// How often joining is tried again.
@@ -314,6 +316,8 @@ pub static OPTIONS: &[Opt] = &[
         "Without word from a leader for this long, another is elected; at least twice the heartbeat."),
     value(Key::Peers, &["peers"], &["ETCD_PEERS"], "HOST:PORT,...", None, Section::Cluster,
         "Join the cluster of these members, by their -peer-addr; without it, be the first of a new one."),
+    value(Key::PeersFile, &["peers-file"], &["ETCD_PEERS_FILE"], "FILE", None, Section::Cluster,
+        "A file with more of them, with commas, spaces or lines in between."),
     switch(Key::Force, &["force", "f"], &[], Some("false"), Section::Cluster,
         "Join even if that throws away what the data directory holds."),
     value(Key::MaxRetryAttempts, &["max-retry-attempts"], &["ETCD_MAX_RETRY_ATTEMPTS"], "COUNT", Some("3"), Section::Cluster,

@@ -5,6 +5,8 @@ use std::time::Duration;
 
 use proptest::prelude::*;
 
+use crate::cluster::Settings;
+
 use super::options::{FileKey, Form, Kind, OPTIONS, Section};
 use super::{Config, Error, Layer, Verbosity, env, file, flags, old, print};
 
@@ -71,7 +73,7 @@ fn the_documented_file_is_read() {
     assert!(config.name_chosen && config.peers.is_empty() && config.cors.is_empty());
     assert_eq!(config.snapshot_count, None);
     assert_eq!(config.http_read_timeout, Some(Duration::from_secs(10)));
-    assert_eq!(config.cluster_remove_delay, Duration::from_secs(1800));
+    assert_eq!(config.settings, Settings::default());
     assert_eq!(
         notes(&[], &[], DOCUMENTED),
         ["/etc/etcd/etcd.conf:9: max_result_buffer: accepted, but it has no effect"]
@@ -193,7 +195,7 @@ fn an_old_spelling_works_and_is_mentioned() {
     let config = config(&arguments, &[], "");
     assert_eq!((config.name.as_str(), config.peers.len()), ("a", 1));
     assert_eq!(config.peer.advertised.to_string(), "10.0.0.1:7001");
-    assert_eq!(config.cluster_active_size, 5);
+    assert_eq!(config.settings, Settings::default().with_active_size(5));
     assert_eq!(
         notes(&arguments, &[], ""),
         [
@@ -206,7 +208,7 @@ fn an_old_spelling_works_and_is_mentioned() {
         ]
     );
     let variables = [("ETCD_MAX_CLUSTER_SIZE", "4"), ("ETCD_SNAPSHOT_COUNT", "7")];
-    assert_eq!(self::config(&[], &variables, "").cluster_active_size, 4);
+    assert_eq!(self::config(&[], &variables, "").settings.active_size(), 4);
     assert_eq!(
         notes(&[], &variables, "max_cluster_size = 6\n"),
         [
@@ -257,9 +259,9 @@ fn settings_of_a_cluster_have_minimums() {
         &[],
         "",
     );
-    assert_eq!(config.cluster_active_size, 3);
-    assert_eq!(config.cluster_remove_delay, Duration::from_secs(2));
-    assert_eq!(config.cluster_sync_interval, Duration::from_secs(1));
+    assert_eq!(config.settings.active_size(), 3);
+    assert_eq!(config.settings.remove_delay(), Duration::from_secs(2));
+    assert_eq!(config.settings.sync_interval(), Duration::from_secs(1));
     assert_eq!(
         self::config(&["-vvv"], &[], "").verbosity,
         Verbosity::VeryVerbose

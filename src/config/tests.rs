@@ -189,6 +189,34 @@ fn an_address_that_will_not_do_is_refused() {
 }
 
 #[test]
+fn peers_can_be_in_a_file() {
+    let directory = tempfile::tempdir().expect("a directory");
+    let file = directory.path().join("peers");
+    let path = file.display().to_string();
+    let read = |text: &str, flags: &[&str]| {
+        std::fs::write(&file, text).expect("a file");
+        let flags: Vec<&str> = ["-peers-file", &path]
+            .into_iter()
+            .chain(flags.iter().copied())
+            .collect();
+        let config = with(&flags, &[])?;
+        let peers = config.peers.iter().map(ToString::to_string);
+        Ok::<_, Error>(peers.collect::<Vec<_>>())
+    };
+    let two = || Ok(vec!["a:7001".to_owned(), "b:7001".to_owned()]);
+    assert_eq!(read("a:7001,b:7001", &[]), two());
+    assert_eq!(read("a:7001\n b:7001\r\n", &[]), two());
+    assert_eq!(read("b:7001", &["-peers=a:7001"]), two());
+    assert_eq!(read("a:7001 b:7001", &["-peers="]), two());
+    for bad in ["", " \n", ",", "a b", "a:0", "# nobody"] {
+        assert!(read(bad, &[]).is_err(), "{bad:?}");
+    }
+    let missing = complaint(&["-peers-file=/nowhere/at/all"]);
+    assert!(missing.contains("/nowhere/at/all"), "{missing}");
+    assert!(with(&["-peers-file="], &[]).is_ok());
+}
+
+#[test]
 fn a_complaint_names_its_source_and_what_was_expected() {
     assert_eq!(
         complaint(&["-snapshot-count=abc"]),

@@ -1,6 +1,7 @@
 //! From the text of a value to what it means.
 
 use std::fmt;
+use std::io::Read;
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -163,6 +164,30 @@ pub(super) fn addresses(text: &str) -> Result<Vec<Address>, Problem> {
         return problem("names nobody", "addresses with commas in between");
     }
     Ok(addresses)
+}
+
+/// The addresses in a file, with commas or white space in between. A file without any is a mistake: a
+/// cluster would be founded. No file at all is none.
+pub(super) fn addresses_in(file: &str) -> Result<Vec<Address>, Problem> {
+    const EXPECTED: &str = "a file with addresses such as 10.0.0.1:7001";
+    const BYTES_MAX: u64 = 1 << 20;
+    if file.is_empty() {
+        return Ok(Vec::new());
+    }
+    let read = || {
+        let mut text = String::new();
+        std::fs::File::open(file)?
+            .take(BYTES_MAX)
+            .read_to_string(&mut text)?;
+        Ok::<_, std::io::Error>(text)
+    };
+    let text = read().or_else(|error| problem(format!("cannot be read: {error}"), EXPECTED))?;
+    let list: Vec<&str> = text.split_whitespace().collect();
+    let found = addresses(&list.join(",")).or_else(|found| problem(found.what, EXPECTED))?;
+    match found.is_empty() {
+        true => problem("names nobody", EXPECTED),
+        false => Ok(found),
+    }
 }
 
 /// Origins with commas in between, possibly none.

@@ -1,10 +1,11 @@
 //! The one thread that drives a member: inputs in, work out.
 
+use std::collections::{BTreeSet, VecDeque};
 use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender};
 use std::thread;
 use std::time::{Duration, Instant};
 
-use tokio::sync::OwnedSemaphorePermit;
+use tokio::sync::{OwnedSemaphorePermit, oneshot, watch};
 use tracing::{error, info, warn};
 
 use super::core::{Core, Work};
@@ -43,10 +44,31 @@ pub enum Input {
     Unreachable(MemberId),
     /// A snapshot sent to this member is durable there, or failed.
     SnapshotSent(MemberId, bool),
+    /// Say how the driver is. Whoever asks waits for the answer, so there are few.
+    Pulse(oneshot::Sender<Pulse>),
+    /// This other member knows for certain that this one was removed from the cluster.
+    Removed(MemberId),
     /// Give leadership to another member, if this one has it and another can take it.
     HandOver,
     /// End now.
     Stop,
+}
+
+/// How the driver is; that it answers at all says that it gets round.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Pulse {
+    /// How long the disk has been at what it was given first; zero if it has nothing to do.
+    pub unsynced: Duration,
+}
+
+/// How a member's part in the cluster ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum End {
+    /// It was told to.
+    Stopped,
+    /// The member was removed from the cluster: it is none any more, and never again by this id. What it
+    /// holds is of no use to anyone.
+    Removed,
 }
 
 /// The driver: owns the core, hands work to disk and peers.
@@ -57,9 +79,13 @@ pub(super) struct Driver<O> {
     pub(super) reports: Inputs,
     pub(super) writes: Writes,
     pub(super) outbox: O,
+    /// The ids of members that were removed for certain.
+    pub(super) gone: watch::Sender<BTreeSet<MemberId>>,
     pub(super) save: SaveSnapshot,
     pub(super) tick: Duration,
     pub(super) origin: Instant,
+    /// The writes that are not on disk yet, and since when: as many as the queue of [`Writes`] has.
+    pub(super) unsynced: VecDeque<(u64, Duration)>,
 }
 
 /// Writes a snapshot's bytes where they last, and tells how many: `wal`'s snapshot files, given by whoever
@@ -76,7 +102,7 @@ impl<O: Outbox> Driver<O> {
     /// # Errors
     ///
     /// What failed: the disk.
-    pub(super) fn run(mut self) -> Result<(), String> {
+    pub(super) fn run(mut self) -> Result<End, String> {
         let mut next_tick = self.now() + self.tick;
         self.core.campaign_if_alone();
         self.do_work();
@@ -93,18 +119,30 @@ impl<O: Outbox> Driver<O> {
     }
 
     /// The next input, after the ticks that are due before it.
+    ///
+    /// A leader ticks on time. Others may be half a tick early or late, so that they do it when the leader's
+    /// heartbeat, which comes once a tick, wakes them anyway.
     fn wait(&mut self, next_tick: &mut Duration) -> Input {
         loop {
+            let slack = if self.core.leads() {
+                Duration::ZERO
+            } else {
+                self.tick / 2
+            };
             let now = self.now();
-            if now >= *next_tick {
-                self.core.tick(now);
-                self.do_work();
-                // A process that was paused does not make up for it: its peers' time passed as well.
-                *next_tick = (*next_tick + self.tick).max(now);
+            let latest = *next_tick + slack;
+            if now >= latest {
+                self.tick(next_tick, now);
                 continue;
             }
-            match self.inputs.recv_timeout(*next_tick - now) {
-                Ok(input) => return input,
+            match self.inputs.recv_timeout(latest - now) {
+                Ok(input) => {
+                    let now = self.now();
+                    if now + slack >= *next_tick {
+                        self.tick(next_tick, now);
+                    }
+                    return input;
+                }
                 Err(RecvTimeoutError::Timeout) => {}
                 // It cannot be: the driver holds a sender itself.
                 Err(RecvTimeoutError::Disconnected) => return Input::Stop,
@@ -112,20 +150,44 @@ impl<O: Outbox> Driver<O> {
         }
     }
 
+    fn tick(&mut self, next_tick: &mut Duration, now: Duration) {
+        self.core.tick(now);
+        self.do_work();
+        // A process that was paused does not make up for it: its peers' time passed as well.
+        *next_tick = (*next_tick + self.tick).max(now);
+    }
+
     /// Take an input in; how it ends, if that is what it says.
-    fn accept(&mut self, input: Input) -> Option<Result<(), String>> {
+    fn accept(&mut self, input: Input) -> Option<Result<End, String>> {
         let now = self.now();
         match input {
             Input::Request(request) => self.core.request(request, now),
             Input::Message(message, _permit) => self.core.step(message, now),
             Input::Snapshot(message, store) => self.core.snapshot_received(message, store, now),
-            Input::Persisted(number) => self.core.persisted(number),
+            Input::Persisted(number) => {
+                while self
+                    .unsynced
+                    .pop_front_if(|(write, _)| *write <= number)
+                    .is_some()
+                {}
+                self.core.persisted(number);
+            }
+            Input::Pulse(answer) => {
+                let since = self.unsynced.front().map_or(now, |(_, since)| *since);
+                let unsynced = now.saturating_sub(since);
+                // Whoever stopped waiting does not want to know.
+                let _ = answer.send(Pulse { unsynced });
+            }
             Input::SnapshotWritten(mark, bytes) => self.core.snapshot_written(mark, bytes),
             Input::Hashed(index, hash) => self.core.hashed(index, hash),
             Input::Unreachable(member) => self.core.unreachable(member),
             Input::SnapshotSent(member, ok) => self.core.snapshot_sent(member, ok),
             Input::HandOver => self.core.hand_over(),
-            Input::Stop => return Some(Ok(())),
+            Input::Removed(by) => {
+                self.core.removed(by);
+                return Some(Ok(End::Removed));
+            }
+            Input::Stop => return Some(Ok(End::Stopped)),
             Input::Failed(error) => return Some(Err(error)),
         }
         None
@@ -139,14 +201,19 @@ impl<O: Outbox> Driver<O> {
                 snapshot,
                 hash,
                 members,
+                gone,
             } = work;
             if let Some(members) = members {
                 self.outbox.set_members(&members);
+            }
+            if let Some(gone) = gone {
+                self.gone.send_replace(gone.into_iter().collect());
             }
             for message in messages {
                 self.outbox.send(message);
             }
             if let Some(write) = write {
+                self.unsynced.push_back((write.number, self.now()));
                 // The thread ends only after it said why.
                 let _ = self.writes.send(write);
             }

@@ -4,8 +4,8 @@ use std::sync::{Arc, RwLock, RwLockReadGuard};
 
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc, oneshot};
 
-use super::driver::{Input, Inputs};
-use super::membership::{Change, ChangeRefused};
+use super::change::{Change, ChangeRefused};
+use super::driver::{Input, Inputs, Pulse};
 use super::view::View;
 use crate::store::{self, Command, Event, Interest};
 
@@ -234,6 +234,19 @@ impl Handle {
         self.ask(Request::Change { change, answer })
             .map_err(|_| ChangeRefused::Lost)?;
         answered.await.unwrap_or(Err(ChangeRefused::Lost))
+    }
+
+    /// How the driver is; it answers when it gets round to it.
+    ///
+    /// # Errors
+    ///
+    /// [`Refused::Stopping`].
+    pub async fn pulse(&self) -> Result<Pulse, Refused> {
+        let (answer, answered) = oneshot::channel();
+        self.inputs
+            .send(Input::Pulse(answer))
+            .map_err(|_| Refused::Stopping)?;
+        answered.await.map_err(|_| Refused::Stopping)
     }
 
     /// This member's applied state, for a short look: the driver cannot apply while it is held.

@@ -6,42 +6,20 @@ use bytes::{Buf, BufMut, Bytes, BytesMut};
 use raft::eraftpb::{ConfChangeSingle, ConfChangeType, ConfChangeV2};
 use tokio::sync::oneshot;
 
-use crate::cluster::{Member, MemberId};
+use super::change::{Change, ChangeRefused, Plan, Step, plan};
+use crate::cluster::{Census, Member};
 use crate::store::{Command, CommandId, Store};
 use crate::wal::Configuration;
 
 /// How many changes may wait at the leader; one more is refused with [`ChangeRefused::Busy`].
 const CHANGES_MAX: usize = 64;
 
-/// What may change.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Change {
-    /// A machine joins as a learner; it gets a vote by itself once it has caught up. For a member that
-    /// is known already: its name or addresses may have changed.
-    Join(Member),
-    /// A learner has caught up and gets a vote.
-    Promote(MemberId),
-}
-
-/// Why a change did not happen.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum ChangeRefused {
-    /// This member does not lead; here is who does, if it knows.
-    NotLeader(Option<Member>),
-    /// The name belongs to another member.
-    NameTaken(Member),
-    /// The peer address belongs to another member.
-    AddressTaken(Member),
-    /// Too many changes wait.
-    Busy,
-    /// Leadership was lost before it was certain; it may still happen. Ask again.
-    Lost,
-}
-
 /// Where the answer to a change goes.
 pub(super) type Answer = oneshot::Sender<Result<(), ChangeRefused>>;
 
 /// The changes that wait at the leader.
+///
+/// A change of two entries goes back to the front after the first: nothing comes between.
 #[derive(Default)]
 pub(super) struct Changes {
     waiting: VecDeque<(Change, Option<Answer>)>,
@@ -54,22 +32,27 @@ struct Current {
     answer: Option<Answer>,
     /// Its entry's index, as proposed: an applied entry there that isn't ours means it was replaced.
     index: u64,
+    /// Whether it was the first of two.
+    first: bool,
 }
 
 /// A change that is ready to be proposed.
 pub(super) struct Proposal {
-    pub(super) change: Change,
-    pub(super) answer: Option<Answer>,
     pub(super) command: Command,
-    pub(super) steps: Vec<Step>,
+    pub(super) step: Option<Step>,
+    change: Change,
+    answer: Option<Answer>,
+    first: bool,
 }
 
-/// One step of a change of Raft's configuration.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Step {
-    AddVoter(u64),
-    AddLearner(u64),
-    Remove(u64),
+/// What is to be done about the changes.
+pub(super) enum Next {
+    /// Nothing now.
+    Wait,
+    /// Propose this.
+    Propose(Box<Proposal>),
+    /// Hand over leadership; the change that asks for it waits.
+    HandOver,
 }
 
 impl Changes {
@@ -90,43 +73,57 @@ impl Changes {
         self.waiting.push_back((change, answer));
     }
 
-    /// The next change to propose, if none is under way; those that need nothing are answered at once.
+    /// What to do next; those that need nothing are answered at once.
     pub(super) fn next(
         &mut self,
         store: &Store,
         configuration: &Configuration,
-    ) -> Option<Proposal> {
+        census: &Census,
+    ) -> Next {
         while self.current.is_none() {
-            let (change, answer) = self.waiting.pop_front()?;
-            match plan(&change, store, configuration) {
-                Ok(Some((command, steps))) => {
-                    return Some(Proposal {
-                        change,
-                        answer,
-                        command,
-                        steps,
-                    });
+            let Some((change, answer)) = self.waiting.pop_front() else {
+                return Next::Wait;
+            };
+            let (command, step, first) = match plan(&change, store, configuration, census) {
+                Ok(Plan::Last(command, step)) => (command, step, false),
+                Ok(Plan::First(command, step)) => (command, step, true),
+                Ok(Plan::Nothing) => {
+                    respond(answer, Ok(()));
+                    continue;
                 }
-                Ok(None) => respond(answer, Ok(())),
-                Err(refused) => respond(answer, Err(refused)),
-            }
+                Ok(Plan::HandOver) => {
+                    self.waiting.push_front((change, answer));
+                    return Next::HandOver;
+                }
+                Err(refused) => {
+                    respond(answer, Err(refused));
+                    continue;
+                }
+            };
+            return Next::Propose(Box::new(Proposal {
+                command,
+                step,
+                change,
+                answer,
+                first,
+            }));
         }
-        None
+        Next::Wait
+    }
+
+    /// Whether there is nothing to do about any change.
+    pub(super) fn are_idle(&self) -> bool {
+        self.current.is_some() || self.waiting.is_empty()
     }
 
     /// It was proposed, as the entry `index`.
-    pub(super) fn proposed(
-        &mut self,
-        id: CommandId,
-        change: Change,
-        answer: Option<Answer>,
-        index: u64,
-    ) {
+    pub(super) fn proposed(&mut self, id: CommandId, proposal: Box<Proposal>, index: u64) {
         self.current = Some(Current {
             id,
-            change,
-            answer,
+            change: proposal.change,
+            answer: proposal.answer,
             index,
+            first: proposal.first,
         });
     }
 
@@ -135,27 +132,29 @@ impl Changes {
         let Some(current) = self.current.take_if(|current| current.index <= index) else {
             return;
         };
-        let ours = id == Some(current.id);
-        respond(
-            current.answer,
-            if ours {
-                Ok(())
-            } else {
-                Err(ChangeRefused::Lost)
-            },
-        );
+        if id != Some(current.id) {
+            respond(current.answer, Err(ChangeRefused::Lost));
+        } else if current.first {
+            self.waiting.push_front((current.change, current.answer));
+        } else {
+            respond(current.answer, Ok(()));
+        }
     }
 
-    /// This member does not lead any more.
-    pub(super) fn lost(&mut self) {
-        let current = self.current.take().map(|current| current.answer);
-        for answer in self
-            .waiting
-            .drain(..)
-            .map(|(_, answer)| answer)
-            .chain(current)
-        {
-            respond(answer, Err(ChangeRefused::Lost));
+    /// The change that is next cannot be done.
+    pub(super) fn refuse_next(&mut self, refused: ChangeRefused) {
+        if let Some((_, answer)) = self.waiting.pop_front() {
+            respond(answer, Err(refused));
+        }
+    }
+
+    /// This member does not lead any more; as far as it knows, `leader` does.
+    pub(super) fn lost(&mut self, leader: Option<&Member>) {
+        if let Some(current) = self.current.take() {
+            respond(current.answer, Err(ChangeRefused::Lost));
+        }
+        for (_, answer) in self.waiting.drain(..) {
+            respond(answer, Err(ChangeRefused::NotLeader(leader.cloned())));
         }
     }
 }
@@ -164,40 +163,6 @@ fn respond(answer: Option<Answer>, result: Result<(), ChangeRefused>) {
     if let Some(answer) = answer {
         // Whoever asked may have gone.
         let _ = answer.send(result);
-    }
-}
-
-/// What a change does to the tree and to the configuration; nothing if it is so already.
-fn plan(
-    change: &Change,
-    store: &Store,
-    configuration: &Configuration,
-) -> Result<Option<(Command, Vec<Step>)>, ChangeRefused> {
-    let part_of =
-        |id: u64| configuration.voters.contains(&id) || configuration.learners.contains(&id);
-    match change {
-        Change::Join(member) => {
-            for other in store.members().filter(|other| other.id != member.id) {
-                if other.name == member.name {
-                    return Err(ChangeRefused::NameTaken(other.clone()));
-                }
-                if other.peer_url == member.peer_url {
-                    return Err(ChangeRefused::AddressTaken(other.clone()));
-                }
-            }
-            let id = member.id.get();
-            let steps = if part_of(id) {
-                vec![]
-            } else {
-                vec![Step::AddLearner(id)]
-            };
-            let known = store.members().any(|other| other == member);
-            Ok((!known || !steps.is_empty()).then(|| (Command::PutMember(member.clone()), steps)))
-        }
-        Change::Promote(id) => {
-            let learns = configuration.learners.contains(&id.get());
-            Ok(learns.then(|| (Command::Tick, vec![Step::AddVoter(id.get())])))
-        }
     }
 }
 

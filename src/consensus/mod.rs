@@ -2,18 +2,19 @@
 //!
 //! `handle` is the front door and `view` what anyone may read; `driver` is the thread, `core` what it
 //! runs; `wal_thread` owns the log on disk. `core` is put together from `writes`, `reads`, `watches` and
-//! `membership` (who waits for what), `apply` (committed entries into the store), `unsynced` (what waits
+//! `membership` (who waits for what), `change` (what a change of the membership comes to), `apply` (committed entries into the store), `unsynced` (what waits
 //! for the disk), `snapshots` (when one is due), `clock` and `log`. `convert` keeps the raft crate out of
 //! everything else.
 
 mod apply;
+pub mod change;
 pub mod clock;
 mod convert;
 pub mod core;
 pub mod driver;
 pub mod handle;
 mod log;
-pub mod membership;
+mod membership;
 pub mod message;
 pub mod outbox;
 mod raft_log;
@@ -27,9 +28,9 @@ mod wal_thread;
 mod watches;
 mod writes;
 
-pub use driver::{Input, Inputs};
+pub use change::{Change, ChangeRefused};
+pub use driver::{End, Input, Inputs};
 pub use handle::{Handle, Live, Next, Position, Refused, Watching, Written};
-pub use membership::{Change, ChangeRefused};
 pub use settings::Settings;
 pub use start::{Running, Start};
 pub use view::{Role, Standing, View};

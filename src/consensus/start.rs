@@ -1,19 +1,21 @@
 //! Starting a member's part in the cluster: its two threads, and the handle on them.
 
+use std::collections::{BTreeSet, VecDeque};
 use std::sync::mpsc::{Receiver, Sender, channel};
 use std::sync::{Arc, RwLock};
 use std::thread;
 use std::time::{Duration, Instant};
 
-use tokio::sync::oneshot;
+use tokio::sync::{oneshot, watch};
 
 use super::core::{Core, Recovered};
-use super::driver::{Driver, Input, Inputs, SaveSnapshot};
+use super::driver::{Driver, End, Input, Inputs, SaveSnapshot};
 use super::handle::Handle;
 use super::outbox::Outbox;
 use super::settings::Settings;
 use super::view::View;
 use super::wal_thread;
+use crate::cluster::MemberId;
 use crate::store::Store;
 use crate::wal::{Disk, Wal};
 
@@ -24,12 +26,13 @@ pub struct Start {
     received: Receiver<Input>,
     view: Arc<RwLock<View>>,
     origin: Instant,
+    gone: watch::Sender<BTreeSet<MemberId>>,
 }
 
 /// A running part. Dropping it lets it run on.
 pub struct Running {
     inputs: Inputs,
-    ended: oneshot::Receiver<Result<(), String>>,
+    ended: oneshot::Receiver<Result<End, String>>,
 }
 
 impl Start {
@@ -44,7 +47,14 @@ impl Start {
             received,
             view: Arc::new(RwLock::new(view)),
             origin,
+            gone: watch::Sender::default(),
         }
+    }
+
+    /// The ids of members that were removed, as far as this member's disk knows that for good. A caller
+    /// with such an id is to be told, for its own member to hear of it by [`Input::Removed`].
+    pub fn gone(&self) -> watch::Receiver<BTreeSet<MemberId>> {
+        self.gone.subscribe()
     }
 
     /// A handle for requests.
@@ -87,9 +97,11 @@ impl Start {
             reports: inputs.clone(),
             writes,
             outbox,
+            gone: self.gone,
             save,
             tick,
             origin: self.origin,
+            unsynced: VecDeque::new(),
         };
         let (end, ended) = oneshot::channel();
         thread::Builder::new()
@@ -114,17 +126,17 @@ impl Running {
     /// # Errors
     ///
     /// What it failed with before.
-    pub async fn stop(mut self) -> Result<(), String> {
+    pub async fn stop(mut self) -> Result<End, String> {
         self.tell(Input::Stop);
         self.ended().await
     }
 
-    /// Wait until it ends by itself, which it does only when it fails.
+    /// Wait until it ends by itself, which it does when the member was removed, and when it fails.
     ///
     /// # Errors
     ///
     /// What it failed with.
-    pub async fn ended(&mut self) -> Result<(), String> {
+    pub async fn ended(&mut self) -> Result<End, String> {
         let ended = (&mut self.ended).await;
         ended.unwrap_or_else(|_| Err("the driver panicked".to_owned()))
     }

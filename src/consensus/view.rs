@@ -87,6 +87,11 @@ impl View {
         self.standing.clock.read(self.origin.elapsed())
     }
 
+    /// What the cluster is set to.
+    pub fn settings(&self) -> crate::cluster::Settings {
+        super::change::settings(&self.store)
+    }
+
     /// Where the store and the log stand.
     pub fn position(&self) -> Position {
         Position {

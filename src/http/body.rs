@@ -130,30 +130,43 @@ pub(super) async fn params(
     limits: &Limits,
 ) -> Result<Params, Rejection> {
     let mut params = Params::default();
-    if !hyper::body::Body::is_end_stream(request.body()) {
-        let time_max = if limits.read.is_zero() {
-            Duration::MAX
-        } else {
-            limits.read
-        };
-        // Who waits for leave to send is told at once that it is too long.
-        let polite = request.headers().contains_key(EXPECT);
-        let discard_max = if polite {
-            limits.body_bytes
-        } else {
-            DISCARD_MAX.max(limits.body_bytes)
-        };
-        let body = read(request.body_mut(), limits.body_bytes, discard_max);
-        let body = tokio::time::timeout(time_max, body).await;
-        let body = body.unwrap_or(Err(Rejection::Slow))?;
-        if !body.is_empty() && matches!(*request.method(), Method::PUT | Method::POST) {
-            form(&mut params, request.headers(), &body)?;
-        }
+    let body = whole(request, limits).await?;
+    if !body.is_empty() && matches!(*request.method(), Method::PUT | Method::POST) {
+        form(&mut params, request.headers(), &body)?;
     }
     if let Some(query) = request.uri().query() {
         params.read(&Bytes::copy_from_slice(query.as_bytes()))?;
     }
     Ok(params)
+}
+
+/// The body of a request, whatever it is.
+///
+/// # Errors
+///
+/// It cannot be read, is too long or too slow.
+pub(super) async fn whole(
+    request: &mut hyper::Request<Incoming>,
+    limits: &Limits,
+) -> Result<Bytes, Rejection> {
+    if hyper::body::Body::is_end_stream(request.body()) {
+        return Ok(Bytes::new());
+    }
+    let time_max = if limits.read.is_zero() {
+        Duration::MAX
+    } else {
+        limits.read
+    };
+    // Who waits for leave to send is told at once that it is too long.
+    let polite = request.headers().contains_key(EXPECT);
+    let discard_max = if polite {
+        limits.body_bytes
+    } else {
+        DISCARD_MAX.max(limits.body_bytes)
+    };
+    let body = read(request.body_mut(), limits.body_bytes, discard_max);
+    let body = tokio::time::timeout(time_max, body).await;
+    body.unwrap_or(Err(Rejection::Slow))
 }
 
 fn form(params: &mut Params, headers: &HeaderMap, body: &Bytes) -> Result<(), Rejection> {

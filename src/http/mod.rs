@@ -2,7 +2,7 @@
 //!
 //! A request's way: [`serve`] (connections and their limits), `route` (which page, which methods), `body`
 //! and [`params`] (everything it says, typed and checked), then one file per kind of page: `keys`, `watching`,
-//! `stats`, `about`, `admin`. `reply` makes the answer and alone knows status numbers.
+//! `stats`, `about`, `members`, `admin`; a machine without a place has those of `standby` instead. `reply` makes the answer and alone knows status numbers.
 
 mod about;
 mod admin;
@@ -10,12 +10,15 @@ mod body;
 mod cors;
 pub mod json;
 mod keys;
+mod members;
 pub mod multipart;
 pub mod params;
 mod reply;
 mod route;
 mod serve;
+mod site;
 mod socket;
+mod standby;
 mod stats;
 mod watching;
 
@@ -23,17 +26,19 @@ use std::sync::Arc;
 use std::sync::atomic::AtomicU64;
 use std::time::Duration;
 
+use hyper::Request;
 use hyper::body::Incoming;
-use hyper::{Method, Request};
 use jiff::Timestamp;
-use tokio::sync::watch;
 
 pub use admin::MemberPages;
 pub use body::{Body, DISCARD_MAX};
 pub use cors::Cors;
 pub use serve::{GRACE, HEADER_BYTES_MAX, serve};
+pub use site::{Manners, Port, Site};
 pub use socket::{HEAD_TIME_MAX, STREAM_STALL_MAX};
+pub use standby::StandbyPages;
 
+use crate::administration::Administration;
 use crate::consensus::Handle;
 use crate::transport::Stats;
 use reply::Reply;
@@ -59,6 +64,8 @@ pub struct Limits {
 pub struct Facts {
     /// Its name.
     pub name: String,
+    /// Where clients reach it.
+    pub client_url: String,
     /// When it started.
     pub started: Timestamp,
     /// What it sent to other members and received from them.
@@ -69,19 +76,9 @@ pub struct Facts {
 pub struct Pages {
     handle: Handle,
     facts: Facts,
-    cors: Cors,
-    limits: Limits,
+    administration: Administration,
+    manners: Manners,
     watchers: Arc<AtomicU64>,
-    stop: watch::Receiver<bool>,
-}
-
-/// Which port a listener serves.
-#[derive(Clone)]
-pub enum Port {
-    /// The client API.
-    Client,
-    /// Administration, and the pages by which members find and reach each other.
-    Peer(MemberPages),
 }
 
 impl Default for Limits {
@@ -97,30 +94,19 @@ impl Default for Limits {
 }
 
 impl Pages {
-    /// The pages of the member behind `handle`. When `stop` turns true, or its sender is gone, watches end,
-    /// and so does [`serve`].
-    pub fn new(
-        handle: Handle,
-        facts: Facts,
-        cors: Cors,
-        limits: Limits,
-        stop: watch::Receiver<bool>,
-    ) -> Arc<Self> {
+    /// The pages of the member behind `handle`. Watches end with the manners' stop signal.
+    pub fn new(handle: Handle, facts: Facts, manners: Manners) -> Arc<Self> {
         Arc::new(Self {
+            administration: Administration::new(handle.clone()),
             handle,
             facts,
-            cors,
-            limits,
+            manners,
             watchers: Arc::default(),
-            stop,
         })
     }
 
     /// The answer to one request.
     async fn answer(self: &Arc<Self>, port: &Port, request: Request<Incoming>) -> Reply {
-        if *request.method() == Method::OPTIONS {
-            return reply::empty();
-        }
         let path = match route::clean(request.uri().path()) {
             Ok(path) => path.into_owned(),
             Err(rejection) => return reply::rejected(rejection, self.index()),
@@ -144,9 +130,17 @@ impl Pages {
             Page::SelfStats => stats::own(self),
             Page::StoreStats => stats::store(self),
             Page::LeaderStats => stats::leader(self, request.uri()),
+            Page::MemberList => members::list(self),
+            Page::MemberLeader => members::leader(self),
+            Page::Member(id) => members::remove(self, id).await,
             Page::Name => admin::name(self),
             Page::PeerVersion => admin::version(),
-            Page::Settings => admin::settings(self),
+            Page::VersionCheck(version) => admin::version_check(version),
+            Page::ClientUrl => admin::client_url(self),
+            Page::Settings => admin::settings(self, request).await,
+            Page::AdminMachines => admin::machines(self),
+            Page::AdminMachine(name) => admin::machine(self, name, request).await,
+            Page::Remove(name) => admin::remove(self, name, request).await,
             Page::Hash => admin::hash(self).await,
             Page::Members => admin::members(port, request).await,
         }

@@ -10,6 +10,7 @@ use jiff::Timestamp;
 use super::body::Body;
 use super::json;
 use super::params::Rejection;
+use crate::administration::Denied;
 use crate::consensus::{Position, Refused, View};
 use crate::store::{self, Action, ClusterTime, Code, Event, Listing, NodeView};
 
@@ -187,6 +188,45 @@ pub(super) fn unmade(index: u64) -> Reply {
         cause,
         index,
     })
+}
+
+/// Something about the cluster itself, kept at `key`, that was not done.
+pub(super) fn denied(denied: Denied, key: &str, index: u64) -> Reply {
+    let failure = |code, cause| store::Error { code, cause, index };
+    match denied {
+        Denied::Unknown => error(&failure(Code::KeyNotFound, key.to_owned())),
+        Denied::Invalid(why) => error(&failure(Code::InvalidForm, why)),
+        Denied::Refused(why) => failed(StatusCode::CONFLICT, &failure(Code::RaftInternal, why)),
+        Denied::Unavailable(why) => unavailable(&failure(Code::RaftInternal, why)),
+    }
+}
+
+/// The same for 2.x's pages of members, which have errors of their own.
+pub(super) fn denied_member(denied: &Denied, id: &str) -> Reply {
+    let (status, message) = match denied {
+        Denied::Unknown => (StatusCode::NOT_FOUND, format!("No such member: {id}")),
+        Denied::Invalid(why) => (StatusCode::BAD_REQUEST, why.clone()),
+        Denied::Refused(why) => (StatusCode::CONFLICT, why.clone()),
+        Denied::Unavailable(why) => (StatusCode::SERVICE_UNAVAILABLE, why.clone()),
+    };
+    let mut out = BytesMut::from("{\"message\":");
+    json::string(&mut out, message.as_bytes());
+    out.extend_from_slice(b"}\n");
+    page(status, JSON, out.freeze())
+}
+
+/// It was done, and there is nothing to show.
+pub(super) fn done() -> Reply {
+    let mut reply = empty();
+    *reply.status_mut() = StatusCode::NO_CONTENT;
+    reply
+}
+
+/// No, without a word.
+pub(super) fn forbidden() -> Reply {
+    let mut reply = empty();
+    *reply.status_mut() = StatusCode::FORBIDDEN;
+    reply
 }
 
 /// Whether the connection is no longer ours once this is sent.

@@ -25,12 +25,28 @@ pub(super) enum Page<'a> {
     StoreStats,
     /// The followers' statistics, at the leader.
     LeaderStats,
+    /// The members, as 2.x has them.
+    MemberList,
+    /// The member that leads, as 2.x has it.
+    MemberLeader,
+    /// A member by its id, as 2.x has it.
+    Member(&'a str),
     /// On the peer port: this member's name.
     Name,
     /// On the peer port: the version of what members said to each other in 0.4.
     PeerVersion,
+    /// On the peer port: whether that is this one.
+    VersionCheck(&'a str),
+    /// On the peer port: where clients reach this member.
+    ClientUrl,
     /// On the peer port: the cluster's settings.
     Settings,
+    /// On the peer port: the members.
+    AdminMachines,
+    /// On the peer port: a member by its name.
+    AdminMachine(&'a str),
+    /// On the peer port: the name of a member to take out.
+    Remove(&'a str),
     /// On the peer port: the store's hash.
     Hash,
     /// On the peer port: what only members ask for.
@@ -80,7 +96,9 @@ pub(super) fn client(path: &str) -> Option<Page<'_>> {
         "/v2/stats/self" | "/v1/stats/self" => Some(Page::SelfStats),
         "/v2/stats/store" | "/v1/stats/store" => Some(Page::StoreStats),
         "/v2/stats/leader" | "/v1/stats/leader" => Some(Page::LeaderStats),
-        _ => None,
+        "/v2/members" | "/v2/members/" => Some(Page::MemberList),
+        "/v2/members/leader" => Some(Page::MemberLeader),
+        _ => part(path, "/v2/members/", "").map(Page::Member),
     }
 }
 
@@ -89,10 +107,22 @@ pub(super) fn peer(path: &str) -> Option<Page<'_>> {
     match path {
         "/name" => Some(Page::Name),
         "/version" => Some(Page::PeerVersion),
+        "/etcdURL" => Some(Page::ClientUrl),
         "/v2/admin/config" => Some(Page::Settings),
+        "/v2/admin/machines" => Some(Page::AdminMachines),
         "/hash" => Some(Page::Hash),
-        _ => path.starts_with("/oxetcd/").then_some(Page::Members),
+        _ if path.starts_with("/oxetcd/") => Some(Page::Members),
+        _ => part(path, "/v2/admin/machines/", "")
+            .map(Page::AdminMachine)
+            .or_else(|| part(path, "/remove/", "").map(Page::Remove))
+            .or_else(|| part(path, "/version/", "/check").map(Page::VersionCheck)),
     }
+}
+
+/// The one part of the path between `before` and `after`.
+fn part<'a>(path: &'a str, before: &str, after: &str) -> Option<&'a str> {
+    let part = path.strip_prefix(before)?.strip_suffix(after)?;
+    (!part.is_empty() && !part.contains('/')).then_some(part)
 }
 
 impl Page<'_> {
@@ -111,10 +141,22 @@ impl Page<'_> {
             | Self::SelfStats
             | Self::StoreStats
             | Self::LeaderStats
-            | Self::Settings
+            | Self::MemberList
+            | Self::MemberLeader
+            | Self::AdminMachines
             | Self::Hash => (reads, "GET, HEAD, OPTIONS"),
-            // These two never looked at the method, and what members ask for does so itself.
-            Self::Name | Self::PeerVersion | Self::Members => (true, ""),
+            Self::Settings => (reads || *method == Method::PUT, "GET, HEAD, PUT, OPTIONS"),
+            Self::AdminMachine(_) => (
+                reads || *method == Method::DELETE,
+                "GET, HEAD, DELETE, OPTIONS",
+            ),
+            Self::Member(_) | Self::Remove(_) => (*method == Method::DELETE, "DELETE, OPTIONS"),
+            // These never looked at the method, and what members ask for does so itself.
+            Self::Name
+            | Self::PeerVersion
+            | Self::VersionCheck(_)
+            | Self::ClientUrl
+            | Self::Members => (true, ""),
         };
         (!serves).then_some(allow)
     }
@@ -188,12 +230,24 @@ mod tests {
         ] {
             assert_eq!(client(path), None, "{path}");
         }
+        assert_eq!(client("/v2/members/"), Some(Page::MemberList));
+        assert_eq!(client("/v2/members/1f"), Some(Page::Member("1f")));
+        assert_eq!(peer("/version/2/check"), Some(Page::VersionCheck("2")));
+        assert_eq!(peer("/remove/a b"), Some(Page::Remove("a b")));
         for path in [
             "/",
             "/v2/admin",
             "/v2/admin/",
+            "/v2/admin/machines/",
+            "/v2/admin/machines/a/b",
+            "/v2/admin/none",
+            "/remove/",
+            "/version/check",
+            "/version//check",
+            "/version/2",
             "/v2/keys/",
             "/v2/leader",
+            "/v2/members",
             "/oxetcd",
         ] {
             assert_eq!(peer(path), None, "{path}");

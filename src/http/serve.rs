@@ -13,12 +13,12 @@ use hyper::service::service_fn;
 use hyper_util::rt::TokioIo;
 use socket2::{SockRef, TcpKeepalive};
 use tokio::net::{TcpListener, TcpStream};
-use tokio::sync::Semaphore;
+use tokio::sync::{Semaphore, watch};
 use tracing::{debug, warn};
 
 use super::reply::Reply;
 use super::socket::{Activity, Socket};
-use super::{Pages, Port, cors, reply};
+use super::{Site, cors, reply};
 
 /// How long the head of a request may be, in bytes; a longer one is answered 431. The number of headers is
 /// bounded too, by 100.
@@ -34,14 +34,15 @@ const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
 /// interval, three times in all: watchers of machines that vanished must not pile up.
 const KEEPALIVE: Duration = Duration::from_secs(30);
 
-/// Serve the pages of `port` until the pages' stop signal, and then until the last request has ended, which
-/// takes no longer than [`GRACE`]. As many connections as the limits allow are served at once; more wait.
-pub async fn serve(listener: TcpListener, port: Port, pages: Arc<Pages>) {
-    let connections_max = u32::try_from(pages.limits.connections)
+/// Serve whatever `sites` shows, each connection what it showed when it began. Once nobody can change that
+/// any more no connection is taken, and it returns when the last request has ended, which takes no longer
+/// than [`GRACE`] from the last site's stop signal. As many connections as the limits allow are served at
+/// once; more wait.
+pub async fn serve(listener: TcpListener, mut sites: watch::Receiver<Site>) {
+    let connections_max = u32::try_from(sites.borrow().manners().limits.connections)
         .unwrap_or(u32::MAX)
         .max(1);
     let permits = Arc::new(Semaphore::new(connections_max as usize));
-    let mut stop = pages.stop.clone();
     loop {
         let next = async {
             let permit = permits.clone().acquire_owned().await;
@@ -49,15 +50,15 @@ pub async fn serve(listener: TcpListener, port: Port, pages: Arc<Pages>) {
         };
         let (permit, accepted) = tokio::select! {
             biased;
-            _ = stop.wait_for(|&stop| stop) => break,
+            _ = sites.wait_for(|_| false) => break,
             next = next => next,
         };
         let Ok(permit) = permit else { break };
         match accepted {
             Ok((stream, _)) => {
-                let (port, pages) = (port.clone(), pages.clone());
+                let site = sites.borrow().clone();
                 tokio::spawn(async move {
-                    connection(stream, port, pages).await;
+                    connection(stream, site).await;
                     drop(permit);
                 });
             }
@@ -72,7 +73,7 @@ pub async fn serve(listener: TcpListener, port: Port, pages: Arc<Pages>) {
     let _ = permits.acquire_many(connections_max).await;
 }
 
-async fn connection(stream: TcpStream, port: Port, pages: Arc<Pages>) {
+async fn connection(stream: TcpStream, site: Site) {
     let keepalive = TcpKeepalive::new()
         .with_time(KEEPALIVE)
         .with_interval(KEEPALIVE)
@@ -85,13 +86,13 @@ async fn connection(stream: TcpStream, port: Port, pages: Arc<Pages>) {
         return;
     }
     let activity = Activity::new();
-    let limits = pages.limits.clone();
-    let mut stop = pages.stop.clone();
-    let socket = TokioIo::new(Socket::new(stream, activity.clone(), pages.clone()));
+    let limits = site.manners().limits.clone();
+    let mut stop = site.manners().stop.clone();
+    let socket = TokioIo::new(Socket::new(stream, activity.clone(), site.clone()));
     let noted = activity.clone();
     let service = service_fn(move |request| {
-        let (port, pages, activity) = (port.clone(), pages.clone(), noted.clone());
-        async move { Ok::<_, Infallible>(respond(&port, &pages, &activity, request).await) }
+        let (site, activity) = (site.clone(), noted.clone());
+        async move { Ok::<_, Infallible>(respond(&site, &activity, request).await) }
     });
     let connection = http1::Builder::new()
         .title_case_headers(true)
@@ -119,15 +120,10 @@ async fn connection(stream: TcpStream, port: Port, pages: Arc<Pages>) {
     }
 }
 
-async fn respond(
-    port: &Port,
-    pages: &Arc<Pages>,
-    activity: &Arc<Activity>,
-    request: Request<Incoming>,
-) -> Reply {
+async fn respond(site: &Site, activity: &Arc<Activity>, request: Request<Incoming>) -> Reply {
     let busy = activity.busy();
-    let origin = pages.cors.allowed(request.headers());
-    let mut reply = pages.answer(port, request).await;
+    let origin = site.manners().cors.allowed(request.headers());
+    let mut reply = site.answer(request).await;
     if let Some(origin) = origin {
         cors::allow(reply.headers_mut(), origin);
     }

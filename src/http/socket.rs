@@ -11,7 +11,7 @@ use bytes::{Buf, Bytes};
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::time::Instant;
 
-use super::{Limits, Pages, reply};
+use super::{Limits, Site, reply};
 
 /// How long a request's head may take from its first byte to its last; -http-read-timeout can only make
 /// it shorter.
@@ -51,7 +51,7 @@ pub(super) struct Busy(Arc<Activity>);
 pub(super) struct Socket<S> {
     stream: S,
     activity: Arc<Activity>,
-    pages: Arc<Pages>,
+    site: Site,
     instead: Option<Bytes>,
 }
 
@@ -159,11 +159,11 @@ impl Drop for Busy {
 
 impl<S> Socket<S> {
     /// Around `stream`, noting what happens in `activity`.
-    pub(super) fn new(stream: S, activity: Arc<Activity>, pages: Arc<Pages>) -> Self {
+    pub(super) fn new(stream: S, activity: Arc<Activity>, site: Site) -> Self {
         Self {
             stream,
             activity,
-            pages,
+            site,
             instead: None,
         }
     }
@@ -181,7 +181,7 @@ impl<S: AsyncWrite + Unpin> Socket<S> {
     ) -> Option<Poll<io::Result<usize>>> {
         let unasked = matches!(self.activity.phase.load(Ordering::Relaxed), IDLE | HEAD);
         if self.instead.is_none() && unasked {
-            self.instead = reply::unparsed(bytes, || self.pages.index());
+            self.instead = reply::unparsed(bytes, || self.site.index());
         }
         let instead = self.instead.as_mut()?;
         while !instead.is_empty() {

@@ -75,7 +75,7 @@ impl Watch {
     }
 
     async fn piece(mut self) -> Option<Piece> {
-        let mut stop = self.pages.stop.clone();
+        let mut stop = self.pages.manners.stop.clone();
         let event = tokio::select! {
             biased;
             event = self.event() => event?,

@@ -9,8 +9,8 @@ use crate::cluster::MemberId;
 /// the two oldest counts as applied: a command that old and never seen is dropped when it comes.
 pub(super) const RUNS_MAX: usize = 16_384;
 
-/// How many members are remembered. When there are more, the one with the lowest id is forgotten; only
-/// commands that were on their way when their member was removed can leave one behind.
+/// How many members are remembered, those that were removed among them. When there are more, the removed
+/// one with the lowest id is forgotten, or without any the lowest of all.
 pub(super) const MEMBERS_MAX: usize = 1024;
 
 /// The numbers of the applied commands of each member, as runs from first to last.
@@ -31,23 +31,35 @@ impl Applied {
         // Every member starts with a run of the one number that none uses.
         let mut runs = Runs::unit(0, 0);
         let new = insert(&mut runs, id.sequence);
-        self.members.insert(id.member, runs);
-        if self.members.len() > MEMBERS_MAX {
-            let lowest = self
-                .members
-                .keys()
-                .find(|&&member| member != id.member)
-                .copied();
-            if let Some(member) = lowest {
-                self.members.remove(&member);
-            }
-        }
+        self.remember(id.member, runs);
         new
     }
 
-    /// Forget a member that is gone.
-    pub(super) fn forget(&mut self, member: MemberId) {
-        self.members.remove(&member);
+    /// A member was removed: whatever it sent and is still on its way counts as applied.
+    pub(super) fn close(&mut self, member: MemberId) {
+        self.remember(member, Runs::unit(0, u64::MAX));
+    }
+
+    /// Whether a member was removed, as far as that is remembered.
+    pub(super) fn is_closed(&self, member: MemberId) -> bool {
+        self.members.get(&member).is_some_and(is_all)
+    }
+
+    /// The members that were removed, by id.
+    pub(super) fn closed(&self) -> impl Iterator<Item = MemberId> {
+        let closed = self.members.iter().filter(|(_, runs)| is_all(runs));
+        closed.map(|(&member, _)| member)
+    }
+
+    fn remember(&mut self, member: MemberId, runs: Runs) {
+        self.members.insert(member, runs);
+        if self.members.len() > MEMBERS_MAX {
+            let removed = self.closed().find(|&other| other != member);
+            let any = || self.members.keys().find(|&&other| other != member).copied();
+            if let Some(member) = removed.or_else(any) {
+                self.members.remove(&member);
+            }
+        }
     }
 
     /// All of it, by member.
@@ -94,6 +106,11 @@ fn insert(runs: &mut Runs, number: u64) -> bool {
     true
 }
 
+/// Whether every number there is counts as applied.
+fn is_all(runs: &Runs) -> bool {
+    runs.get(&0) == Some(&u64::MAX)
+}
+
 fn close_oldest_gap(runs: &mut Runs) {
     let mut oldest = runs.keys().copied();
     if let (Some(first), Some(second)) = (oldest.next(), oldest.next())
@@ -117,12 +134,13 @@ mod tests {
     }
 
     #[test]
-    fn members_do_not_share_numbers_and_are_forgotten() {
+    fn members_do_not_share_numbers_and_those_removed_send_nothing_new() {
         let mut applied = Applied::default();
         assert!(applied.insert(id(1, 7)) && applied.insert(id(2, 7)));
         assert!(!applied.insert(id(1, 7)) && !applied.insert(id(1, 0)));
-        applied.forget(id(1, 7).member);
-        assert!(applied.insert(id(1, 7)) && !applied.insert(id(2, 7)));
+        applied.close(id(1, 7).member);
+        assert!(!applied.insert(id(1, 8)) && applied.insert(id(2, 8)));
+        assert!(applied.is_closed(id(1, 7).member) && !applied.is_closed(id(2, 7).member));
     }
 
     #[test]
@@ -149,6 +167,15 @@ mod tests {
         }
         assert_eq!(applied.members.len(), MEMBERS_MAX);
         assert!(!applied.insert(id(2, 1)) && !applied.insert(id(MEMBERS_MAX as u64 + 1, 1)));
+        let removed = id(7, 1).member;
+        applied.close(removed);
+        applied.close(id(5_000, 1).member);
+        assert_eq!(applied.members.len(), MEMBERS_MAX);
+        assert!(
+            !applied.is_closed(removed),
+            "one that was removed goes first"
+        );
+        assert_eq!(applied.closed().count(), 1);
     }
 
     proptest! {

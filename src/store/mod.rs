@@ -49,7 +49,9 @@ pub use lossy::lossy;
 pub use path::{Path, PathError};
 pub use time::ClusterTime;
 
-use crate::cluster::Member;
+use bytes::Bytes;
+
+use crate::cluster::{Member, MemberId};
 use applied::Applied;
 use counters::{Counter, Counters};
 use history::History;
@@ -103,6 +105,23 @@ impl Store {
     /// The members, by id.
     pub fn members(&self) -> impl Iterator<Item = &Member> {
         self.members.entries().map(|entry| &entry.member)
+    }
+
+    /// Whether this id was a member's that was removed; it is never one again. The last thousand or so
+    /// are remembered.
+    pub fn is_removed(&self, id: MemberId) -> bool {
+        self.applied.is_closed(id)
+    }
+
+    /// The ids of [`Store::is_removed`].
+    pub fn removed(&self) -> impl Iterator<Item = MemberId> {
+        self.applied.closed()
+    }
+
+    /// The cluster's settings as they were last written; none before.
+    pub fn settings(&self) -> Option<Bytes> {
+        let path = Path::parse(reserved::CONFIG).ok()?;
+        self.tree.get(&path)?.value.clone()
     }
 
     /// How often what was done at this member since it started.

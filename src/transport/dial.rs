@@ -52,6 +52,8 @@ pub(super) enum DialError {
     Failed(Failure),
     /// The other side said no, and why.
     Refused(String),
+    /// It is a member of our cluster and knows that we are none any more.
+    Removed,
 }
 
 impl fmt::Display for DialError {
@@ -59,6 +61,7 @@ impl fmt::Display for DialError {
         match self {
             Self::Failed(failure) => failure.fmt(f),
             Self::Refused(why) => write!(f, "it refuses us: {why}"),
+            Self::Removed => f.write_str("it says that we were removed from the cluster"),
         }
     }
 }
@@ -92,7 +95,7 @@ async fn open(
     *request.headers_mut() = greeting(local, to);
     let response = http::open(address, request).await?;
     if response.status() != StatusCode::SWITCHING_PROTOCOLS {
-        return Err(refusal(response).await);
+        return Err(refusal(local, response).await);
     }
     let number = response.headers().get(NUMBER).and_then(hex);
     let Some(connection) = number.filter(|_| speaks_ours(response.headers())) else {
@@ -108,9 +111,13 @@ async fn open(
     })
 }
 
-async fn refusal(response: Response<hyper::body::Incoming>) -> DialError {
+async fn refusal(local: &Local, response: Response<hyper::body::Incoming>) -> DialError {
     let status = response.status();
     let ours = response.headers().contains_key(VERSION);
+    let cluster = response.headers().get(CLUSTER).and_then(hex);
+    if ours && status == StatusCode::GONE && cluster == Some(local.cluster.get()) {
+        return DialError::Removed;
+    }
     let text = match http::read_body(response.into_body(), REFUSAL_BYTES_MAX).await {
         Ok(body) => String::from_utf8_lossy(&body).trim().to_owned(),
         Err(_) => String::new(),
@@ -221,6 +228,16 @@ pub(super) fn refuse(refusal: Refusal) -> Response<Full<Bytes>> {
         let headers = response.headers_mut();
         headers.insert(CONNECTION, HeaderValue::from_static("Upgrade"));
         headers.insert(UPGRADE, HeaderValue::from_static(PROTOCOL));
+    }
+    response
+}
+
+/// The answer to a caller that was a member of `local`'s cluster and was removed.
+pub(super) fn say_removed(local: &Local) -> Response<Full<Bytes>> {
+    let text = "the member of this id was removed from the cluster\n".to_owned();
+    let mut response = answer(StatusCode::GONE, text);
+    if let Ok(cluster) = HeaderValue::try_from(local.cluster.to_string()) {
+        response.headers_mut().insert(CLUSTER, cluster);
     }
     response
 }

@@ -1,7 +1,7 @@
 //! The receiving side: connections that peers open, and what they say on them.
 
-use std::collections::HashMap;
 use std::collections::hash_map::RandomState;
+use std::collections::{BTreeSet, HashMap};
 use std::hash::BuildHasher;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -41,6 +41,7 @@ pub struct Listener {
     inbox: Inbox,
     stats: Arc<Stats>,
     receive: ReceiveSnapshot,
+    gone: watch::Receiver<BTreeSet<MemberId>>,
     room_kib: usize,
     callers: Mutex<HashMap<MemberId, Line>>,
     snapshot_slot: Arc<Semaphore>,
@@ -69,14 +70,16 @@ struct Call {
 
 impl Listener {
     /// Takes connections for `local`. What peers say goes to `inbox`, a snapshot they send is first
-    /// stored by `receive`, and `stats` counts.
+    /// stored by `receive`, and `stats` counts. A caller whose id is in `gone` was removed from the
+    /// cluster: it is told so, and not heard.
     pub fn new(
         local: Local,
         inbox: Inbox,
         stats: Arc<Stats>,
         receive: ReceiveSnapshot,
+        gone: watch::Receiver<BTreeSet<MemberId>>,
     ) -> Arc<Self> {
-        Self::with_room(local, inbox, stats, receive, ROOM_KIB)
+        Self::with_room(local, inbox, stats, receive, gone, ROOM_KIB)
     }
 
     /// As [`Listener::new`], with another room for each peer.
@@ -85,6 +88,7 @@ impl Listener {
         inbox: Inbox,
         stats: Arc<Stats>,
         receive: ReceiveSnapshot,
+        gone: watch::Receiver<BTreeSet<MemberId>>,
         room_kib: usize,
     ) -> Arc<Self> {
         Arc::new(Self {
@@ -92,6 +96,7 @@ impl Listener {
             inbox,
             stats,
             receive,
+            gone,
             room_kib,
             callers: Mutex::default(),
             snapshot_slot: Arc::new(Semaphore::new(1)),
@@ -109,6 +114,13 @@ impl Listener {
     /// A new connection of a peer takes the place of its old one.
     pub fn upgrade<B>(self: &Arc<Self>, mut request: Request<B>) -> Response<Full<Bytes>> {
         let accepted = dial::check(&self.local, request.headers());
+        if let Ok(caller) = &accepted
+            && self.gone.borrow().contains(&caller.id)
+        {
+            let Caller { name, id } = caller;
+            self.complain(|| format!("{name} ({id}) calls, and was removed from the cluster"));
+            return dial::say_removed(&self.local);
+        }
         let connection = self.number();
         let on_upgrade = hyper::upgrade::on(&mut request);
         let listener = self.clone();
@@ -180,9 +192,12 @@ impl Listener {
 
     async fn take_call(self: Arc<Self>, on_upgrade: OnUpgrade, call: Call) {
         let mut closed = self.closed.subscribe();
+        let mut gone = self.gone.clone();
         let ended = tokio::select! {
             ended = self.hear(on_upgrade, &call) => ended,
             () = call.replaced.notified() => Ended::Closed,
+            // When it calls again, it is told.
+            Ok(_) = gone.wait_for(|gone| gone.contains(&call.caller.id)) => Ended::Closed,
             _ = closed.wait_for(|closed| *closed) => Ended::Closed,
         };
         self.say(&call.caller, &ended);

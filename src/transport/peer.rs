@@ -8,7 +8,7 @@ use tokio::sync::watch;
 use tokio::time::{Instant, MissedTickBehavior, interval, sleep};
 use tracing::{error, info, warn};
 
-use super::dial;
+use super::dial::{self, DialError};
 use super::frame::{FrameError, Kind, TooLarge};
 use super::queue::Queue;
 use super::quiet::Said;
@@ -62,6 +62,8 @@ pub(super) struct Peer {
 enum End {
     /// It does not work, or no longer.
     Lost(String),
+    /// It says that we are no member any more.
+    Removed,
     /// The peer is elsewhere now.
     Moved,
     /// It is no peer any more.
@@ -107,6 +109,7 @@ impl Peer {
                     continue;
                 }
                 End::Lost(why) => self.lost(&why),
+                End::Removed => (self.inbox)(News::Removed(self.id)),
             }
             if started.elapsed() >= STEADY_AFTER {
                 pause = PAUSE_MIN;
@@ -128,6 +131,7 @@ impl Peer {
                 let stream = FrameStream::new(connection.io, connection.link, WRITE_MAX);
                 self.talk(stream, &target).await
             }
+            Err(DialError::Removed) => End::Removed,
             Err(error) => End::Lost(error.to_string()),
         }
     }

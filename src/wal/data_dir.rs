@@ -3,8 +3,10 @@
 //! ```text
 //! lock      held while a daemon runs; its process number, for people
 //! member    who this member is
+//! standby   where its cluster is, while it has no place in it
 //! wal/      the log
 //! snap/     the snapshots
+//! aside-N/  a member that was here before, with its log and snapshots
 //! ```
 
 use std::fs::{self, DirBuilder, File, OpenOptions, TryLockError};
@@ -12,6 +14,7 @@ use std::io::{self, Read, Write};
 use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 
+use super::aside;
 use super::disk::Disk;
 use super::error::StorageError;
 use super::foreign;
@@ -19,6 +22,7 @@ use super::identity::{Founding, Identity, MEMBER_FILE, MEMBER_FILE_NEXT};
 use super::log::{LogOptions, Wal};
 use super::owner::{is_closed_to_us, our_name, our_uid, owner_name};
 use super::real_disk::RealDisk;
+use super::standby_file::{self, STANDBY_FILE, STANDBY_FILE_NEXT};
 use super::{segment, snapshot};
 use crate::cluster::{ClusterId, MemberId};
 
@@ -60,6 +64,7 @@ impl DataDir {
         foreign::check(path, &list(path)?)?;
         check_access(path)?;
         let lock = lock(path)?;
+        aside::finish(path, &list(path)?)?;
         let disk = RealDisk::new(path);
         let identity = Identity::load(&disk)?;
         Ok(Self {
@@ -165,14 +170,57 @@ impl DataDir {
         check_access(path)?;
         let _lock = lock(path)?;
         let disk = RealDisk::new(path);
-        let destroyed = Destroyed {
-            identity: Identity::load(&disk).ok().flatten(),
-            log_files: remove_in(&disk, segment::FOLDER, &[".wal", ".spare", ".tmp"])?,
-            snapshots: remove_in(&disk, snapshot::FOLDER, &[".snap", ".tmp"])?,
-        };
-        // Last, so that a directory half destroyed is not taken for a fresh one.
-        remove_in(&disk, "", &[MEMBER_FILE_NEXT, MEMBER_FILE])?;
+        let destroyed = discard(&disk)?;
+        remove_in(&disk, "", &[STANDBY_FILE_NEXT, STANDBY_FILE])?;
         Ok(destroyed)
+    }
+
+    /// Throw away the member and its data, whether it can be read or not. What a standby keeps stays, and
+    /// with it the directory is not taken for a fresh one.
+    ///
+    /// # Errors
+    ///
+    /// The disk's.
+    pub fn discard_member(&mut self) -> Result<Destroyed, StorageError> {
+        self.identity = None;
+        discard(&self.disk)
+    }
+
+    /// Move the member and its data into a folder of their own within the directory, which is a fresh one
+    /// then; returns that folder.
+    ///
+    /// # Errors
+    ///
+    /// The disk's.
+    pub fn set_aside(self) -> Result<PathBuf, StorageError> {
+        aside::set_aside(self.path())
+    }
+
+    /// What a machine without a place keeps here; none when it has one, or never asked for one.
+    ///
+    /// # Errors
+    ///
+    /// The disk's.
+    pub fn standby_file(&self) -> Result<Option<Vec<u8>>, StorageError> {
+        standby_file::load(&self.disk)
+    }
+
+    /// Keep `bytes` for a machine without a place, durably.
+    ///
+    /// # Errors
+    ///
+    /// The disk's.
+    pub fn keep_standby_file(&self, bytes: &[u8]) -> Result<(), StorageError> {
+        standby_file::save(&self.disk, bytes)
+    }
+
+    /// The machine has a place, and its data.
+    ///
+    /// # Errors
+    ///
+    /// The disk's.
+    pub fn remove_standby_file(&self) -> Result<(), StorageError> {
+        standby_file::remove(&self.disk)
     }
 
     fn known(&self, what: &str) -> Result<Identity, StorageError> {
@@ -322,9 +370,14 @@ fn check_access(path: &Path) -> Result<(), StorageError> {
 }
 
 fn is_our_file(name: &std::ffi::OsStr) -> bool {
-    [LOCK_FILE, MEMBER_FILE, MEMBER_FILE_NEXT]
-        .iter()
-        .any(|ours| name == *ours)
+    let ours = [
+        LOCK_FILE,
+        MEMBER_FILE,
+        MEMBER_FILE_NEXT,
+        STANDBY_FILE,
+        STANDBY_FILE_NEXT,
+    ];
+    ours.iter().any(|ours| name == *ours)
 }
 
 fn lock(path: &Path) -> Result<File, StorageError> {
@@ -355,6 +408,17 @@ fn lock(path: &Path) -> Result<File, StorageError> {
         .and_then(|()| writeln!(file, "{}", std::process::id()))
         .map_err(|error| explain(path, &name, "write", error))?;
     Ok(file)
+}
+
+/// Remove what a member left, and the member last: a directory half destroyed is not taken for a fresh one.
+fn discard(disk: &RealDisk) -> Result<Destroyed, StorageError> {
+    let destroyed = Destroyed {
+        identity: Identity::load(disk).ok().flatten(),
+        log_files: remove_in(disk, segment::FOLDER, &[".wal", ".spare", ".tmp"])?,
+        snapshots: remove_in(disk, snapshot::FOLDER, &[".snap", ".tmp"])?,
+    };
+    remove_in(disk, "", &[MEMBER_FILE_NEXT, MEMBER_FILE])?;
+    Ok(destroyed)
 }
 
 /// Remove the files in a folder whose names end so. Returns how many had the first ending.

@@ -99,6 +99,39 @@ pub trait DiskFile: Send {
     fn sync(&mut self) -> io::Result<()>;
 }
 
+/// Put `bytes` in the place of a file of the directory itself, durably: it has the old bytes or the new
+/// ones, whenever the power fails. `next` is its name while it is written.
+pub(super) fn replace<D: Disk>(disk: &D, name: &str, next: &str, bytes: &[u8]) -> io::Result<()> {
+    remove_if_there(disk, next)?;
+    let mut file = disk.create(next)?;
+    file.write_at(0, bytes)?;
+    file.sync()?;
+    disk.rename(next, name)?;
+    disk.sync_folder("")
+}
+
+/// Remove a file unless it is gone already.
+pub(super) fn remove_if_there<D: Disk>(disk: &D, name: &str) -> io::Result<()> {
+    match disk.remove(name) {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(()),
+        removed => removed,
+    }
+}
+
+/// A whole file, or its first `length_max` bytes; none when there is no such file.
+pub(super) fn read_file<D: Disk>(
+    disk: &D,
+    name: &str,
+    length_max: usize,
+) -> io::Result<Option<Vec<u8>>> {
+    let file = match disk.open(name) {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
+        opened => opened?,
+    };
+    let length = usize::try_from(file.length()?).unwrap_or(usize::MAX);
+    read_up_to(&file, 0, length.min(length_max)).map(Some)
+}
+
 /// Read `length` bytes from `offset` on, or as many as there are.
 pub(super) fn read_up_to<F: DiskFile>(file: &F, offset: u64, length: usize) -> io::Result<Vec<u8>> {
     let mut bytes = vec![0; length];

@@ -4,9 +4,11 @@ use std::fs::File;
 use std::io::Read;
 use std::path::Path;
 
+use super::aside::is_aside;
 use super::data_dir::LOCK_FILE;
 use super::error::StorageError;
 use super::identity::{MEMBER_FILE, MEMBER_FILE_MAGIC, MEMBER_FILE_NEXT};
+use super::standby_file::{STANDBY_FILE, STANDBY_FILE_NEXT};
 use super::{segment, snapshot};
 
 /// What a fresh file system has in it.
@@ -35,11 +37,16 @@ pub(super) fn check(path: &Path, names: &[String]) -> Result<(), StorageError> {
     let ours = [
         LOCK_FILE,
         MEMBER_FILE_NEXT,
+        STANDBY_FILE,
+        STANDBY_FILE_NEXT,
         segment::FOLDER,
         snapshot::FOLDER,
         HARMLESS,
     ];
-    match names.iter().find(|name| !ours.contains(&name.as_str())) {
+    match names
+        .iter()
+        .find(|name| !ours.contains(&name.as_str()) && !is_aside(name))
+    {
         Some(other) => foreign(format!("{other:?}, which is not oxetcd's")),
         None => Ok(()),
     }

@@ -12,9 +12,7 @@
 //!
 //! The check is the CRC-32C of the lines before. The file is replaced as a whole, never changed in place.
 
-use std::io;
-
-use super::disk::{Disk, DiskFile, read_up_to};
+use super::disk::{Disk, read_file, replace};
 use super::error::StorageError;
 use crate::cluster::{ClusterId, MemberId};
 
@@ -66,15 +64,9 @@ impl Identity {
     ///
     /// That it is damaged or from a later version, or the disk's.
     pub fn load<D: Disk>(disk: &D) -> Result<Option<Self>, StorageError> {
-        let read = || -> io::Result<Vec<u8>> {
-            let file = disk.open(MEMBER_FILE)?;
-            let length = usize::try_from(file.length()?).unwrap_or(usize::MAX);
-            read_up_to(&file, 0, length.min(MEMBER_FILE_BYTES_MAX))
-        };
-        let bytes = match read() {
-            Ok(bytes) => bytes,
-            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
-            Err(error) => return Err(StorageError::io(disk, "read", MEMBER_FILE)(error)),
+        let read = read_file(disk, MEMBER_FILE, MEMBER_FILE_BYTES_MAX);
+        let Some(bytes) = read.map_err(StorageError::io(disk, "read", MEMBER_FILE))? else {
+            return Ok(None);
         };
         let text = String::from_utf8_lossy(&bytes);
         let version = text
@@ -104,19 +96,13 @@ impl Identity {
             let what = format!("a member called {:?}", self.name);
             return Err(StorageError::Impossible { what });
         }
-        let write = || -> io::Result<()> {
-            match disk.remove(MEMBER_FILE_NEXT) {
-                Ok(()) => {}
-                Err(error) if error.kind() == io::ErrorKind::NotFound => {}
-                Err(error) => return Err(error),
-            }
-            let mut file = disk.create(MEMBER_FILE_NEXT)?;
-            file.write_at(0, self.to_text().as_bytes())?;
-            file.sync()?;
-            disk.rename(MEMBER_FILE_NEXT, MEMBER_FILE)?;
-            disk.sync_folder("")
-        };
-        write().map_err(StorageError::io(disk, "write", MEMBER_FILE))
+        replace(
+            disk,
+            MEMBER_FILE,
+            MEMBER_FILE_NEXT,
+            self.to_text().as_bytes(),
+        )
+        .map_err(StorageError::io(disk, "write", MEMBER_FILE))
     }
 
     fn to_text(&self) -> String {

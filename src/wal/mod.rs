@@ -2,9 +2,10 @@
 //!
 //! In reading order: [`disk`] is what is asked of a disk, [`entry`] and [`batch`] what is written, `record`
 //! and `segment` how it looks, `state` which batches make sense, [`log`] the writing, [`recover`] the
-//! reading, [`snapshot`] the images, [`identity`] who the member is,
-//! [`data_dir`] the directory around it all. Everything is synchronous.
+//! reading, [`snapshot`] the images, [`identity`] who the member is, `standby_file`
+//! what a machine without a place remembers, `aside` a member that makes room for another, [`data_dir`] the directory around it all. Everything is synchronous.
 
+mod aside;
 pub mod batch;
 mod codec;
 pub mod data_dir;
@@ -21,6 +22,7 @@ pub mod recover;
 mod segment;
 pub mod snapshot;
 mod spares;
+mod standby_file;
 mod state;
 
 #[cfg(test)]

@@ -114,6 +114,31 @@ impl Cluster {
         }
     }
 
+    /// Wait until this member, and whoever leads, count so many members, all of which vote, and it
+    /// serves a write.
+    pub fn wait_for_size(&self, number: usize, size: usize) {
+        self.wait_for(number, |member| {
+            member.members().len() == size
+                && member
+                    .put("/v2/keys/formed", "value=yes")
+                    .is_ok_and(|answer| answer.status < 300)
+        });
+    }
+
+    /// Wait until a member knows who leads; the leader's number.
+    pub fn wait_for_leader(&self, number: usize) -> usize {
+        let led = |member: &Member| member.leader().and_then(|name| name[1..].parse().ok());
+        self.wait_for(number, |member| led(member).is_some());
+        led(&self.members[number]).expect("it was known a moment ago")
+    }
+
+    /// Change the cluster's settings, asking a member.
+    pub fn configure(&self, number: usize, settings: &str) {
+        let answer = self.members[number].administer("PUT", "/v2/admin/config", settings);
+        let answer = answer.expect("it serves");
+        assert_eq!(answer.status, 200, "{answer:?}");
+    }
+
     /// Where the members' directories are.
     pub fn directory(&self) -> &std::path::Path {
         self.directory.path()
@@ -161,9 +186,14 @@ impl Member {
         self.process.is_some()
     }
 
+    /// Its process.
+    pub fn pid(&self) -> u32 {
+        self.process.as_ref().expect("it runs").id()
+    }
+
     /// Send it a signal.
     pub fn signal(&self, name: &str) {
-        let pid = self.process.as_ref().expect("it runs").id().to_string();
+        let pid = self.pid().to_string();
         let status = Command::new("kill")
             .args([name, &pid])
             .status()
@@ -196,6 +226,13 @@ impl Member {
         text
     }
 
+    /// Other addresses from the next start on.
+    pub fn move_to(&mut self, client: SocketAddr, peer: SocketAddr) {
+        (self.client, self.peer) = (client, peer);
+        self.arguments.push(format!("-addr={client}"));
+        self.arguments.push(format!("-peer-addr={peer}"));
+    }
+
     /// One more argument from the next start on.
     pub fn add_argument(&mut self, argument: &str) {
         self.arguments.push(argument.to_owned());
@@ -207,6 +244,44 @@ impl Member {
 
     pub fn put(&self, path: &str, form: &str) -> std::io::Result<Answer> {
         request(self.client, "PUT", path, form, PATIENCE)
+    }
+
+    /// Ask its peer port; `body` is JSON, or nothing.
+    pub fn administer(&self, method: &str, path: &str, body: &str) -> std::io::Result<Answer> {
+        request(self.peer, method, path, body, PATIENCE)
+    }
+
+    /// The names of the members as it knows them, in order; none while it is none itself, or away.
+    pub fn members(&self) -> Vec<String> {
+        self.machines()
+            .iter()
+            .filter_map(|machine| Some(machine["name"].as_str()?.to_owned()))
+            .collect()
+    }
+
+    /// The name of the leader as it knows it.
+    pub fn leader(&self) -> Option<String> {
+        let machines = self.machines();
+        let leader = machines
+            .iter()
+            .find(|machine| machine["state"] == "leader")?;
+        Some(leader["name"].as_str()?.to_owned())
+    }
+
+    fn machines(&self) -> Vec<serde_json::Value> {
+        let answer = self.administer("GET", "/v2/admin/machines", "");
+        match answer {
+            Ok(answer) if answer.status == 200 => {
+                answer.json().as_array().cloned().unwrap_or_default()
+            }
+            Ok(_) | Err(_) => Vec::new(),
+        }
+    }
+
+    /// Whether it is a standby: then its peer port has no name.
+    pub fn stands_by(&self) -> bool {
+        self.administer("GET", "/name", "")
+            .is_ok_and(|answer| answer.status == 404)
     }
 
     pub fn get_from_peer_port(&self, path: &str) -> std::io::Result<Answer> {

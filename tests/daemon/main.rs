@@ -8,6 +8,11 @@
 
 mod cluster;
 mod durability;
+mod exec_watch;
 mod http;
 mod manners;
+mod membership;
+mod outages;
+mod service;
+mod standby;
 mod sync;

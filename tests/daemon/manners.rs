@@ -7,6 +7,12 @@ use crate::cluster::{Cluster, PATIENCE, exited_with};
 /// A stop takes no longer than this.
 const STOP_MAX: Duration = Duration::from_secs(2);
 
+/// What an exit status says about a directory that is of no use: a service manager does not try again.
+const DATA_ERROR: i32 = 65;
+
+/// The same about options.
+const CONFIG_ERROR: i32 = 78;
+
 #[test]
 fn says_what_it_is_at_start() {
     let cluster = Cluster::start(1);
@@ -115,10 +121,27 @@ fn a_damaged_log_is_refused_and_nothing_changed() {
     assert!(damaged, "no segment holds the value");
     cluster.members[0].start();
     let status = cluster.members[0].end(PATIENCE).expect("it ends");
-    assert!(exited_with(status, 1));
+    assert!(exited_with(status, DATA_ERROR));
     assert!(
         cluster.members[0].log().contains("damaged at byte"),
         "{}",
         cluster.members[0].log()
     );
+}
+
+#[test]
+fn a_foreign_directory_and_wrong_options_have_their_own_exit_statuses() {
+    let mut cluster = Cluster::prepare(1, &[]);
+    let folder = cluster.directory().join("m0.etcd");
+    std::fs::create_dir(&folder).expect("a folder");
+    std::fs::write(folder.join("holiday.jpg"), "x").expect("a file");
+    cluster.members[0].start();
+    let status = cluster.members[0].end(PATIENCE).expect("it ends");
+    let log = cluster.members[0].log();
+    assert!(exited_with(status, DATA_ERROR), "{status:?}: {log}");
+    cluster.members[0].add_argument("-snapshot-count=none");
+    cluster.members[0].start();
+    let status = cluster.members[0].end(PATIENCE).expect("it ends");
+    let log = cluster.members[0].log();
+    assert!(exited_with(status, CONFIG_ERROR), "{status:?}: {log}");
 }

@@ -1,6 +1,8 @@
 //! Nothing is answered before its sync returned. Killing a process proves nothing of that, since the
 //! page cache outlives it; slow syncs do.
 
+use std::io::{BufRead, BufReader};
+use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
 use crate::cluster::{Cluster, Member};
@@ -88,9 +90,37 @@ fn slow(member: &mut Member) {
     ]);
 }
 
+/// Makes a running member's syncs slow, as long as it lives.
+pub struct Tracer(Child);
+
+impl Drop for Tracer {
+    fn drop(&mut self) {
+        // It ends with the daemon, if that ended first.
+        let _ = self.0.kill();
+        let _ = self.0.wait();
+    }
+}
+
+/// Make each sync of a running member take this long, from now on.
+pub fn slow_down(member: &Member, delay: Duration) -> Tracer {
+    let inject = format!("inject=fdatasync,fsync:delay_enter={}", delay.as_micros());
+    let mut tracer = Command::new("strace")
+        .args(["-f", "-o", "/dev/null", "-e", "trace=fdatasync,fsync", "-e"])
+        .args([&inject, "-p", &member.pid().to_string()])
+        .stderr(Stdio::piped())
+        .spawn()
+        .expect("strace starts");
+    // It says so once it has attached to all threads.
+    let mut said = BufReader::new(tracer.stderr.take().expect("piped"));
+    let mut line = String::new();
+    said.read_line(&mut line).expect("a line");
+    assert!(line.contains("attached"), "{line}");
+    Tracer(tracer)
+}
+
 /// Whether strace is there and may be used; says so when not.
-fn can_trace() -> bool {
-    let traced = std::process::Command::new("strace")
+pub fn can_trace() -> bool {
+    let traced = Command::new("strace")
         .args(["-o", "/dev/null", "true"])
         .status();
     let can = traced.is_ok_and(|status| status.success());

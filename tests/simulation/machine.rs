@@ -76,6 +76,8 @@ pub struct Running {
     snapshots: Vec<(Duration, SnapshotJob)>,
     hashes: Vec<(Duration, HashJob)>,
     pub permits: Arc<Semaphore>,
+    /// Who it knows to have been removed for certain.
+    pub gone: Vec<MemberId>,
 }
 
 /// When a member that receives a snapshot dies.
@@ -237,6 +239,7 @@ impl Machine {
             snapshots: Vec::new(),
             hashes: Vec::new(),
             permits: Arc::new(Semaphore::new(WAITING_MAX)),
+            gone: Vec::new(),
         });
         Ok(())
     }
@@ -349,7 +352,11 @@ impl Machine {
                 snapshot,
                 hash,
                 members: _,
+                gone,
             } = work;
+            if let Some(gone) = gone {
+                running.gone = gone;
+            }
             doings.messages.extend(messages);
             if let Some(write) = write {
                 if write.batch.reset.is_some() {
@@ -461,7 +468,8 @@ impl Running {
                 Input::Unreachable(member) => core.unreachable(member),
                 Input::SnapshotSent(member, ok) => core.snapshot_sent(member, ok),
                 Input::HandOver => core.hand_over(),
-                Input::Failed(_) | Input::Stop => {}
+                Input::Removed(by) => core.removed(by),
+                Input::Failed(_) | Input::Stop | Input::Pulse(_) => {}
             }
         }
     }

@@ -3,6 +3,7 @@
 //! No IO, no clock, no thread: inputs go in with the moment they came at, [`Work`] comes out. The driver
 //! runs it on real disks and sockets, the simulation on simulated ones.
 
+mod members;
 mod propose;
 mod round;
 mod time;
@@ -15,12 +16,13 @@ use raft::{RawNode, SnapshotStatus, StateRole};
 use tracing::{debug, info, warn};
 
 use super::apply::Applier;
+use super::change::ChangeRefused;
 use super::clock::Clock;
 use super::convert;
 use super::driver::Inputs;
 use super::handle::Request;
 use super::log::Log;
-use super::membership::{ChangeRefused, Changes};
+use super::membership::Changes;
 use super::message::{Body, Message, RaftKind};
 use super::reads::Reads;
 use super::settings::Settings;
@@ -56,6 +58,13 @@ pub struct Core {
     installing: Option<(u64, u64)>,
     /// An expiry, or a reading of the clock, was proposed and is not applied yet.
     clock_proposed: bool,
+    watch: members::Watch,
+    /// The round after which what was removed from the membership is so on this disk for good.
+    confirms: Option<u64>,
+    /// For the next work: who is known for certain to have been removed.
+    gone: Option<Vec<MemberId>>,
+    /// This member is one of them.
+    removed: bool,
     standing: Standing,
 }
 
@@ -82,6 +91,9 @@ pub struct Work {
     pub hash: Option<HashJob>,
     /// The members, when they changed.
     pub members: Option<Vec<Member>>,
+    /// All ids that were members and were removed, when this disk knows of more of them: whoever calls
+    /// with one is told so. Before, this member might start again and not know it.
+    pub gone: Option<Vec<MemberId>>,
 }
 
 /// What must be on disk.
@@ -119,6 +131,7 @@ impl Core {
         let logger = super::raft_log::logger();
         let raft = RawNode::new(&settings.raft(applied), log, &logger)
             .map_err(|error| error.to_string())?;
+        let gone = read(&view).store.removed().collect();
         let watches = Watches::new(inputs, read(&view).watchers.clone());
         let standing = read(&view).standing;
         let hash_every = settings.hash_every;
@@ -136,6 +149,10 @@ impl Core {
             received: None,
             installing: None,
             clock_proposed: false,
+            watch: members::Watch::new(now),
+            confirms: None,
+            gone: Some(gone),
+            removed: false,
             standing,
             applier: Applier::new(view, watches, applied, configuration, hash_every),
             raft,
@@ -191,6 +208,9 @@ impl Core {
             warn!(%message.from, %message.to, "dropped a message that is not for this member");
             return;
         }
+        if self.applier.configuration().contains(from) {
+            self.watch.hear(message.from, now);
+        }
         match message.body {
             Body::Raft(raft) => {
                 self.follow_clock(&raft, now);
@@ -233,6 +253,9 @@ impl Core {
             if let Some((_, index)) = self.installing.take_if(|(round, _)| *round <= reached) {
                 self.raft.advance_apply_to(index);
             }
+            if self.confirms.take_if(|round| *round <= reached).is_some() {
+                self.gone = Some(self.applier.with_store(|store| store.removed().collect()));
+            }
         }
     }
 
@@ -246,9 +269,9 @@ impl Core {
         self.writes.expire(now);
         self.reads.expire(now);
         self.hand_on_again(now);
+        self.tend_members(now);
         if self.leads() {
             self.propose_clock(now);
-            self.promote_learners();
         }
     }
 
@@ -302,7 +325,7 @@ impl Core {
 
     /// Give leadership to whoever is furthest along, if this member has it and another can take it.
     pub fn hand_over(&mut self) {
-        if !self.leads() {
+        if !self.leads() || self.raft.raft.lead_transferee.is_some() {
             return;
         }
         let me = self.settings.member.get();
@@ -351,9 +374,10 @@ impl Core {
         let mut work = Work::default();
         if self.raft.has_ready() {
             self.round(&mut work, now);
-        } else if self.outgoing.is_empty() {
+        } else if self.outgoing.is_empty() && self.gone.is_none() {
             return None;
         }
+        work.gone = self.gone.take();
         self.address(&mut work, now);
         Some(work)
     }
@@ -380,11 +404,13 @@ impl Core {
             ..self.standing
         };
         if before.role == Role::Leader {
-            self.changes.lost();
+            let leader = leader.and_then(|id| self.applier.member(id));
+            self.changes.lost(leader.as_ref());
             self.proposals.clear();
         }
         if role == Role::Leader {
             self.clock.lead(term);
+            self.watch.lead(now);
         }
         self.clock_proposed = false;
         self.hand_on_again(now);

@@ -1,14 +1,11 @@
-//! What this member wants in the log: writes it took, the clock, changes of the membership.
+//! What this member wants in the log: writes it took, and the clock.
 
 use std::time::Duration;
 
-use raft::ProgressState;
 use raft::eraftpb::{self, MessageType};
 use tracing::debug;
 
 use super::Core;
-use crate::cluster::MemberId;
-use crate::consensus::membership;
 use crate::consensus::message::{Body, Forwarded, Message};
 use crate::store::{ClusterTime, Command, codec};
 
@@ -81,39 +78,6 @@ impl Core {
         }
     }
 
-    /// Propose the next change of the membership, if none is under way.
-    pub(super) fn propose_change(&mut self, now: Duration) {
-        if !self.leads() {
-            return;
-        }
-        let configuration = self.applier.configuration().clone();
-        let next = self
-            .applier
-            .with_store(|store| self.changes.next(store, &configuration));
-        let Some(next) = next else { return };
-        // Entries put up before it keep their place.
-        self.propose();
-        let id = self.writes.next_id();
-        let stamped = codec::entry(
-            self.stamp(now),
-            Some(id),
-            &codec::encode_command(&next.command),
-        );
-        let proposed = if next.steps.is_empty() {
-            self.raft.propose(Vec::new(), stamped.to_vec())
-        } else {
-            let context = membership::encode(&next.steps, &stamped).to_vec();
-            self.raft
-                .propose_conf_change(context, membership::conf_change(&next.steps))
-        };
-        let index = self.raft.raft.raft_log.last_index();
-        self.changes.proposed(id, next.change, next.answer, index);
-        if let Err(error) = proposed {
-            debug!(%error, "a change of the membership was dropped");
-            self.changes.applied(index, None);
-        }
-    }
-
     /// Propose expiry when something is due, and the clock when it has not been written for long.
     pub(super) fn propose_clock(&mut self, now: Duration) {
         let (deadline, written) = self
@@ -142,27 +106,8 @@ impl Core {
         ));
     }
 
-    /// Learners that have caught up get a vote.
-    pub(super) fn promote_learners(&mut self) {
-        let raft = &self.raft.raft;
-        let committed = raft.raft_log.committed;
-        let caught_up = self.applier.configuration().learners.iter().filter(|id| {
-            let progress = raft.prs().get(**id);
-            progress.is_some_and(|progress| {
-                let near = progress.matched + self.settings.learner_lag_max >= committed;
-                near && progress.recent_active && progress.state == ProgressState::Replicate
-            })
-        });
-        for id in caught_up
-            .filter_map(|id| MemberId::new(*id))
-            .collect::<Vec<_>>()
-        {
-            self.changes.add(membership::Change::Promote(id), None);
-        }
-    }
-
     /// The clock's reading for an entry: never before that of an entry already applied.
-    fn stamp(&self, now: Duration) -> ClusterTime {
+    pub(super) fn stamp(&self, now: Duration) -> ClusterTime {
         self.clock.read(now)
     }
 }

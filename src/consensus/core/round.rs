@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use raft::eraftpb::{self, MessageType};
+use raft::eraftpb::{self, EntryType, MessageType};
 use tracing::info;
 
 use super::{Core, Work, Write};
@@ -40,7 +40,13 @@ impl Core {
         batch.entries = ready.entries().iter().map(convert::entry_out).collect();
         batch.compact = self.snapshots.take_note();
 
-        let writes = votes || batch != Batch::default();
+        // What a membership entry made of the configuration must outlast this process: nobody may count
+        // on a member that was removed.
+        let members = committed.iter().any(is_membership) || batch.reset.is_some();
+        if members {
+            self.confirms = Some(number);
+        }
+        let writes = votes || members || batch != Batch::default();
         batch.hard_state = Some(self.hard_state);
         let (at_once, later) = self.part(ready.take_persisted_messages(), votes);
         work.messages.extend(at_once);
@@ -165,5 +171,12 @@ impl Core {
                 raft.clock = Some(reading);
             }
         }
+    }
+}
+
+fn is_membership(entry: &eraftpb::Entry) -> bool {
+    match entry.get_entry_type() {
+        EntryType::EntryNormal => false,
+        EntryType::EntryConfChange | EntryType::EntryConfChangeV2 => true,
     }
 }

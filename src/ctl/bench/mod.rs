@@ -58,7 +58,7 @@ pub fn run(global: &Global, matches: &ArgMatches) -> Result<(), Exit> {
         eprintln!("etcdctl: {} could not be removed", plan.directory);
     }
     match global.output {
-        Output::Simple => report::print_text(&plan, &server, &outcome),
+        Output::Simple | Output::Extended => report::print_text(&plan, &server, &outcome),
         Output::Json => report::print_json(&plan, &server, &outcome),
     }
     if outcome.latency.count() == 0 {

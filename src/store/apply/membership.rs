@@ -40,16 +40,17 @@ impl Store {
         Ok(event)
     }
 
-    /// Forget a member, its key if that is still its own, and the commands it sent.
+    /// Forget a member, and its key if that is still its own. Its id is none any more, for good: nothing
+    /// that it sent and that is still on its way is applied.
     pub(super) fn remove_member(
         &mut self,
         id: MemberId,
         name: &str,
     ) -> Result<Option<Event>, Error> {
+        self.applied.close(id);
         let Some(entry) = self.members.remove(id) else {
             return Err(self.error(Code::KeyNotFound, &self.machine(name)?));
         };
-        self.applied.forget(id);
         self.drop_machine(&entry)
     }
 

@@ -148,20 +148,34 @@ fn clients_write_neither_them_nor_what_is_above() {
 }
 
 #[test]
-fn a_member_that_is_gone_is_forgotten() {
+fn what_a_removed_member_sent_is_not_applied() {
     let mut run = Run::new();
+    let one = MemberId::new(1).expect("not zero");
     run.done(Command::PutMember(member(1, "one", 4001)));
-    let entry = Stamped {
+    let entry = |sequence, value| Stamped {
         stamp: ClusterTime::ZERO,
         id: Some(CommandId {
-            member: MemberId::new(1).expect("not zero"),
-            sequence: 9,
+            member: one,
+            sequence,
         }),
-        command: set("/a", "1"),
+        command: set("/a", value),
     };
-    assert!(run.store.apply(&entry, &mut run.events).is_ok());
-    let with = image::hash(&run.store);
+    let apply = |run: &mut Run, entry| run.store.apply(&entry, &mut Vec::new());
+    assert!(matches!(apply(&mut run, entry(9, "1")), Ok(Some(_))));
+    assert!(!run.store.is_removed(one));
     run.done(remove(1, "one"));
-    assert_ne!(image::hash(&run.store), with);
-    assert!(run.store.applied.members().is_empty());
+    assert!(run.store.is_removed(one));
+    assert_eq!(run.store.removed().collect::<Vec<_>>(), [one]);
+    // Neither again what was applied, nor what was on its way.
+    for sequence in [9, 10] {
+        assert_eq!(apply(&mut run, entry(sequence, "2")), Ok(None));
+    }
+}
+
+#[test]
+fn the_settings_are_what_was_written() {
+    let mut run = Run::new();
+    assert_eq!(run.store.settings(), None);
+    run.done(Command::PutSettings("{}".into()));
+    assert_eq!(run.store.settings().as_deref(), Some(&b"{}"[..]));
 }

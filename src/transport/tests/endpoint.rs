@@ -1,5 +1,6 @@
 //! A member's transport with a driver that only listens.
 
+use std::collections::BTreeSet;
 use std::io;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
@@ -9,6 +10,7 @@ use hyper_util::rt::TokioIo;
 use tokio::net::TcpListener;
 use tokio::runtime::Handle;
 use tokio::sync::mpsc::{UnboundedReceiver, unbounded_channel};
+use tokio::sync::watch;
 use tokio::time::timeout;
 
 use super::super::{
@@ -38,6 +40,7 @@ pub(super) struct Endpoint {
     news: UnboundedReceiver<News>,
     listener: Arc<Mutex<Arc<Listener>>>,
     receive: ReceiveSnapshot,
+    gone: watch::Sender<BTreeSet<MemberId>>,
 }
 
 impl Endpoint {
@@ -61,11 +64,13 @@ impl Endpoint {
             let _ = sender.send(news);
         });
         let stats = Arc::new(Stats::default());
+        let gone = watch::Sender::default();
         let listener = Listener::with_room(
             local.clone(),
             inbox.clone(),
             stats.clone(),
             receive.clone(),
+            gone.subscribe(),
             room_kib,
         );
         let listener = Arc::new(Mutex::new(listener));
@@ -86,6 +91,7 @@ impl Endpoint {
             news,
             listener,
             receive,
+            gone,
         }
     }
 
@@ -124,9 +130,16 @@ impl Endpoint {
         loop {
             match self.news().await {
                 News::Received(received) => return received,
-                News::Unreachable(_) | News::SnapshotSent { .. } => {}
+                News::Unreachable(_) | News::Removed(_) | News::SnapshotSent { .. } => {}
             }
         }
+    }
+
+    /// A member is none any more, as far as this one knows.
+    pub(super) fn forget(&self, member: &Endpoint) {
+        self.gone.send_modify(|gone| {
+            gone.insert(member.local.id);
+        });
     }
 
     /// Send `body` to `to` until it gets there: at most a few times while there is no connection.
@@ -147,6 +160,7 @@ impl Endpoint {
             self.inbox.clone(),
             self.stats.clone(),
             self.receive.clone(),
+            self.gone.subscribe(),
         );
         let mut listener = self.listener.lock().expect("no panic");
         std::mem::replace(&mut *listener, fresh).close();

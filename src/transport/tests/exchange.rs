@@ -89,6 +89,24 @@ async fn the_last_words_reach_a_peer_that_leaves() {
 }
 
 #[tokio::test]
+async fn who_was_removed_is_told() {
+    let (mut one, mut two) = (Endpoint::new(7, 1).await, Endpoint::new(7, 2).await);
+    one.peers.set_members(&[two.member()]);
+    one.send_until_heard(&mut two, heartbeat(1)).await;
+    two.forget(&one);
+    loop {
+        match one.news().await {
+            News::Removed(by) => break assert_eq!(by, two.local.id),
+            News::Unreachable(_) | News::Received(_) | News::SnapshotSent { .. } => {}
+        }
+    }
+    // Nothing it says is heard any more.
+    while two.news_soon().await.is_some() {}
+    one.send(&two, heartbeat(2));
+    assert!(two.news_soon().await.is_none());
+}
+
+#[tokio::test]
 async fn nobody_there_is_told_and_harmless() {
     let (mut one, two) = (Endpoint::new(7, 1).await, Endpoint::new(7, 2).await);
     let mut gone = two.member();

@@ -44,7 +44,7 @@ async fn outcome(end: &mut Endpoint) -> (u64, bool) {
             News::SnapshotSent {
                 index, delivered, ..
             } => return (index, delivered),
-            News::Received(_) | News::Unreachable(_) => {}
+            News::Received(_) | News::Unreachable(_) | News::Removed(_) => {}
         }
     }
 }

@@ -1,0 +1,272 @@
+//! A machine that asks for a place, and waits for one while the cluster has none.
+
+use std::time::Duration;
+
+use tracing::info;
+
+use super::begin::{Beginning, Begun, boot, identify, open_log, text};
+use super::{JoinAnswer, JoinFailure, JoinRequest, Patience, join, roster};
+use crate::cluster::{Member, MemberId, Roster};
+use crate::config::Address;
+use crate::consensus::core::Recovered;
+use crate::store::{HistoryLimits, Store};
+use crate::transport::peer_address;
+use crate::wal::{DataDir, Founding, SnapshotMark};
+
+/// A machine without a place asks once; the next sync comes soon enough.
+const ONCE: Patience = Patience {
+    attempts: 1,
+    interval: Duration::ZERO,
+};
+
+/// What a machine is called and where it is reached, before it has an id.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Machine {
+    /// Its name.
+    pub name: String,
+    /// Where clients reach it.
+    pub client_url: String,
+    /// Where its peers do.
+    pub peer_url: String,
+}
+
+/// A machine that waits for a place. Its directory holds no data, only where the cluster is.
+pub struct Waiting {
+    directory: DataDir,
+    machine: Machine,
+    /// The latest known.
+    roster: Roster,
+    /// Whom else to ask: the peers it was given.
+    peers: Vec<Address>,
+    limits: HistoryLimits,
+}
+
+/// What asking for a place came to.
+pub enum Asked {
+    /// It has one.
+    Place(Box<Beginning>),
+    /// It has none, and why.
+    None(Box<Waiting>, String),
+}
+
+impl Machine {
+    /// The member it is with this id.
+    pub fn member(self, id: MemberId) -> Member {
+        Member {
+            id,
+            name: self.name,
+            client_url: self.client_url,
+            peer_url: self.peer_url,
+        }
+    }
+}
+
+impl From<Member> for Machine {
+    fn from(member: Member) -> Self {
+        Self {
+            name: member.name,
+            client_url: member.client_url,
+            peer_url: member.peer_url,
+        }
+    }
+}
+
+impl Waiting {
+    /// A machine that has no place in the cluster of `roster`, which its directory remembers from now on.
+    /// A member that the directory held, and its data, are thrown away.
+    ///
+    /// # Errors
+    ///
+    /// The disk's.
+    pub fn new(
+        mut directory: DataDir,
+        machine: Machine,
+        roster: Roster,
+        peers: Vec<Address>,
+        limits: HistoryLimits,
+    ) -> Result<Self, String> {
+        directory
+            .keep_standby_file(&roster::to_json(&roster))
+            .map_err(text)?;
+        if directory.identity().is_some() {
+            directory.discard_member().map_err(text)?;
+        }
+        Ok(Self {
+            directory,
+            machine,
+            roster,
+            peers,
+            limits,
+        })
+    }
+
+    /// What it is called and where it is reached.
+    pub fn machine(&self) -> &Machine {
+        &self.machine
+    }
+
+    /// The latest known of the cluster.
+    pub fn roster(&self) -> &Roster {
+        &self.roster
+    }
+
+    /// Ask the members, one after the other, who they are by now.
+    ///
+    /// # Errors
+    ///
+    /// A sentence: none of them could tell; or the disk's.
+    pub async fn sync(&mut self) -> Result<(), String> {
+        let mut reasons = Vec::new();
+        for member in self.contacts() {
+            let answer = roster::ask(&member).await;
+            let answer = answer.and_then(|roster| match roster.cluster == self.roster.cluster {
+                true => Ok(roster),
+                false => Err(format!("it belongs to cluster {}", roster.cluster)),
+            });
+            match answer {
+                Ok(roster) => {
+                    if roster != self.roster {
+                        let json = roster::to_json(&roster);
+                        self.directory.keep_standby_file(&json).map_err(text)?;
+                        self.roster = roster;
+                    }
+                    return Ok(());
+                }
+                Err(why) => reasons.push(format!("{member}: {why}")),
+            }
+        }
+        // Whoever led may not lead any more.
+        self.roster.leader = None;
+        Err(reasons.join("; "))
+    }
+
+    /// Ask for a place.
+    ///
+    /// # Errors
+    ///
+    /// The disk's.
+    pub async fn ask(mut self: Box<Self>) -> Result<Asked, String> {
+        let id = identify(&mut self.directory, &self.machine.name, Founding::Peers)?;
+        let request = JoinRequest {
+            member: self.machine.clone().member(id),
+            cluster: Some(self.roster.cluster),
+        };
+        match join(&self.contacts(), &request, ONCE).await {
+            Ok(answer) => {
+                let begun = joined(self.directory, request.member, answer, self.limits)?;
+                Ok(Asked::Place(Box::new(begun)))
+            }
+            Err(failure) => {
+                match &failure {
+                    JoinFailure::NoPlace(roster) => self.roster = *roster.clone(),
+                    // Next time it asks as someone new.
+                    JoinFailure::Removed => {
+                        self.directory.discard_member().map_err(text)?;
+                    }
+                    JoinFailure::Declined { .. }
+                    | JoinFailure::Stranger { .. }
+                    | JoinFailure::Nobody(_) => {}
+                }
+                Ok(Asked::None(self, failure.to_string()))
+            }
+        }
+    }
+
+    /// Whom to ask: the members, then the peers it was given, but not itself.
+    fn contacts(&self) -> Vec<Address> {
+        let members = self.roster.contacts().into_iter();
+        let members = members.filter_map(|member| peer_address(&member.peer_url).ok());
+        let own = peer_address(&self.machine.peer_url).ok();
+        let mut contacts: Vec<Address> = Vec::new();
+        for address in members.chain(self.peers.iter().cloned()) {
+            if Some(&address) != own.as_ref() && !contacts.contains(&address) {
+                contacts.push(address);
+            }
+        }
+        contacts
+    }
+}
+
+/// The roster that a directory keeps for a machine without a place.
+///
+/// # Errors
+///
+/// A sentence: it cannot be read.
+pub(super) fn remembered(directory: &DataDir) -> Result<Option<Roster>, String> {
+    let Some(json) = directory.standby_file().map_err(text)? else {
+        return Ok(None);
+    };
+    roster::from_json(&json).map(Some).map_err(|why| {
+        format!(
+            "the file standby in {} cannot be read ({why}): start with -force to throw it away",
+            directory.path().display()
+        )
+    })
+}
+
+/// Ask the peers for a place. The leader sends everything else; where there is none, the machine waits.
+pub(super) async fn join_or_wait(
+    mut directory: DataDir,
+    machine: Machine,
+    peers: &[Address],
+    patience: Patience,
+    limits: HistoryLimits,
+) -> Result<Begun, String> {
+    let list: Vec<String> = peers.iter().map(Address::to_string).collect();
+    info!(
+        "{} asks for a place in the cluster of {}",
+        machine.name,
+        list.join(", ")
+    );
+    loop {
+        let id = identify(&mut directory, &machine.name, Founding::Peers)?;
+        let cluster = directory.identity().and_then(|identity| identity.cluster);
+        let member = machine.clone().member(id);
+        let request = JoinRequest { member, cluster };
+        match join(peers, &request, patience).await {
+            Ok(answer) => {
+                let begun = joined(directory, request.member, answer, limits)?;
+                return Ok(Begun::Member(Box::new(begun)));
+            }
+            Err(JoinFailure::NoPlace(roster)) => {
+                let peers = peers.to_vec();
+                let waiting = Waiting::new(directory, machine, *roster, peers, limits)?;
+                return Ok(Begun::Standby(Box::new(waiting)));
+            }
+            Err(JoinFailure::Removed) => {
+                info!("the place it once had is gone; it asks as a new machine");
+                directory.discard_member().map_err(text)?;
+            }
+            Err(failure) => return Err(failure.to_string()),
+        }
+    }
+}
+
+/// A member that has a place, and nothing yet of the cluster's data.
+fn joined(
+    mut directory: DataDir,
+    member: Member,
+    answer: JoinAnswer,
+    limits: HistoryLimits,
+) -> Result<Beginning, String> {
+    let boot = boot(&mut directory)?;
+    let JoinAnswer { cluster, members } = answer;
+    directory.set_cluster(cluster).map_err(text)?;
+    info!("{} joins cluster {cluster}", member.name);
+    let (wal, recovered) = open_log(&directory).map_err(text)?;
+    let recovered = Recovered {
+        hard_state: recovered.hard_state,
+        snapshot: SnapshotMark::default(),
+        entries: recovered.entries,
+    };
+    Ok(Beginning {
+        directory,
+        wal,
+        recovered,
+        store: Store::new(limits),
+        member,
+        cluster,
+        boot,
+        named: members,
+    })
+}

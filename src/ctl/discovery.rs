@@ -1,0 +1,98 @@
+//! `etcdctl discovery new`.
+
+use clap::{ArgMatches, Command};
+
+use super::{Exit, Global, args, member, output, session};
+use crate::client::Request;
+use crate::config::Address;
+
+/// The port of a URL without one.
+const PORT: u16 = 80;
+
+/// The command line.
+pub(super) fn command() -> Command {
+    Command::new("discovery")
+        .about("Ask a discovery service for the token of a new cluster")
+        .subcommand_required(true)
+        .after_help("Example: etcdctl discovery new --size 3 --url http://discovery.example:8087")
+        .subcommand(
+            Command::new("new")
+                .about("Print the URL that the machines of a new cluster are started with")
+                .override_usage("etcdctl discovery new [--size N] --url URL")
+                .after_help(
+                    "Example: etcdctl discovery new --size 3 --url http://discovery.example:8087",
+                )
+                .args([
+                    args::option("url", "URL", "The discovery service").required(true),
+                    args::number("size", "N", "How many members the cluster is to have")
+                        .value_parser(clap::value_parser!(u64).range(1..)),
+                ]),
+        )
+}
+
+/// Ask for a token.
+pub(super) fn run(global: &Global, matches: &ArgMatches) -> Result<(), Exit> {
+    let Some((_, matches)) = matches.subcommand() else {
+        return Err(Exit::usage("new?"));
+    };
+    let url = args::text(matches, "url").unwrap_or_default();
+    let (service, path) = service(url)?;
+    let query =
+        args::read_number(matches, "size").map_or_else(String::new, |n| format!("?size={n}"));
+    session::runtime()?.block_on(async {
+        let client = session::client(global, vec![service]);
+        let request = Request::page(&format!("{path}/new{query}"));
+        let answer = client
+            .send(&request)
+            .await
+            .map_err(|error| Exit::unreachable(format!("{url}: {error}")))?;
+        if !answer.is_success() {
+            return Err(member::said(&answer));
+        }
+        let token = String::from_utf8_lossy(&answer.body);
+        if !token.contains("://") {
+            return Err(Exit::refused(format!("{url}: this is no token: {token}")));
+        }
+        output::print(&format!("{}\n", token.trim()))?;
+        Ok(())
+    })
+}
+
+/// The address in a URL, and the path before `/new`.
+fn service(url: &str) -> Result<(Address, String), Exit> {
+    let (scheme, rest) = match url.split_once("://") {
+        Some((scheme, rest)) => (format!("{scheme}://"), rest),
+        None => (String::new(), url),
+    };
+    let (authority, path) = rest.split_once('/').unwrap_or((rest, ""));
+    let address = Address::parse_with_port(&format!("{scheme}{authority}"), PORT)
+        .map_err(|problem| Exit::usage(format!("--url: {url:?} {problem}")))?;
+    let path = path.trim_end_matches('/');
+    let path = path
+        .strip_suffix("new")
+        .unwrap_or(path)
+        .trim_end_matches('/');
+    let slash = if path.is_empty() { "" } else { "/" };
+    Ok((address, format!("{slash}{path}")))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn where_new_is() {
+        let found = |url: &str| service(url).map(|(address, path)| (address.to_string(), path));
+        for (url, address, path) in [
+            ("http://d.example", "d.example:80", ""),
+            ("d.example:8087/new", "d.example:8087", ""),
+            ("http://d.example:8087/a/b/", "d.example:8087", "/a/b"),
+            ("http://d.example:8087/a/new", "d.example:8087", "/a"),
+        ] {
+            let wanted = (String::from(address), String::from(path));
+            assert_eq!(found(url).expect(url), wanted, "{url}");
+        }
+        assert_eq!(found("ftp://d.example").expect_err("no http").code, 1);
+        assert_eq!(found("").expect_err("nothing").code, 1);
+    }
+}

@@ -1,0 +1,70 @@
+//! What a port serves, which changes when a member becomes a standby or a standby a member.
+
+use std::sync::Arc;
+
+use hyper::body::Incoming;
+use hyper::{Method, Request};
+use tokio::sync::watch;
+
+use super::admin::MemberPages;
+use super::cors::Cors;
+use super::reply::{self, Reply};
+use super::{Limits, Pages, StandbyPages};
+
+/// How every request at a port is treated, whatever it asks for.
+#[derive(Clone)]
+pub struct Manners {
+    /// Which web pages may ask.
+    pub cors: Cors,
+    /// What one client may take.
+    pub limits: Limits,
+    /// When it turns true, or its sender is gone, watches and idle connections end.
+    pub stop: watch::Receiver<bool>,
+}
+
+/// Which port a listener serves.
+#[derive(Clone)]
+pub enum Port {
+    /// The client API.
+    Client,
+    /// Administration, and the pages by which members find and reach each other.
+    Peer(MemberPages),
+}
+
+/// What a port serves just now.
+#[derive(Clone)]
+pub enum Site {
+    /// A member's pages.
+    Member(Port, Arc<Pages>),
+    /// A standby's.
+    Standby(Port, Arc<StandbyPages>),
+}
+
+impl Site {
+    /// How its requests are treated.
+    pub(super) fn manners(&self) -> &Manners {
+        match self {
+            Self::Member(_, pages) => &pages.manners,
+            Self::Standby(_, pages) => pages.manners(),
+        }
+    }
+
+    /// The store's index now; 0 where there is no store.
+    pub(super) fn index(&self) -> u64 {
+        match self {
+            Self::Member(_, pages) => pages.index(),
+            Self::Standby(..) => 0,
+        }
+    }
+
+    /// The answer to one request.
+    pub(super) async fn answer(&self, request: Request<Incoming>) -> Reply {
+        if *request.method() == Method::OPTIONS {
+            return reply::empty();
+        }
+        match self {
+            Self::Member(port, pages) => pages.answer(port, request).await,
+            Self::Standby(port, pages) => pages.answer(port, request).await,
+        }
+    }
+}

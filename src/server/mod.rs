@@ -1,0 +1,239 @@
+//! A whole server: opens and binds everything, and runs it until told to stop.
+//!
+//! A server is a member or a standby, and may turn from one into the other many times; its ports are opened
+//! once and stay open, only what they serve changes. [`member`] is a member's life, `ports` the two ports.
+
+mod member;
+mod ports;
+
+use std::future::Future;
+
+use tokio::runtime::Handle;
+use tokio::sync::watch;
+use tracing::info;
+
+use crate::bootstrap::{self, Begun, Waiting};
+use crate::cluster::Member as Identity;
+use crate::config::Config;
+use crate::consensus;
+use crate::failure::Failure;
+use crate::http::{Cors, Limits, Manners};
+use crate::standby::Standby;
+use crate::systemd::Sockets;
+use crate::transport::PeerThread;
+use member::{Member, Turn};
+use ports::Port;
+
+/// A member or a standby that serves.
+pub struct Server {
+    config: Config,
+    client: Port,
+    peer: Port,
+    /// Runs what happens at the peer port, and the connections to peers.
+    thread: PeerThread,
+    role: Role,
+    condition: watch::Sender<Condition>,
+}
+
+/// What a server is just now, for those who watch over it.
+#[derive(Clone)]
+pub enum Condition {
+    /// It has not served yet.
+    Starting,
+    /// A member that serves.
+    Member(consensus::Handle),
+    /// A standby, and who leads the cluster, as far as it knows.
+    Standby(watch::Receiver<Option<Identity>>),
+}
+
+/// What this machine is just now.
+enum Role {
+    Member(Box<Member>),
+    Standby(Box<Standby>),
+    /// A standby has a place, and its clients are sent on until the data is here.
+    Joining(Box<Member>, Box<Standby>),
+    /// A change of roles failed, and the server ends.
+    None,
+}
+
+impl Server {
+    /// Open and bind everything, and serve. Ports are reserved before the directory is touched, and the
+    /// client port opens only once there is a cluster, and its data here, to serve, or somewhere to send
+    /// clients.
+    ///
+    /// # Errors
+    ///
+    /// A sentence for whoever started it.
+    pub async fn bind(config: Config, sockets: Sockets) -> Result<Self, Failure> {
+        let thread =
+            PeerThread::start().map_err(|error| format!("cannot start a thread: {error}"))?;
+        let (here, there) = (Handle::current(), thread.runtime().clone());
+        let client = Port::reserve(sockets.client, &config.client.listen, "-addr", here).await?;
+        let peer = Port::reserve(sockets.peer, &config.peer.listen, "-peer-addr", there).await?;
+        let urls = (client.url(&config.client)?, peer.url(&config.peer)?);
+        info!("etcd 0.4.6 (oxetcd {})", env!("CARGO_PKG_VERSION"));
+        info!(
+            "name {}, data in {}",
+            config.name,
+            config.data_dir.display()
+        );
+        info!("clients at {} ({})", urls.0, config.client.listen);
+        info!("peers at {} ({})", urls.1, config.peer.listen);
+
+        let begun = bootstrap::begin(&config, urls).await?;
+        let mut server = Self {
+            config,
+            client,
+            peer,
+            thread,
+            role: Role::None,
+            condition: watch::Sender::new(Condition::Starting),
+        };
+        match begun {
+            Begun::Member(beginning) => {
+                let member = Member::start(&server.config, *beginning, &server.thread)?;
+                server.peer.show(member.peer_site())?;
+                server.role = Role::Member(Box::new(member));
+                server.turn().await?;
+            }
+            Begun::Standby(waiting) => server.stand_by(waiting)?,
+        }
+        Ok(server)
+    }
+
+    /// What it is, now and later.
+    pub fn condition(&self) -> watch::Receiver<Condition> {
+        self.condition.subscribe()
+    }
+
+    /// Serve until `shutdown`, then stop: leadership is handed over, watches and requests end, the ports
+    /// close.
+    ///
+    /// # Errors
+    ///
+    /// What failed meanwhile.
+    pub async fn run(mut self, shutdown: impl Future<Output = &'static str>) -> Result<(), String> {
+        let mut shutdown = std::pin::pin!(shutdown);
+        loop {
+            tokio::select! {
+                turned = self.turn() => turned?,
+                signal = &mut shutdown => {
+                    info!("{signal}: stopping");
+                    break;
+                }
+            }
+        }
+        let member = match self.role {
+            Role::Member(member) => Some(member),
+            Role::Joining(member, standby) => {
+                standby.end_requests();
+                Some(member)
+            }
+            Role::Standby(standby) => {
+                standby.end_requests();
+                None
+            }
+            Role::None => None,
+        };
+        if let Some(member) = &member {
+            member.hand_over();
+            member.end_requests();
+        }
+        self.client.close().await;
+        self.peer.close().await;
+        let stopped = match member {
+            Some(member) => member.stop().await,
+            None => Ok(()),
+        };
+        info!("stopped");
+        stopped
+    }
+
+    /// Wait for what happens next to this machine, and act on it. It may be dropped while it waits, and
+    /// then the server can only be stopped.
+    async fn turn(&mut self) -> Result<(), String> {
+        match &mut self.role {
+            Role::Member(member) | Role::Joining(member, _) => match member.turn().await? {
+                Turn::Ready => self.serve_clients(),
+                Turn::Removed => self.leave(),
+            },
+            Role::Standby(standby) => {
+                let beginning = standby.place().await?;
+                let member = Member::start(&self.config, beginning, &self.thread)?;
+                self.peer.show(member.peer_site())?;
+                if let Role::Standby(standby) = std::mem::replace(&mut self.role, Role::None) {
+                    self.role = Role::Joining(Box::new(member), standby);
+                }
+                Ok(())
+            }
+            Role::None => Err("this machine is neither a member nor a standby".to_owned()),
+        }
+    }
+
+    /// What clients need is here.
+    fn serve_clients(&mut self) -> Result<(), String> {
+        self.role = match std::mem::replace(&mut self.role, Role::None) {
+            Role::Member(member) => {
+                self.client.show(member.client_site())?;
+                Role::Member(member)
+            }
+            Role::Joining(member, standby) => {
+                self.client.show(member.client_site())?;
+                standby.end_requests();
+                Role::Member(member)
+            }
+            other @ (Role::Standby(_) | Role::None) => other,
+        };
+        if let Role::Member(member) = &self.role {
+            let condition = Condition::Member(member.handle().clone());
+            self.condition.send_replace(condition);
+        }
+        info!("serves clients");
+        Ok(())
+    }
+
+    /// This machine is no member any more: its data goes, and it becomes a standby.
+    fn leave(&mut self) -> Result<(), String> {
+        let member = match std::mem::replace(&mut self.role, Role::None) {
+            Role::Member(member) => member,
+            Role::Joining(member, standby) => {
+                standby.end_requests();
+                member
+            }
+            Role::Standby(_) | Role::None => return Ok(()),
+        };
+        let (directory, identity, roster) = member.dissolve();
+        info!(
+            "{} is no member any more: its data is thrown away",
+            identity.name
+        );
+        let (peers, limits) = (self.config.peers.clone(), bootstrap::limits(&self.config));
+        let waiting = Waiting::new(directory, identity.into(), roster, peers, limits)?;
+        self.stand_by(Box::new(waiting))
+    }
+
+    fn stand_by(&mut self, waiting: Box<Waiting>) -> Result<(), String> {
+        let (stop, stopped) = watch::channel(false);
+        let standby = Standby::new(waiting, manners(&self.config, stopped), stop);
+        self.peer.show(standby.peer_site())?;
+        self.client.show(standby.client_site())?;
+        self.condition
+            .send_replace(Condition::Standby(standby.leader()));
+        self.role = Role::Standby(Box::new(standby));
+        Ok(())
+    }
+}
+
+/// How requests are treated until `stopped`.
+fn manners(config: &Config, stop: watch::Receiver<bool>) -> Manners {
+    let limits = Limits {
+        read: config.http_read_timeout.unwrap_or_default(),
+        write: config.http_write_timeout.unwrap_or_default(),
+        ..Limits::default()
+    };
+    Manners {
+        cors: Cors::new(config.cors.clone()),
+        limits,
+        stop,
+    }
+}

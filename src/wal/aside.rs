@@ -1,0 +1,133 @@
+//! A member's files, set aside within its directory: whoever made the directory may have given us nothing
+//! but that, so it cannot be renamed.
+//!
+//! ```text
+//! aside-1/member  aside-1/wal/  aside-1/snap/
+//! ```
+
+use std::fs::{self, DirBuilder, File};
+use std::io;
+use std::os::unix::fs::DirBuilderExt;
+use std::path::{Path, PathBuf};
+
+use super::error::StorageError;
+use super::identity::MEMBER_FILE;
+use super::{segment, snapshot};
+
+/// What the folders' names begin with; a number follows.
+const PREFIX: &str = "aside-";
+
+/// What is set aside. Who the member is goes last: a folder without it is not finished, and a directory
+/// with it is still the member's.
+const NAMES: [&str; 3] = [segment::FOLDER, snapshot::FOLDER, MEMBER_FILE];
+
+/// Whether what is called like this in a data directory was set aside.
+pub(super) fn is_aside(name: &str) -> bool {
+    name.strip_prefix(PREFIX)
+        .is_some_and(|number| number.parse::<u32>().is_ok())
+}
+
+/// Set the member's files in `directory` aside, durably; returns the folder they are in now.
+///
+/// # Errors
+///
+/// The disk's. What was begun is finished by [`finish`].
+pub(super) fn set_aside(directory: &Path) -> Result<PathBuf, StorageError> {
+    let folder = (1..=u32::MAX)
+        .map(|number| directory.join(format!("{PREFIX}{number}")))
+        .find(|folder| !folder.exists())
+        .unwrap_or_else(|| directory.join(PREFIX));
+    DirBuilder::new()
+        .mode(0o700)
+        .create(&folder)
+        .and_then(|()| File::open(directory)?.sync_all())
+        .map_err(failed("make", &folder))?;
+    move_into(directory, &folder)?;
+    Ok(folder)
+}
+
+/// Finish what a crash may have left half done in `directory`.
+///
+/// # Errors
+///
+/// The disk's.
+pub(super) fn finish(directory: &Path, names: &[String]) -> Result<(), StorageError> {
+    let begun = names.iter().filter(|name| is_aside(name));
+    let mut folders = begun.map(|name| directory.join(name));
+    match folders.find(|folder| !folder.join(MEMBER_FILE).exists()) {
+        Some(folder) => move_into(directory, &folder),
+        None => Ok(()),
+    }
+}
+
+fn move_into(directory: &Path, folder: &Path) -> Result<(), StorageError> {
+    for name in NAMES {
+        // The others are where they belong before the member's file follows.
+        let moved = File::open(folder)
+            .and_then(|folder| folder.sync_all())
+            .and_then(|()| fs::rename(directory.join(name), folder.join(name)));
+        match moved {
+            Err(error) if error.kind() == io::ErrorKind::NotFound => {}
+            moved => moved.map_err(failed("move", &directory.join(name)))?,
+        }
+    }
+    [folder, directory]
+        .into_iter()
+        .try_for_each(|folder| File::open(folder)?.sync_all())
+        .map_err(failed("sync", folder))
+}
+
+fn failed(doing: &'static str, path: &Path) -> impl FnOnce(io::Error) -> StorageError {
+    let path = path.display().to_string();
+    move |error| StorageError::Io { doing, path, error }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::wal::{DataDir, Founding};
+
+    fn member(directory: &Path) -> Option<String> {
+        let opened = DataDir::open(directory).expect("ours");
+        opened.identity().map(|identity| identity.name.clone())
+    }
+
+    #[test]
+    fn a_member_is_set_aside_and_another_one_begins() {
+        let folder = tempfile::tempdir().expect("a folder");
+        for name in ["first", "second"] {
+            let mut directory = DataDir::open(folder.path()).expect("ours");
+            assert_eq!(directory.identity(), None);
+            directory.found(name, Founding::Alone).expect("founded");
+            let aside = directory.set_aside().expect("set aside");
+            assert!(aside.starts_with(folder.path()));
+            assert_eq!(member(&aside).as_deref(), Some(name));
+        }
+        assert_eq!(member(folder.path()), None);
+    }
+
+    #[test]
+    fn a_crash_half_way_is_made_up_for() {
+        for moved in 0..NAMES.len() {
+            let folder = tempfile::tempdir().expect("a folder");
+            let mut directory = DataDir::open(folder.path()).expect("ours");
+            directory.found("m", Founding::Alone).expect("founded");
+            drop(directory);
+            let aside = folder.path().join("aside-1");
+            fs::create_dir(&aside).expect("made");
+            for name in &NAMES[..moved] {
+                // There are no snapshots yet.
+                let _ = fs::rename(folder.path().join(name), aside.join(name));
+            }
+            assert_eq!(member(folder.path()), None, "{moved}");
+            assert_eq!(member(&aside).as_deref(), Some("m"), "{moved}");
+        }
+    }
+
+    #[test]
+    fn other_names_are_not_taken_for_it() {
+        for name in ["aside-", "aside-x", "aside", "xaside-1"] {
+            assert!(!is_aside(name), "{name}");
+        }
+    }
+}

@@ -1,0 +1,239 @@
+//! Members that are taken out, come back, move, or lose what they had.
+
+use std::time::{Duration, Instant};
+
+use crate::cluster::{Cluster, Member, PATIENCE, exited_with};
+use crate::http::request;
+
+/// A member that was taken out has no name any more within this time.
+const REMOVED_MAX: Duration = Duration::from_secs(1);
+
+/// As short times as the settings allow.
+const QUICK: &str = r#"{"removeDelay":2,"syncInterval":1}"#;
+
+/// Taken out by whom it may: each time it is a standby at once, and a member again after a sync.
+#[test]
+fn a_member_taken_out_comes_back() {
+    let cluster = Cluster::start(3);
+    cluster.configure(0, QUICK);
+    for (round, (asked, page)) in [
+        (0, "/v2/admin/machines/m2"),
+        (1, "/remove/m2"),
+        (2, "/v2/admin/machines/m2"),
+    ]
+    .into_iter()
+    .enumerate()
+    {
+        let answer = cluster.members[asked].administer("DELETE", page, "");
+        let answer = answer.expect("it serves");
+        assert_eq!(
+            (answer.status, answer.body.as_str()),
+            (200, ""),
+            "round {round}"
+        );
+        let removed = Instant::now();
+        cluster.wait_for(2, Member::stands_by);
+        assert!(removed.elapsed() < REMOVED_MAX, "{:?}", removed.elapsed());
+        assert_eq!(cluster.members[0].members(), ["m0", "m1"]);
+        cluster.wait_for_size(2, 3);
+    }
+    let unknown = cluster.members[2].administer("DELETE", "/v2/admin/machines/m9", "");
+    assert_eq!(unknown.expect("it serves").status, 404);
+}
+
+/// Asked at the leader itself and at another member, by 2.x's page.
+#[test]
+fn the_leader_can_be_taken_out() {
+    let cluster = Cluster::start(3);
+    cluster.configure(0, QUICK);
+    for elsewhere in [false, true] {
+        let leader = cluster.wait_for_leader(0);
+        let asked = if elsewhere { (leader + 1) % 3 } else { leader };
+        let list = cluster.members[asked]
+            .get("/v2/members")
+            .expect("it serves")
+            .json();
+        let name = format!("m{leader}");
+        let list = list["members"].as_array().expect("a list");
+        let found = list.iter().find(|member| member["name"] == *name);
+        let id = found.expect("the leader is listed")["id"]
+            .as_str()
+            .expect("text")
+            .to_owned();
+        let path = format!("/v2/members/{id}");
+        let to = cluster.members[asked].client;
+        let answer = request(to, "DELETE", &path, "", PATIENCE).expect("it serves");
+        assert_eq!(answer.status, 204, "{answer:?}");
+        cluster.wait_for(leader, Member::stands_by);
+        cluster.wait_for_size(leader, 3);
+    }
+}
+
+/// Three, one lost for good and its machine rebuilt empty under the same name.
+#[test]
+fn a_lost_directory_is_replaced_without_a_command() {
+    let mut cluster = Cluster::start(3);
+    let answer = cluster.members[0].put("/v2/keys/kept", "value=x");
+    assert_eq!(answer.expect("it serves").status, 201);
+    for number in [2, 0] {
+        cluster.members[number].kill();
+        let data = cluster.directory().join(format!("m{number}.etcd"));
+        std::fs::remove_dir_all(data).expect("it had a directory");
+        if number == 0 {
+            let peer = cluster.members[1].peer;
+            cluster.members[0].add_argument(&format!("-peers={peer}"));
+        }
+        cluster.members[number].start();
+        cluster.wait_for_size(number, 3);
+        let answer = cluster.members[number].get("/v2/keys/kept?quorum=true");
+        assert_eq!(answer.expect("it serves").status, 200);
+    }
+    // All three vote: any one may go.
+    for number in 0..3 {
+        cluster.members[number].kill();
+        cluster.wait_for_size((number + 1) % 3, 3);
+        cluster.members[number].start();
+        cluster.wait_for_size(number, 3);
+    }
+}
+
+/// A process that stood still for longer than the cluster waits is no member any more, finds out, and
+/// comes back.
+#[test]
+fn a_paused_member_comes_back() {
+    let cluster = Cluster::start(3);
+    cluster.configure(0, QUICK);
+    let paused = (cluster.wait_for_leader(0) + 1) % 3;
+    let other = (paused + 1) % 3;
+    cluster.members[paused].signal("-STOP");
+    cluster.wait_for(other, |member| member.members().len() == 2);
+    cluster.members[paused].signal("-CONT");
+    cluster.wait_for(paused, Member::stands_by);
+    cluster.wait_for_size(paused, 3);
+}
+
+/// The same for one that was killed and taken out meanwhile.
+#[test]
+fn a_member_taken_out_while_away_comes_back() {
+    let mut cluster = Cluster::start(3);
+    cluster.configure(0, QUICK);
+    cluster.members[2].kill();
+    let answer = cluster.members[1].administer("DELETE", "/remove/m2", "");
+    assert_eq!(answer.expect("it serves").status, 200);
+    cluster.members[2].start();
+    cluster.wait_for(2, Member::stands_by);
+    cluster.wait_for_size(2, 3);
+}
+
+/// Two of three are never taken out while the third is away: nothing could be written any more.
+#[test]
+fn the_quorum_is_kept() {
+    let mut cluster = Cluster::start(3);
+    cluster.configure(0, QUICK);
+    let leader = cluster.wait_for_leader(0);
+    let (away, other) = ((leader + 1) % 3, (leader + 2) % 3);
+    cluster.members[away].kill();
+    let page = format!("/v2/admin/machines/m{other}");
+    // At first the one that is away may still count as living.
+    cluster.wait_for(leader, |member| {
+        let answer = member.administer("DELETE", &page, "").expect("it serves");
+        assert_ne!(answer.status, 200, "{answer:?}");
+        answer.status == 409
+            && answer.json()["cause"]
+                .as_str()
+                .is_some_and(|why| why.contains("reached"))
+    });
+    assert!(!cluster.members[other].stands_by());
+    let answer = cluster.members[other].put("/v2/keys/still", "value=x");
+    assert_eq!(answer.expect("it serves").status, 201);
+}
+
+#[test]
+fn a_changed_address_is_told() {
+    let mut cluster = Cluster::start(3);
+    let spare = Cluster::prepare(1, &[]);
+    cluster.members[1].kill();
+    let (client, peer) = (spare.members[0].client, spare.members[0].peer);
+    cluster.members[1].move_to(client, peer);
+    cluster.members[1].start();
+    cluster.wait_for(0, |member| {
+        let answer = member.get("/v2/keys/_etcd/machines/m1");
+        answer.is_ok_and(|answer| {
+            let value = answer.json()["node"]["value"].as_str().map(str::to_owned);
+            value.is_some_and(|value| {
+                value.contains(&format!("%3A{}", client.port()))
+                    && value.contains(&format!("%3A{}", peer.port()))
+            })
+        })
+    });
+    cluster.wait_for_size(1, 3);
+    // The others find it there: with one of them away, it is needed.
+    cluster.members[2].kill();
+    cluster.wait_for_size(0, 3);
+}
+
+/// With an old directory or without one.
+#[test]
+fn a_peer_address_belongs_to_one_name() {
+    let mut cluster = Cluster::start(3);
+    cluster.members[2].kill();
+    let (client, peer) = (cluster.members[2].client, cluster.members[2].peer);
+    let mut other = Cluster::prepare(2, &[]);
+    let first_peer = cluster.members[0].peer;
+    other.members[1].move_to(client, peer);
+    other.members[1].add_argument("-name=other");
+    other.members[1].add_argument(&format!("-peers={first_peer}"));
+    let old = cluster.directory().join("m2.etcd");
+    for directory in [None, Some(old)] {
+        if let Some(directory) = directory {
+            other.members[1].add_argument(&format!("-data-dir={}", directory.display()));
+        }
+        other.members[1].start();
+        let status = other.members[1].end(PATIENCE).expect("it ends");
+        assert!(exited_with(status, 1));
+        assert!(
+            other.members[1].log().contains("m2"),
+            "{}",
+            other.members[1].log()
+        );
+    }
+    cluster.members[2].start();
+    cluster.wait_for_size(2, 3);
+}
+
+/// A machine whose name a living member has does not become one, and says so.
+#[test]
+fn a_name_belongs_to_one_living_member() {
+    let cluster = Cluster::start(2);
+    let mut other = Cluster::prepare(2, &[]);
+    other.members[1].add_argument(&format!("-peers={}", cluster.members[0].peer));
+    other.members[1].start();
+    let status = other.members[1].end(PATIENCE).expect("it ends");
+    assert!(exited_with(status, 1));
+    let log = other.members[1].log();
+    assert!(
+        log.contains("the name m1 belongs to a living member"),
+        "{log}"
+    );
+    cluster.wait_for_size(1, 2);
+}
+
+/// Through members of which one is away, one follows, and one is itself.
+#[test]
+fn machines_join_through_any_member() {
+    let mut cluster = Cluster::prepare(3, &[]);
+    cluster.members[0].start();
+    cluster.wait_for_size(0, 1);
+    cluster.members[1].start();
+    cluster.wait_for_size(1, 2);
+    let leader = cluster.wait_for_leader(1);
+    let follower = cluster.members[1 - leader].peer;
+    let away = Cluster::prepare(1, &[]).members[0].peer;
+    let own = cluster.members[2].peer;
+    let file = cluster.directory().join("peers");
+    std::fs::write(&file, format!("{away}\n{own}\n{follower}\n")).expect("a file");
+    cluster.members[2].add_argument("-peers=");
+    cluster.members[2].add_argument(&format!("-peers-file={}", file.display()));
+    cluster.members[2].start();
+    cluster.wait_for_size(2, 3);
+}

@@ -18,8 +18,8 @@ mod exit_code;
 mod export;
 mod get;
 mod global;
-mod import;
 mod hook;
+mod import;
 mod ls;
 mod man;
 mod member;
@@ -87,6 +87,11 @@ const VERBS: &[Verb] = &[
     verb(completion::command, completion::run),
     verb(man::command, man::run),
 ];
+
+/// All that is wrong with the text of a hook's file, a sentence each; for those who write such files.
+pub(crate) fn hook_problems(text: &str) -> Vec<String> {
+    hook::problems(text)
+}
 
 /// Run `etcdctl` with these arguments, its own name first.
 pub fn run(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {

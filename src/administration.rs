@@ -16,6 +16,7 @@ use tokio::time::{Instant, sleep};
 
 use crate::cluster::{Member, MemberId, Settings};
 use crate::consensus::{Change, ChangeRefused, Handle, Role};
+use crate::tls::Connector;
 use crate::transport::{http, peer_address};
 
 /// The header of a request that a member passed on: it goes no further.
@@ -35,6 +36,7 @@ const PAUSE: Duration = Duration::from_millis(50);
 #[derive(Clone)]
 pub struct Administration {
     handle: Handle,
+    tls: Connector,
     /// Held while the settings are read, changed and written.
     settings: Arc<Mutex<()>>,
 }
@@ -78,10 +80,12 @@ enum Leader {
 }
 
 impl Administration {
-    /// Administration through the member behind `handle`.
-    pub fn new(handle: Handle) -> Self {
+    /// Administration through the member behind `handle`, which calls others by `tls` where their URL says
+    /// so.
+    pub fn new(handle: Handle, tls: Connector) -> Self {
         Self {
             handle,
+            tls,
             settings: Arc::default(),
         }
     }
@@ -131,7 +135,7 @@ impl Administration {
                 }
                 Leader::Other(leader) => {
                     let path = "/v2/admin/config".to_owned();
-                    let answer = ask(&leader, Method::PUT, path, json.clone()).await?;
+                    let answer = ask(&self.tls, &leader, (Method::PUT, path, json.clone())).await?;
                     Ok(Settings::parse(&answer))
                 }
             }
@@ -152,7 +156,8 @@ impl Administration {
                 Leader::Other(leader) => {
                     let name = utf8_percent_encode(&member.name, NON_ALPHANUMERIC);
                     let path = format!("/v2/admin/machines/{name}");
-                    match ask(&leader, Method::DELETE, path, Bytes::new()).await {
+                    let request = (Method::DELETE, path, Bytes::new());
+                    match ask(&self.tls, &leader, request).await {
                         Ok(_) | Err(Attempt::Denied(Denied::Unknown)) => Ok(()),
                         Err(attempt) => Err(attempt),
                     }
@@ -236,7 +241,11 @@ impl Administration {
 }
 
 /// Have the leader do it; the body of its answer.
-async fn ask(leader: &Member, method: Method, path: String, body: Bytes) -> Result<Bytes, Attempt> {
+async fn ask(
+    tls: &Connector,
+    leader: &Member,
+    (method, path, body): (Method, String, Bytes),
+) -> Result<Bytes, Attempt> {
     let later =
         |error: &dyn fmt::Display| Attempt::Later(format!("the leader, {}: {error}", leader.name));
     let address = peer_address(&leader.peer_url).map_err(|error| later(&error))?;
@@ -245,7 +254,7 @@ async fn ask(leader: &Member, method: Method, path: String, body: Bytes) -> Resu
     *request.uri_mut() = Uri::try_from(path).map_err(|error| later(&error))?;
     let headers = request.headers_mut();
     headers.insert(PASSED_ON, HeaderValue::from_static("1"));
-    let answer = http::request(&address, request, ANSWER_TIMEOUT).await;
+    let answer = http::request(tls, &address, request, ANSWER_TIMEOUT).await;
     let answer = answer.map_err(|error| later(&error))?;
     let why = || {
         let error: Value = serde_json::from_slice(&answer.body).unwrap_or_default();

@@ -9,6 +9,7 @@
 //! - [`transport`]: what members say to each other, and how.
 //! - [`bootstrap`]: how a starting member finds its cluster.
 //! - [`membership`] and [`administration`]: machines that ask for a place, members that are taken out.
+//! - [`tls`]: TLS, for ports and for connections of ours.
 //! - [`http`]: the v2 API on the client port, the pages of the peer port.
 //! - [`config`]: one table of options, from flags and environment to a checked [`config::Config`].
 //! - [`systemd`] and [`journal`]: the service manager, and where lines for people go.
@@ -17,6 +18,7 @@
 //! - [`server`]: opens and binds everything, and runs it until told to stop.
 //! - [`standby`]: what a machine without a place in the cluster does.
 //! - [`cloud_config`]: `etcd-cloudinit`, from a cloud-config to a machine that is set up.
+//! - [`discovery`]: the discovery service, `etcd-discovery`.
 //! - [`client`] and [`ctl`]: the HTTP client of this API and the `etcdctl` commands on top of it.
 //!
 //! What holds everywhere:
@@ -41,6 +43,7 @@ pub mod config;
 pub mod consensus;
 pub mod ctl;
 pub mod daemon;
+pub mod discovery;
 pub mod failure;
 pub mod http;
 pub mod journal;
@@ -50,6 +53,7 @@ pub mod signals;
 pub mod standby;
 pub mod store;
 pub mod systemd;
+pub mod tls;
 pub mod transport;
 pub mod wal;
 

@@ -11,6 +11,7 @@ use crate::bootstrap::{
 };
 use crate::cluster::{ClusterId, Member, Roster};
 use crate::consensus::{Change, ChangeRefused, Handle, Role};
+use crate::tls::Connector;
 use crate::transport::peer_address;
 
 /// How long to wait before telling the cluster again.
@@ -27,12 +28,17 @@ const NAMESAKE_LOOK: Duration = Duration::from_millis(100);
 pub struct Membership {
     cluster: ClusterId,
     handle: Handle,
+    tls: Connector,
 }
 
 impl Membership {
-    /// Of `cluster`, through `handle`.
-    pub fn new(cluster: ClusterId, handle: Handle) -> Self {
-        Self { cluster, handle }
+    /// Of `cluster`, through `handle`; other members are called by `tls` where their URL says so.
+    pub fn new(cluster: ClusterId, handle: Handle, tls: Connector) -> Self {
+        Self {
+            cluster,
+            handle,
+            tls,
+        }
     }
 
     /// Give a machine a place, if this member leads; returns once the log has it.
@@ -128,7 +134,9 @@ impl Membership {
             attempts: 1,
             interval: ANNOUNCE_AGAIN,
         };
-        join(&[peer], &request, patience).await.map(|_| ())
+        join(&self.tls, &[peer], &request, patience)
+            .await
+            .map(|_| ())
     }
 
     /// Get the machine into the log. One that lost its directory may be back before anyone noticed that

@@ -5,14 +5,16 @@ use std::path::Path;
 
 use tracing::{info, warn};
 
-use super::waiting::{Machine, Waiting, join_or_wait, remembered};
-use super::{Directory, Patience, Start, Treatment, decide};
+use super::discovery::Search;
+use super::waiting::{Contacts, Machine, Waiting, join_or_wait, remembered};
+use super::{Directory, Given, Patience, Registry, Start, Treatment, decide};
 use crate::cluster::{ClusterId, Member, MemberId, Settings};
 use crate::config::Config;
 use crate::consensus::core::Recovered;
 use crate::failure::Failure;
 use crate::store::{ClusterTime, Command, HistoryLimits, Stamped, Store, codec, image};
 use crate::systemd;
+use crate::tls::Connector;
 use crate::transport::peer_address;
 use crate::wal::{
     Batch, Configuration, DataDir, EntryKind, Founding, HardState, Identity, LogOptions, RealDisk,
@@ -47,6 +49,19 @@ pub enum Begun {
     Standby(Box<Waiting>),
 }
 
+impl Begun {
+    /// Who this machine is; its id, if it is a member.
+    pub fn machine(&self) -> (Machine, Option<MemberId>) {
+        match self {
+            Self::Member(beginning) => {
+                let member = &beginning.member;
+                (Machine::from(member.clone()), Some(member.id))
+            }
+            Self::Standby(waiting) => (waiting.machine().clone(), None),
+        }
+    }
+}
+
 /// What a used directory holds.
 struct Held {
     wal: Wal<RealDisk>,
@@ -60,7 +75,12 @@ struct Held {
 /// # Errors
 ///
 /// A sentence for whoever started it.
-pub async fn begin(config: &Config, urls: (String, String)) -> Result<Begun, Failure> {
+pub async fn begin(
+    config: &Config,
+    urls: (String, String),
+    tls: &Connector,
+    registry: Option<&Registry>,
+) -> Result<Begun, Failure> {
     let mut directory = DataDir::open(&config.data_dir)?;
     let limits = limits(config);
     let name = name_of(config, &directory)?;
@@ -81,7 +101,13 @@ pub async fn begin(config: &Config, urls: (String, String)) -> Result<Begun, Fai
     if found_there == Directory::Empty {
         systemd::environment_is_current()?;
     }
-    let decision = decide(&found_there, &own, &config.peers, config.force).map_err(text)?;
+    let given = Given {
+        own: &own,
+        token: registry.is_some(),
+        peers: &config.peers,
+        force: config.force,
+    };
+    let decision = decide(&found_there, &given).map_err(text)?;
     let (mut directory, held) = treat(decision.treatment, directory, held, &config.data_dir)?;
     if held.is_none() && is_in_vain(directory.identity(), &decision.start, &name) {
         drop(directory);
@@ -100,15 +126,32 @@ pub async fn begin(config: &Config, urls: (String, String)) -> Result<Begun, Fai
             Ok(Begun::Member(Box::new(begun)))
         }
         (Start::Restart | Start::Found, _) => {
-            let begun = found(directory, machine, limits, config.settings)?;
+            let foundation = Foundation {
+                founding: Founding::Alone,
+                settings: config.settings,
+            };
+            let begun = found(directory, machine, foundation, limits)?;
             Ok(Begun::Member(Box::new(begun)))
+        }
+        (Start::Discover, _) => {
+            let search = Search {
+                registry: registry.ok_or("there is no token")?,
+                config,
+                machine,
+                tls: tls.clone(),
+            };
+            search.begin(directory).await
         }
         (Start::Join(peers), _) => {
             let patience = Patience {
                 attempts: config.retry_attempts_max,
                 interval: config.retry_interval,
             };
-            Ok(join_or_wait(directory, machine, &peers, patience, limits).await?)
+            let contacts = Contacts {
+                tls: tls.clone(),
+                peers,
+            };
+            Ok(join_or_wait(directory, machine, contacts, patience, limits).await?)
         }
         (Start::Standby, _) => {
             let roster = remembered(&directory)?.ok_or("the file standby is gone")?;
@@ -116,8 +159,11 @@ pub async fn begin(config: &Config, urls: (String, String)) -> Result<Begun, Fai
                 "{} was a standby of cluster {}",
                 machine.name, roster.cluster
             );
-            let peers = config.peers.clone();
-            let waiting = Waiting::new(directory, machine, roster, peers, limits)?;
+            let contacts = Contacts {
+                tls: tls.clone(),
+                peers: config.peers.clone(),
+            };
+            let waiting = Waiting::new(directory, machine, roster, contacts, limits)?;
             Ok(Begun::Standby(Box::new(waiting)))
         }
     }
@@ -186,7 +232,10 @@ fn is_in_vain(identity: Option<&Identity>, start: &Start, name: &str) -> bool {
         Start::Restart | Start::Standby => false,
         // Given a place, it is a member somewhere, and is not made another one without a word.
         Start::Found => identity.cluster.is_none() && (!alone || identity.name != name),
-        Start::Join(_) => alone || (identity.cluster.is_none() && identity.name != name),
+        // An id that no cluster has given a place may have taken the token.
+        Start::Join(_) | Start::Discover => {
+            alone || (identity.cluster.is_none() && identity.name != name)
+        }
     }
 }
 
@@ -286,17 +335,26 @@ fn restart(mut directory: DataDir, held: Held, machine: Machine) -> Result<Begin
     })
 }
 
+/// How a new cluster comes to be, and how it begins.
+pub(super) struct Foundation {
+    pub(super) founding: Founding,
+    pub(super) settings: Settings,
+}
+
 /// Make a cluster of one: its first snapshot holds the member and the settings.
-fn found(
+pub(super) fn found(
     mut directory: DataDir,
     machine: Machine,
+    foundation: Foundation,
     limits: HistoryLimits,
-    settings: Settings,
 ) -> Result<Beginning, Failure> {
     systemd::environment_is_current()?;
-    if directory
-        .identity()
-        .is_some_and(|identity| identity.founding != Founding::Alone)
+    let Foundation { founding, settings } = foundation;
+    // An id that took its token may have been stopped before anything was founded; any other that has a
+    // cluster was given a place there.
+    if let Some(identity) = directory.identity()
+        && identity.founding != founding
+        && (identity.cluster.is_some() || founding == Founding::Alone)
     {
         return Err(format!(
             "{} was given a place in a cluster and has received nothing of it yet: start again with \
@@ -305,11 +363,11 @@ fn found(
         )
         .into());
     }
-    let id = identify(&mut directory, &machine.name, Founding::Alone)?;
+    let id = identify(&mut directory, &machine.name, founding)?;
     let cluster = name_cluster(&mut directory)?;
     let boot = boot(&mut directory)?;
     let member = machine.member(id);
-    let store = first_store(&member, limits, settings)?;
+    let store = first_store(&member, &settings, limits)?;
     let configuration = Configuration {
         voters: vec![id.get()],
         ..Configuration::default()
@@ -365,11 +423,11 @@ fn name_cluster(directory: &mut DataDir) -> Result<ClusterId, String> {
 /// The store a cluster begins with: its founder, and the settings.
 fn first_store(
     founder: &Member,
+    settings: &Settings,
     limits: HistoryLimits,
-    settings: Settings,
 ) -> Result<Store, String> {
     let mut store = Store::new(limits);
-    let settings = Command::PutSettings(settings.to_string().into());
+    let settings = Command::PutSettings(bytes::Bytes::from(settings.to_string()));
     for command in [Command::PutMember(founder.clone()), settings] {
         let stamped = Stamped {
             stamp: ClusterTime::ZERO,

@@ -23,6 +23,19 @@ pub enum Directory {
     },
 }
 
+/// What a member was given, and where it is.
+#[derive(Clone, Copy, Debug)]
+pub struct Given<'a> {
+    /// Where its peers reach it.
+    pub own: &'a Address,
+    /// Whether it has a discovery token.
+    pub token: bool,
+    /// Members of a cluster.
+    pub peers: &'a [Address],
+    /// Whether what is in the way may be thrown away.
+    pub force: bool,
+}
+
 /// What to do.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Decision {
@@ -51,6 +64,8 @@ pub enum Treatment {
 pub enum Start {
     /// As the first member of a new cluster.
     Found,
+    /// By its discovery token: as the first with it, or by asking the others.
+    Discover,
     /// By asking these for a place, in this order.
     Join(Vec<Address>),
     /// As the member that the directory holds.
@@ -64,7 +79,7 @@ pub enum Start {
 pub enum Refusal {
     /// All peers given are the machine itself.
     OnlySelf(Address),
-    /// The directory is a cluster of its own with keys in it, and peers are given.
+    /// The directory is a cluster of its own with keys in it, and a token or peers are given.
     WouldLose {
         /// How many keys of clients it holds.
         client_keys: usize,
@@ -81,9 +96,9 @@ impl fmt::Display for Refusal {
             ),
             Self::WouldLose { client_keys } => write!(
                 f,
-                "the data directory is a cluster of its own, founded without -peers, and holds {}: \
-                 start without -peers to keep using it, or with -force to throw all of that away \
-                 and join the peers with an empty directory",
+                "the data directory is a cluster of its own, founded with neither -discovery nor \
+                 -peers, and holds {}: start with neither to keep using it, or with -force to throw \
+                 all of that away and find the others with an empty directory",
                 keys(*client_keys)
             ),
         }
@@ -100,7 +115,7 @@ impl Treatment {
             Self::Keep => None,
             Self::SetAside => Some(
                 "the data directory is a cluster of its own without any client's key, from a \
-                 start without -peers: it is set aside"
+                 start with neither -discovery nor -peers: it is set aside"
                     .to_owned(),
             ),
             Self::Discard { client_keys } => Some(format!(
@@ -119,24 +134,30 @@ fn keys(count: usize) -> String {
     }
 }
 
-/// What a member does that is reached by its peers at `own`, finds `directory`, and was given `peers`
-/// and perhaps `-force`.
+/// What a member does that finds `directory` and was given `given`.
 ///
-/// The directory wins over peers, but for one that was founded alone, is alone still, and now is given
-/// peers: a package had started it before it was configured. A cluster that grew from such a start is
-/// never touched. With peers, no cluster is ever founded.
+/// The directory wins over a token, and that over peers, but for one that was founded alone, is alone
+/// still, and now is given a token or peers: a package had started it before it was configured. A cluster
+/// that grew from such a start is never touched. With peers alone, no cluster is ever founded.
 ///
 /// # Errors
 ///
 /// A [`Refusal`]; nothing has been touched.
-pub fn decide(
-    directory: &Directory,
-    own: &Address,
-    peers: &[Address],
-    force: bool,
-) -> Result<Decision, Refusal> {
-    let others: Vec<Address> = peers.iter().filter(|peer| *peer != own).cloned().collect();
-    let fresh = if !others.is_empty() {
+pub fn decide(directory: &Directory, given: &Given<'_>) -> Result<Decision, Refusal> {
+    let Given {
+        own,
+        token,
+        peers,
+        force,
+    } = *given;
+    let others: Vec<Address> = peers
+        .iter()
+        .filter(|peer| !peer.is_same_place(own))
+        .cloned()
+        .collect();
+    let fresh = if token {
+        Start::Discover
+    } else if !others.is_empty() {
         Start::Join(others)
     } else if peers.is_empty() {
         Start::Found
@@ -157,7 +178,7 @@ pub fn decide(
             founding: Founding::Alone,
             members: 0 | 1,
             client_keys,
-        } if matches!(fresh, Start::Join(_)) => match *client_keys {
+        } if matches!(fresh, Start::Join(_) | Start::Discover) => match *client_keys {
             0 => (Treatment::SetAside, fresh),
             client_keys => return Err(Refusal::WouldLose { client_keys }),
         },
@@ -188,7 +209,13 @@ mod tests {
         force: bool,
     ) -> Result<(Treatment, Start), Refusal> {
         let peers: Vec<_> = peers.iter().map(|text| address(text)).collect();
-        let decision = decide(directory, &address("me:7001"), &peers, force)?;
+        let given = Given {
+            own: &address("me:7001"),
+            token: false,
+            peers: &peers,
+            force,
+        };
+        let decision = decide(directory, &given)?;
         Ok((decision.treatment, decision.start))
     }
 
@@ -262,6 +289,39 @@ mod tests {
                 expected,
                 "{directory:?} {peers:?} {force}"
             );
+        }
+    }
+
+    #[test]
+    fn a_token_goes_before_peers_and_behind_the_directory() {
+        use Founding::{Alone, Discovery, Peers};
+        use Treatment::{Discard, Keep, SetAside};
+        let would_lose = Err(Refusal::WouldLose { client_keys: 7 });
+        for (directory, force, expected) in [
+            (Directory::Empty, false, Ok((Keep, Start::Discover))),
+            (used(Alone, 1, 0), false, Ok((SetAside, Start::Discover))),
+            (used(Alone, 1, 7), false, would_lose),
+            (
+                used(Alone, 1, 7),
+                true,
+                Ok((Discard { client_keys: 7 }, Start::Discover)),
+            ),
+            (used(Alone, 3, 0), false, Ok((Keep, Start::Restart))),
+            (used(Discovery, 1, 0), false, Ok((Keep, Start::Restart))),
+            (used(Peers, 3, 7), false, Ok((Keep, Start::Restart))),
+            (Directory::Standby, false, Ok((Keep, Start::Standby))),
+        ] {
+            for peers in [&[][..], &[address("a:7001")], &[address("me:7001")]] {
+                let given = Given {
+                    own: &address("me:7001"),
+                    token: true,
+                    peers,
+                    force,
+                };
+                let decided = decide(&directory, &given);
+                let decided = decided.map(|decision| (decision.treatment, decision.start));
+                assert_eq!(decided, expected, "{directory:?} {peers:?}");
+            }
         }
     }
 

@@ -14,6 +14,7 @@ use super::wire::Said;
 use super::{JOIN_PATH, JoinAnswer, JoinRequest, wire};
 use crate::cluster::Roster;
 use crate::config::Address;
+use crate::tls::Connector;
 use crate::transport::http::{self, Failure};
 use crate::transport::peer_address;
 
@@ -109,6 +110,7 @@ enum Outcome {
 /// [`JoinFailure`]: at once when a cluster says no, or when something answers that is no member and no
 /// other peer gives a place; else after all rounds.
 pub async fn join(
+    tls: &Connector,
     peers: &[Address],
     request: &JoinRequest,
     patience: Patience,
@@ -119,7 +121,7 @@ pub async fn join(
         let mut stranger = None;
         let mut reasons = Vec::new();
         for peer in peers {
-            match ask(peer, request, &body).await {
+            match ask(tls, peer, request, &body).await {
                 Outcome::Joined(answer) => return Ok(answer),
                 Outcome::Declined(why) => {
                     let by = peer.clone();
@@ -154,7 +156,7 @@ pub async fn join(
 }
 
 /// Ask one peer, and whomever it sends us to.
-async fn ask(peer: &Address, request: &JoinRequest, body: &Bytes) -> Outcome {
+async fn ask(tls: &Connector, peer: &Address, request: &JoinRequest, body: &Bytes) -> Outcome {
     let mut to = peer.clone();
     for _ in 0..=REDIRECTS_MAX {
         let mut ask = Request::new(Full::new(body.clone()));
@@ -162,7 +164,7 @@ async fn ask(peer: &Address, request: &JoinRequest, body: &Bytes) -> Outcome {
         *ask.uri_mut() = hyper::Uri::from_static(JOIN_PATH);
         let json = HeaderValue::from_static("application/json");
         ask.headers_mut().insert(CONTENT_TYPE, json);
-        let answer = match http::request(&to, ask, ANSWER_TIMEOUT).await {
+        let answer = match http::request(tls, &to, ask, ANSWER_TIMEOUT).await {
             Ok(answer) => answer,
             Err(Failure::Unreachable(error)) => return Outcome::Later(error.to_string()),
             Err(Failure::Answer(what)) => return Outcome::Stranger(what),

@@ -10,6 +10,15 @@ use super::super::{JoinError, page};
 use super::*;
 use crate::cluster::{ClusterId, Member, MemberId};
 
+/// Asks without TLS, as all here do.
+async fn join(
+    peers: &[Address],
+    request: &JoinRequest,
+    patience: Patience,
+) -> Result<JoinAnswer, JoinFailure> {
+    super::join(&Connector::default(), peers, request, patience).await
+}
+
 const ONCE: Patience = Patience {
     attempts: 1,
     interval: Duration::ZERO,

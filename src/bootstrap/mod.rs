@@ -1,7 +1,9 @@
-//! How a starting member finds its cluster: by its data directory, else through the peers it was given.
+//! How a starting member finds its cluster: by its data directory, else by a discovery token, else
+//! through the peers it was given.
 //!
 //! - [`decide`]: what to do, purely.
 //! - [`join`]: asking the peers for a place, and the page of the peer port where they are asked.
+//! - `discovery` and [`Registry`]: finding the others by a token, and being found.
 //! - [`begin`]: from the data directory to a member that can run, or a machine that waits for a place.
 //! - [`Waiting`]: such a machine, and how it gets one.
 //! - [`admit`]: whether a machine that asks may have one, purely.
@@ -9,19 +11,22 @@
 mod admission;
 mod begin;
 mod decision;
+mod discovery;
 mod join;
 mod page;
+mod registry;
 mod roster;
 mod waiting;
 mod wire;
 
 pub use admission::{Admission, admit};
 pub use begin::{Beginning, Begun, begin, limits};
-pub use decision::{Decision, Directory, Refusal, Start, Treatment, decide};
+pub use decision::{Decision, Directory, Given, Refusal, Start, Treatment, decide};
 pub use join::{JoinFailure, Patience, join};
 pub use page::{no_page, page};
+pub use registry::Registry;
 pub use roster::roster_page;
-pub use waiting::{Asked, Machine, Waiting};
+pub use waiting::{Asked, Contacts, Machine, Waiting};
 
 use std::fmt;
 

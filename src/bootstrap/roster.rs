@@ -12,6 +12,7 @@ use super::wire::{self, Machine};
 use super::{ROSTER_PATH, page};
 use crate::cluster::{MemberId, Roster, Settings};
 use crate::config::Address;
+use crate::tls::Connector;
 use crate::transport::http;
 
 /// How long a member may take to show its roster.
@@ -73,10 +74,10 @@ pub fn roster_page(roster: &Roster) -> Response<Full<Bytes>> {
 }
 
 /// Ask a member for its roster.
-pub(super) async fn ask(member: &Address) -> Result<Roster, String> {
+pub(super) async fn ask(tls: &Connector, member: &Address) -> Result<Roster, String> {
     let mut request = Request::new(Full::default());
     *request.uri_mut() = Uri::from_static(ROSTER_PATH);
-    let answer = http::request(member, request, ANSWER_TIMEOUT).await;
+    let answer = http::request(tls, member, request, ANSWER_TIMEOUT).await;
     let answer = answer.map_err(|failure| failure.to_string())?;
     if answer.status != StatusCode::OK {
         return Err(format!("it answers {}", answer.status));

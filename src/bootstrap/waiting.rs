@@ -10,6 +10,7 @@ use crate::cluster::{Member, MemberId, Roster};
 use crate::config::Address;
 use crate::consensus::core::Recovered;
 use crate::store::{HistoryLimits, Store};
+use crate::tls::Connector;
 use crate::transport::peer_address;
 use crate::wal::{DataDir, Founding, SnapshotMark};
 
@@ -30,14 +31,22 @@ pub struct Machine {
     pub peer_url: String,
 }
 
+/// Whom a machine may ask for a place besides the members it knows, and how those are called.
+#[derive(Clone)]
+pub struct Contacts {
+    /// What is spoken with those whose URL is `https`.
+    pub tls: Connector,
+    /// The peers it was given.
+    pub peers: Vec<Address>,
+}
+
 /// A machine that waits for a place. Its directory holds no data, only where the cluster is.
 pub struct Waiting {
     directory: DataDir,
     machine: Machine,
     /// The latest known.
     roster: Roster,
-    /// Whom else to ask: the peers it was given.
-    peers: Vec<Address>,
+    contacts: Contacts,
     limits: HistoryLimits,
 }
 
@@ -82,7 +91,7 @@ impl Waiting {
         mut directory: DataDir,
         machine: Machine,
         roster: Roster,
-        peers: Vec<Address>,
+        contacts: Contacts,
         limits: HistoryLimits,
     ) -> Result<Self, String> {
         directory
@@ -95,7 +104,7 @@ impl Waiting {
             directory,
             machine,
             roster,
-            peers,
+            contacts,
             limits,
         })
     }
@@ -118,7 +127,7 @@ impl Waiting {
     pub async fn sync(&mut self) -> Result<(), String> {
         let mut reasons = Vec::new();
         for member in self.contacts() {
-            let answer = roster::ask(&member).await;
+            let answer = roster::ask(&self.contacts.tls, &member).await;
             let answer = answer.and_then(|roster| match roster.cluster == self.roster.cluster {
                 true => Ok(roster),
                 false => Err(format!("it belongs to cluster {}", roster.cluster)),
@@ -151,7 +160,7 @@ impl Waiting {
             member: self.machine.clone().member(id),
             cluster: Some(self.roster.cluster),
         };
-        match join(&self.contacts(), &request, ONCE).await {
+        match join(&self.contacts.tls, &self.contacts(), &request, ONCE).await {
             Ok(answer) => {
                 let begun = joined(self.directory, request.member, answer, self.limits)?;
                 Ok(Asked::Place(Box::new(begun)))
@@ -178,8 +187,10 @@ impl Waiting {
         let members = members.filter_map(|member| peer_address(&member.peer_url).ok());
         let own = peer_address(&self.machine.peer_url).ok();
         let mut contacts: Vec<Address> = Vec::new();
-        for address in members.chain(self.peers.iter().cloned()) {
-            if Some(&address) != own.as_ref() && !contacts.contains(&address) {
+        for address in members.chain(self.contacts.peers.iter().cloned()) {
+            if !own.as_ref().is_some_and(|own| own.is_same_place(&address))
+                && !contacts.contains(&address)
+            {
                 contacts.push(address);
             }
         }
@@ -204,40 +215,65 @@ pub(super) fn remembered(directory: &DataDir) -> Result<Option<Roster>, String> 
     })
 }
 
+/// What asking peers came to.
+pub(super) enum Tried {
+    /// This machine is something.
+    Begun(Begun),
+    /// It is nothing yet; its directory comes back.
+    Failed(DataDir, JoinFailure),
+}
+
 /// Ask the peers for a place. The leader sends everything else; where there is none, the machine waits.
 pub(super) async fn join_or_wait(
-    mut directory: DataDir,
+    directory: DataDir,
     machine: Machine,
-    peers: &[Address],
+    contacts: Contacts,
     patience: Patience,
     limits: HistoryLimits,
 ) -> Result<Begun, String> {
-    let list: Vec<String> = peers.iter().map(Address::to_string).collect();
+    let list: Vec<String> = contacts.peers.iter().map(Address::to_string).collect();
     info!(
         "{} asks for a place in the cluster of {}",
         machine.name,
         list.join(", ")
     );
+    match try_to_join(directory, machine, contacts, patience, limits).await? {
+        Tried::Begun(begun) => Ok(begun),
+        Tried::Failed(_, failure) => Err(failure.to_string()),
+    }
+}
+
+/// The same, where it is not the end when nobody gives a place.
+pub(super) async fn try_to_join(
+    mut directory: DataDir,
+    machine: Machine,
+    contacts: Contacts,
+    patience: Patience,
+    limits: HistoryLimits,
+) -> Result<Tried, String> {
     loop {
         let id = identify(&mut directory, &machine.name, Founding::Peers)?;
         let cluster = directory.identity().and_then(|identity| identity.cluster);
         let member = machine.clone().member(id);
         let request = JoinRequest { member, cluster };
-        match join(peers, &request, patience).await {
+        match join(&contacts.tls, &contacts.peers, &request, patience).await {
             Ok(answer) => {
                 let begun = joined(directory, request.member, answer, limits)?;
-                return Ok(Begun::Member(Box::new(begun)));
+                return Ok(Tried::Begun(Begun::Member(Box::new(begun))));
             }
             Err(JoinFailure::NoPlace(roster)) => {
-                let peers = peers.to_vec();
-                let waiting = Waiting::new(directory, machine, *roster, peers, limits)?;
-                return Ok(Begun::Standby(Box::new(waiting)));
+                let waiting = Waiting::new(directory, machine, *roster, contacts, limits)?;
+                return Ok(Tried::Begun(Begun::Standby(Box::new(waiting))));
             }
             Err(JoinFailure::Removed) => {
                 info!("the place it once had is gone; it asks as a new machine");
                 directory.discard_member().map_err(text)?;
             }
-            Err(failure) => return Err(failure.to_string()),
+            Err(
+                failure @ (JoinFailure::Declined { .. }
+                | JoinFailure::Stranger { .. }
+                | JoinFailure::Nobody(_)),
+            ) => return Ok(Tried::Failed(directory, failure)),
         }
     }
 }

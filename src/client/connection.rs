@@ -11,11 +11,14 @@ use hyper::header::{CONTENT_TYPE, HOST};
 use hyper::{HeaderMap, StatusCode};
 use hyper_util::rt::TokioIo;
 use socket2::{SockRef, TcpKeepalive};
+use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::TcpStream;
+use tokio::sync::oneshot;
 
 use super::Request;
 use super::answer::number;
 use crate::config::Address;
+use crate::tls::Connector;
 
 /// How long a member may take to accept a connection; then the next one is asked.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(2);
@@ -32,10 +35,14 @@ const ANSWER_BYTES_MAX: usize = 256 << 20;
 
 type Sender = SendRequest<Full<Bytes>>;
 
+/// Told when a connection ends: why, if not as it should.
+type Ended = oneshot::Receiver<Option<String>>;
+
 /// Idle connections.
 #[derive(Default)]
 pub(super) struct Pool {
     pub(super) idle: Mutex<Vec<(Address, Sender)>>,
+    pub(super) tls: Connector,
 }
 
 /// An answer as HTTP gives it.
@@ -111,14 +118,16 @@ impl Pool {
                 },
             }
         }
-        let mut sender = connect(member).await?;
+        let (mut sender, ended) = self.connect(member).await?;
         match sender.try_send_request(message).await {
             Ok(response) => self.finish(member, sender, response).await,
             Err(mut error) => {
                 let sent = error.take_message().is_none();
+                // How the connection ended says more than that the request was not sent.
+                let cause = ended.await.ok().flatten();
                 Err(Failure {
                     sent,
-                    ..Failure::unsent(error.into_error().to_string())
+                    ..Failure::unsent(cause.unwrap_or_else(|| deepest(&error.into_error())))
                 })
             }
         }
@@ -142,11 +151,20 @@ impl Pool {
         request: &Request,
     ) -> Result<hyper::Response<Incoming>, Failure> {
         let message = message(member, &request.target, request)?;
-        let mut sender = connect(member).await?;
+        let (mut sender, _) = self.connect(member).await?;
         sender
             .send_request(message)
             .await
             .map_err(|error| Failure::sent(error.to_string(), None))
+    }
+
+    async fn connect(&self, member: &Address) -> Result<(Sender, Ended), Failure> {
+        let stream = connect(member).await?;
+        if !member.tls {
+            return speak(stream).await;
+        }
+        let agreed = self.tls.connect(&member.host, stream).await;
+        speak(agreed.map_err(|error| Failure::unsent(format!("no TLS with it: {error}")))?).await
     }
 
     fn take(&self, member: &Address) -> Option<Sender> {
@@ -185,7 +203,7 @@ pub(super) async fn collect(response: hyper::Response<Incoming>) -> Result<Respo
     }
 }
 
-async fn connect(member: &Address) -> Result<Sender, Failure> {
+async fn connect(member: &Address) -> Result<TcpStream, Failure> {
     let connecting = TcpStream::connect((member.host.as_str(), member.port));
     let stream = match tokio::time::timeout(CONNECT_TIMEOUT, connecting).await {
         Ok(Ok(stream)) => stream,
@@ -200,14 +218,32 @@ async fn connect(member: &Address) -> Result<Sender, Failure> {
         .with_interval(KEEPALIVE)
         .with_retries(3);
     let _ = SockRef::from(&stream).set_tcp_keepalive(&keepalive);
+    Ok(stream)
+}
+
+async fn speak<S>(stream: S) -> Result<(Sender, Ended), Failure>
+where
+    S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
+{
     let (sender, connection) = handshake(TokioIo::new(stream))
         .await
         .map_err(|error| Failure::unsent(error.to_string()))?;
-    // How it ends is seen by whoever uses the sender.
+    let (tell, ended) = oneshot::channel();
     tokio::spawn(async move {
-        let _ = connection.await;
+        let cause = connection.await.err().map(|error| deepest(&error));
+        // Most connections end when nobody wants to know any more.
+        let _ = tell.send(cause);
     });
-    Ok(sender)
+    Ok((sender, ended))
+}
+
+/// What is at the bottom of an error.
+fn deepest(error: &hyper::Error) -> String {
+    let mut cause: &dyn std::error::Error = error;
+    while let Some(deeper) = cause.source() {
+        cause = deeper;
+    }
+    cause.to_string()
 }
 
 fn message(

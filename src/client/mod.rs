@@ -26,6 +26,7 @@ pub use request::{Body, Delete, Get, Put, Request};
 pub use tls::Tls;
 
 use crate::config::Address;
+use crate::tls::Connector;
 use connection::{Failure, Pool};
 
 /// How often a request is sent on to where an answer points; then that answer is an error.
@@ -84,6 +85,14 @@ impl Client {
     /// The members it talks to.
     pub fn members(&self) -> &[Address] {
         &self.members
+    }
+
+    /// The same client, speaking `tls` to members whose URL is `https`; without it they must show a
+    /// certificate that the system trusts.
+    #[must_use]
+    pub fn with_tls(mut self, tls: Connector) -> Self {
+        self.pool.tls = tls;
+        self
     }
 
     /// Read a key or a directory.
@@ -209,7 +218,11 @@ impl Client {
             let response = self.pool.exchange(&member, &target, &request).await?;
             let redirected = matches!(
                 response.status,
-                StatusCode::TEMPORARY_REDIRECT | StatusCode::PERMANENT_REDIRECT
+                // The first two allow a client to ask again with GET, which would never be right here.
+                StatusCode::MOVED_PERMANENTLY
+                    | StatusCode::FOUND
+                    | StatusCode::TEMPORARY_REDIRECT
+                    | StatusCode::PERMANENT_REDIRECT
             );
             let location = response
                 .headers
@@ -234,10 +247,11 @@ fn resolve(member: &Address, location: &str) -> Option<(Address, String)> {
     if location.starts_with('/') {
         return Some((member.clone(), String::from(location)));
     }
-    let rest = location.strip_prefix("http://")?;
+    let (scheme, rest) = location.split_once("://")?;
     let split = rest.find('/').unwrap_or(rest.len());
     let (authority, path) = rest.split_at_checked(split)?;
-    let address = Address::parse_with_port(authority, 80).ok()?;
+    let port = if scheme == "https" { 443 } else { 80 };
+    let address = Address::parse_with_port(&format!("{scheme}://{authority}"), port).ok()?;
     let path = if path.is_empty() { "/" } else { path };
     Some((address, String::from(path)))
 }

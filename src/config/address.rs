@@ -7,13 +7,15 @@ use super::value::{Problem, problem};
 
 const EXPECTED: &str = "host:port, such as 10.0.0.1:4001, [fd00::1]:4001 or node1.example:4001";
 
-/// Where something can be reached: a host and a port, not yet looked up.
+/// Where something can be reached: a host and a port, not yet looked up, and whether TLS is spoken there.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct Address {
     /// A name or an IP address; an IPv6 address is without brackets here.
     pub host: String,
     /// The port; 0 for one that the system chooses.
     pub port: u16,
+    /// Whether its URL is `https`.
+    pub tls: bool,
 }
 
 /// What to listen on.
@@ -42,9 +44,20 @@ impl Address {
     #[must_use]
     pub fn with_port(&self, port: u16) -> Self {
         Self {
-            host: self.host.clone(),
             port,
+            ..self.clone()
         }
+    }
+
+    /// This address, spoken to with TLS or without.
+    #[must_use]
+    pub fn with_tls(self, tls: bool) -> Self {
+        Self { tls, ..self }
+    }
+
+    /// Whether it is the same host and port, whatever is spoken there.
+    pub fn is_same_place(&self, other: &Self) -> bool {
+        self.host == other.host && self.port == other.port
     }
 
     /// Whether only this machine can reach it.
@@ -57,20 +70,22 @@ impl Address {
         }
     }
 
-    /// `http://` and the address.
+    /// `http://` or `https://`, and the address.
     pub fn url(&self) -> String {
-        format!("http://{self}")
+        let scheme = if self.tls { "https" } else { "http" };
+        format!("{scheme}://{self}")
     }
 
-    /// `host:port`; people also write it as `http://host:port/`.
+    /// `host:port`; people also write it as `http://host:port/`, and with `https` it speaks TLS.
     ///
     /// # Errors
     ///
     /// What keeps it from being one.
     pub fn parse(text: &str) -> Result<Self, Problem> {
-        let (host, port) = split(without_scheme(text)?)?;
+        let (rest, tls) = without_scheme(text)?;
+        let (host, port) = split(rest)?;
         match port {
-            Some(port) => Ok(Self { host, port }),
+            Some(port) => Ok(Self { host, port, tls }),
             None => problem("has no port", EXPECTED),
         }
     }
@@ -81,10 +96,12 @@ impl Address {
     ///
     /// What keeps it from being one.
     pub fn parse_with_port(text: &str, port: u16) -> Result<Self, Problem> {
-        let (host, given) = split(without_scheme(text)?)?;
+        let (rest, tls) = without_scheme(text)?;
+        let (host, given) = split(rest)?;
         Ok(Self {
             host,
             port: given.unwrap_or(port),
+            tls,
         })
     }
 }
@@ -127,22 +144,24 @@ fn plain(address: &Address) -> Address {
     if address.host.eq_ignore_ascii_case("localhost") {
         Address {
             host: Ipv4Addr::LOCALHOST.to_string(),
-            port: address.port,
+            ..address.clone()
         }
     } else {
         address.clone()
     }
 }
 
-fn without_scheme(text: &str) -> Result<&str, Problem> {
+/// What follows the scheme, and whether that is `https`.
+fn without_scheme(text: &str) -> Result<(&str, bool), Problem> {
     let text = text.trim();
-    match text.split_once("://") {
-        None => Ok(text),
-        Some((scheme, rest)) if scheme.eq_ignore_ascii_case("http") => {
-            Ok(rest.strip_suffix('/').unwrap_or(rest))
-        }
-        Some((scheme, _)) => problem(format!("has the scheme {scheme:?}"), EXPECTED),
+    let Some((scheme, rest)) = text.split_once("://") else {
+        return Ok((text, false));
+    };
+    let tls = scheme.eq_ignore_ascii_case("https");
+    if !tls && !scheme.eq_ignore_ascii_case("http") {
+        return problem(format!("has the scheme {scheme:?}"), EXPECTED);
     }
+    Ok((rest.strip_suffix('/').unwrap_or(rest), tls))
 }
 
 fn split(text: &str) -> Result<(String, Option<u16>), Problem> {

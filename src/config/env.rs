@@ -25,12 +25,31 @@ pub fn read(lookup: impl Fn(&str) -> Option<OsString>) -> Result<Layer, Error> {
             layer.note(old::note(variable, current));
         }
     }
-    for option in OPTIONS {
+    take_all(&mut layer, OPTIONS, &lookup)?;
+    Ok(layer)
+}
+
+/// The same for a program with these options.
+pub(super) fn read_by(
+    options: &[Opt],
+    lookup: impl Fn(&str) -> Option<OsString>,
+) -> Result<Layer, Error> {
+    let mut layer = Layer::default();
+    take_all(&mut layer, options, &lookup)?;
+    Ok(layer)
+}
+
+fn take_all(
+    layer: &mut Layer,
+    options: &[Opt],
+    lookup: impl Fn(&str) -> Option<OsString>,
+) -> Result<(), Error> {
+    for option in options {
         for variable in option.variables.iter().rev() {
-            take(&mut layer, option, variable, &lookup)?;
+            take(layer, option, variable, &lookup)?;
         }
     }
-    Ok(layer)
+    Ok(())
 }
 
 /// Let a variable speak for an option; whether it said anything.

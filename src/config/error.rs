@@ -70,7 +70,7 @@ impl fmt::Display for Error {
                 write!(f, "unknown flag {}", quoted(given))?;
                 match nearest {
                     Some(nearest) => write!(f, "; did you mean {nearest}?"),
-                    None => write!(f, "; etcd -h lists them all"),
+                    None => write!(f, "; -h lists them all"),
                 }
             }
             Self::ValueMissing { flag, placeholder } => {
@@ -83,7 +83,7 @@ impl fmt::Display for Error {
                 write!(f, "{} belongs to no flag", quoted(word))?;
                 match switch {
                     Some(switch) => write!(f, "; did you mean {switch}={word}?"),
-                    None => write!(f, "; etcd -h lists the flags"),
+                    None => write!(f, "; -h lists the flags"),
                 }
             }
             Self::NotText(source) => write!(f, "{source}: the value is not UTF-8 text"),

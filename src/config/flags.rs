@@ -16,15 +16,23 @@ use super::options::{Form, OPTIONS, Opt};
 ///
 /// An unknown flag, a missing value, a stray word, or bytes that are no text. Values are not looked at.
 pub fn read(arguments: impl IntoIterator<Item = OsString>) -> Result<Layer, Error> {
-    let (normal, notes) = normalise(arguments)?;
-    let matches = command()
+    read_by(OPTIONS, arguments)
+}
+
+/// The same for a program with these options.
+pub(super) fn read_by(
+    options: &'static [Opt],
+    arguments: impl IntoIterator<Item = OsString>,
+) -> Result<Layer, Error> {
+    let (normal, notes) = normalise(options, arguments)?;
+    let matches = command(options)
         .try_get_matches_from(normal)
         .map_err(|error| explain(&error))?;
     let mut layer = Layer::default();
     for note in notes {
         layer.note(note);
     }
-    for option in OPTIONS {
+    for option in options {
         if let Some(text) = matches.get_one::<String>(option.name()) {
             layer.set(option.key, Source::Flag(option.flag()), text.clone());
         }
@@ -33,8 +41,8 @@ pub fn read(arguments: impl IntoIterator<Item = OsString>) -> Result<Layer, Erro
 }
 
 /// The parser, made from the table. It only ever sees `--name=value`.
-fn command() -> Command {
-    let options = OPTIONS.iter().map(|option| {
+fn command(options: &'static [Opt]) -> Command {
+    let options = options.iter().map(|option| {
         let rest = option.names.get(1..).unwrap_or_default();
         Arg::new(option.name())
             .long(option.name())
@@ -52,6 +60,7 @@ fn command() -> Command {
 /// Every flag as `--name=value`, whichever of the allowed ways it was written in, and what to say about
 /// old spellings.
 fn normalise(
+    options: &'static [Opt],
     arguments: impl IntoIterator<Item = OsString>,
 ) -> Result<(Vec<String>, Vec<String>), Error> {
     let mut arguments = arguments.into_iter();
@@ -68,7 +77,7 @@ fn normalise(
         if let Some((_, current)) = current {
             notes.push(old::note(&format!("-{name}"), &format!("-{current}")));
         }
-        let Some(option) = find(current.map_or(name, |(_, current)| current)) else {
+        let Some(option) = find(options, current.map_or(name, |(_, current)| current)) else {
             // Left to the parser, which knows what it resembles. What follows may be its value.
             normal.push(format!("--{name}"));
             break;
@@ -110,8 +119,8 @@ fn split(argument: &str) -> Option<(&str, Option<&str>)> {
     }
 }
 
-fn find(name: &str) -> Option<&'static Opt> {
-    OPTIONS.iter().find(|option| option.names.contains(&name))
+fn find(options: &'static [Opt], name: &str) -> Option<&'static Opt> {
+    options.iter().find(|option| option.names.contains(&name))
 }
 
 fn stray(word: String, switch: Option<String>) -> Error {

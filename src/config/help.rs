@@ -3,6 +3,7 @@
 use std::fmt::Write;
 
 use super::options::{Form, OPTIONS, Opt, Section};
+use super::service;
 
 /// The version of etcd whose API this is; clients parse it.
 pub const API_VERSION: &str = "0.4.6";
@@ -31,14 +32,40 @@ pub fn help() -> String {
          Flags take one dash or two, and their value after a space or a =.\n\
          A flag wins over its variable, and that over the configuration file.\n",
     );
+    list(&mut text, OPTIONS);
+    text
+}
+
+/// What `etcd-discovery -h` prints.
+pub fn service_help() -> String {
+    let mut text = String::from(
+        "etcd-discovery: where machines with the same token find each other\n\n\
+         Usage:\n  \
+         etcd-discovery -addr HOST:PORT -data-dir DIR   keeps its tokens itself\n  \
+         etcd-discovery -addr HOST:PORT -etcd URL,...   keeps them in a cluster\n\n\
+         Flags take one dash or two, and their value after a space or a =.\n\
+         A flag wins over its variable.\n",
+    );
+    list(&mut text, service::OPTIONS);
+    text
+}
+
+/// What `etcd-discovery -version` prints.
+pub fn service_version() -> String {
+    format!("etcd-discovery (oxetcd {VERSION})")
+}
+
+fn list(text: &mut String, options: &[Opt]) {
     for section in Section::ALL {
-        // Writing to a string cannot fail.
-        let _ = writeln!(text, "\n{}:", section.title());
-        for option in OPTIONS.iter().filter(|option| option.section == section) {
-            describe(&mut text, option);
+        let mut own = options.iter().filter(|option| option.section == section);
+        if let Some(first) = own.next() {
+            // Writing to a string cannot fail.
+            let _ = writeln!(text, "\n{}:", section.title());
+            std::iter::once(first)
+                .chain(own)
+                .for_each(|option| describe(text, option));
         }
     }
-    text
 }
 
 fn describe(text: &mut String, option: &Opt) {

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::fmt;
 
 use super::Error;
-use super::options::{Key, OPTIONS, Section};
+use super::options::{Key, OPTIONS, Opt, Section};
 use super::value::Problem;
 
 /// Where a value comes from.
@@ -49,8 +49,13 @@ pub struct Layer {
 impl Layer {
     /// What the table of options says.
     pub fn defaults() -> Self {
+        Self::defaults_of(OPTIONS)
+    }
+
+    /// The same of another table.
+    pub(super) fn defaults_of(options: &[Opt]) -> Self {
         let mut layer = Self::default();
-        for option in OPTIONS {
+        for option in options {
             if let Some(default) = option.default {
                 layer.set(
                     option.key,

@@ -5,6 +5,7 @@
 //! is the only way to a [`Config`].
 
 pub mod address;
+pub mod discovery;
 pub mod env;
 pub mod error;
 pub mod file;
@@ -15,6 +16,8 @@ pub mod nearest;
 mod old;
 pub mod options;
 pub mod print;
+pub mod service;
+mod tls;
 mod value;
 
 #[cfg(test)]
@@ -27,10 +30,13 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 pub use address::{Address, Endpoint, Listen};
+pub use discovery::DiscoveryUrl;
 pub use error::Error;
 pub use help::{API_VERSION, VERSION};
 pub use layer::{Layer, Source};
 pub use options::Key;
+pub use service::{Keep, ServiceConfig};
+pub use tls::TlsFiles;
 pub use value::Problem;
 
 use crate::cluster::Settings;
@@ -49,6 +55,12 @@ pub struct Config {
     pub client: Endpoint,
     /// The peer port.
     pub peer: Endpoint,
+    /// The files of the client port's TLS; none for plain HTTP.
+    pub client_tls: Option<TlsFiles>,
+    /// The files of the peer port's TLS, and of connections to peers; none for plain HTTP.
+    pub peer_tls: Option<TlsFiles>,
+    /// The token by which to find the cluster; none for no token.
+    pub discovery: Option<DiscoveryUrl>,
     /// Peer addresses of a cluster to join, those of the file among them; empty for none.
     pub peers: Vec<Address>,
     /// Whether what the data directory holds may be thrown away.
@@ -181,13 +193,18 @@ impl Layer {
             .unwrap_or_else(|| PathBuf::from(format!("{name}.etcd")));
         let (heartbeat_interval, election_timeout) = self.timing()?;
         let snapshot_count = self.need(Key::SnapshotCount, value::positive)?;
+        let client_tls = self.tls(Key::CertFile, Key::KeyFile, Key::CaFile)?;
+        let peer_tls = self.tls(Key::PeerCertFile, Key::PeerKeyFile, Key::PeerCaFile)?;
         Ok(Config {
             name,
             name_chosen,
             data_dir,
-            client: self.endpoint(Key::Addr, Key::BindAddr)?,
-            peer: self.endpoint(Key::PeerAddr, Key::PeerBindAddr)?,
-            peers: self.peers()?,
+            client: self.endpoint(Key::Addr, Key::BindAddr, client_tls.is_some())?,
+            peer: self.endpoint(Key::PeerAddr, Key::PeerBindAddr, peer_tls.is_some())?,
+            peers: self.peers(peer_tls.is_some())?,
+            client_tls,
+            peer_tls,
+            discovery: self.get(Key::Discovery, discovery::url)?.flatten(),
             force: self.need(Key::Force, value::truth)?,
             ready: self.need(Key::Ready, value::ready)?,
             retry_attempts_max: self.need(Key::MaxRetryAttempts, value::attempts)?,
@@ -211,8 +228,14 @@ impl Layer {
         })
     }
 
-    fn endpoint(&self, addr: Key, bind_addr: Key) -> Result<Endpoint, Error> {
-        let advertised = self.need(addr, Address::parse)?;
+    fn endpoint(&self, addr: Key, bind_addr: Key, tls: bool) -> Result<Endpoint, Error> {
+        let advertised = self.need(addr, |text| match Address::parse(text)? {
+            address if address.tls && !tls => value::problem(
+                "speaks TLS, for which there is no certificate",
+                "http, or a certificate and its key too",
+            ),
+            address => Ok(address.with_tls(tls)),
+        })?;
         match self.get(bind_addr, |text| {
             Endpoint::new(advertised.clone(), Some(text))
         })? {
@@ -221,12 +244,16 @@ impl Layer {
         }
     }
 
-    /// The peers given, and then those of the file.
-    fn peers(&self) -> Result<Vec<Address>, Error> {
+    /// The peers given, and then those of the file. Without a scheme they mean what this member speaks.
+    fn peers(&self, tls: bool) -> Result<Vec<Address>, Error> {
         let given = self.get(Key::Peers, value::addresses)?;
         let filed = self.get(Key::PeersFile, value::addresses_in)?;
         let peers = given.into_iter().chain(filed);
-        Ok(peers.flatten().collect())
+        let spoken = |peer: Address| {
+            let tls = tls || peer.tls;
+            peer.with_tls(tls)
+        };
+        Ok(peers.flatten().map(spoken).collect())
     }
 
     fn timing(&self) -> Result<(Duration, Duration), Error> {

@@ -2,6 +2,8 @@
 
 use std::fmt;
 
+use super::service;
+
 /// Which option; its place in [`OPTIONS`] is its number.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub enum Key {
@@ -23,6 +25,12 @@ pub enum Key {
     HttpReadTimeout,
     /// How long a client may leave an answer unread.
     HttpWriteTimeout,
+    /// The certificate clients are shown.
+    CertFile,
+    /// Its private key.
+    KeyFile,
+    /// Who signs the certificates of clients.
+    CaFile,
     /// The address peers are told.
     PeerAddr,
     /// The address peers are served on.
@@ -31,6 +39,14 @@ pub enum Key {
     PeerHeartbeatInterval,
     /// How long without a leader until another is elected.
     PeerElectionTimeout,
+    /// The certificate peers are shown.
+    PeerCertFile,
+    /// Its private key.
+    PeerKeyFile,
+    /// Who signs the certificates of peers.
+    PeerCaFile,
+    /// Where machines with the same token find each other.
+    Discovery,
     /// Members of the cluster to join.
     Peers,
     /// A file that names them.
@@ -75,6 +91,10 @@ pub enum Key {
     Trace,
     /// 0.4's metrics sink.
     GraphiteHost,
+    /// Of `etcd-discovery`: what the URLs of tokens begin with.
+    BaseUrl,
+    /// Of `etcd-discovery`: the cluster that keeps the tokens.
+    Etcd,
 }
 
 /// Under which heading the help shows an option.
@@ -239,12 +259,15 @@ impl fmt::Display for FileKey {
 impl Key {
     /// This option's row.
     pub fn option(self) -> &'static Opt {
-        &OPTIONS[self as usize]
+        let rows = OPTIONS.iter().chain(service::OPTIONS);
+        let mut own = rows.filter(|option| option.key == self);
+        // Each has its row, as a test makes sure.
+        own.next().unwrap_or(&OPTIONS[0])
     }
 }
 
 /// Short for the rows below.
-const fn value(
+pub(super) const fn value(
     key: Key,
     names: &'static [&'static str],
     variables: &'static [&'static str],
@@ -264,7 +287,7 @@ const fn value(
     }
 }
 
-const fn switch(
+pub(super) const fn switch(
     key: Key,
     names: &'static [&'static str],
     variables: &'static [&'static str],
@@ -305,6 +328,12 @@ pub static OPTIONS: &[Opt] = &[
         "A request that takes longer to arrive is dropped; 0 for no limit. Ends no watch."),
     value(Key::HttpWriteTimeout, &["http-write-timeout"], &["ETCD_HTTP_WRITE_TIMEOUT"], "SECONDS", Some("300"), Section::Client,
         "A client that reads none of its answer for longer is dropped; 0 for no limit. Ends no watch."),
+    value(Key::CertFile, &["cert-file"], &["ETCD_CERT_FILE"], "FILE", None, Section::Client,
+        "Serve clients by TLS, with this certificate (PEM, followed by its chain)."),
+    value(Key::KeyFile, &["key-file"], &["ETCD_KEY_FILE"], "FILE", None, Section::Client,
+        "The private key of that certificate (PEM, not encrypted)."),
+    value(Key::CaFile, &["ca-file"], &["ETCD_CA_FILE"], "FILE", None, Section::Client,
+        "Serve only clients with a certificate that these authorities signed (PEM)."),
     value(Key::PeerAddr, &["peer-addr"], &["ETCD_PEER_ADDR"], "HOST:PORT", Some("127.0.0.1:7001"), Section::Peer,
         "The address peers are told to use."),
     value(Key::PeerBindAddr, &["peer-bind-addr"], &["ETCD_PEER_BIND_ADDR"], "HOST[:PORT]", None, Section::Peer,
@@ -314,8 +343,18 @@ pub static OPTIONS: &[Opt] = &[
         "How often the leader lets the others know that it lives."),
     value(Key::PeerElectionTimeout, &["peer-election-timeout"], &["ETCD_PEER_ELECTION_TIMEOUT"], "MILLISECONDS", Some("200"), Section::Peer,
         "Without word from a leader for this long, another is elected; at least twice the heartbeat."),
+    value(Key::PeerCertFile, &["peer-cert-file"], &["ETCD_PEER_CERT_FILE"], "FILE", None, Section::Peer,
+        "Talk to peers by TLS, with this certificate; it is shown to those who call and to those called."),
+    value(Key::PeerKeyFile, &["peer-key-file"], &["ETCD_PEER_KEY_FILE"], "FILE", None, Section::Peer,
+        "The private key of that certificate."),
+    value(Key::PeerCaFile, &["peer-ca-file"], &["ETCD_PEER_CA_FILE"], "FILE", None, Section::Peer,
+        "Talk only to peers with a certificate that these authorities signed."),
+    value(Key::Discovery, &["discovery"], &["ETCD_DISCOVERY"], "URL", None, Section::Cluster,
+        "Find the cluster of this token, https://HOST/TOKEN or the URL of a directory of any v2 keys API; the \
+         first machine there founds it."),
     value(Key::Peers, &["peers"], &["ETCD_PEERS"], "HOST:PORT,...", None, Section::Cluster,
-        "Join the cluster of these members, by their -peer-addr; without it, be the first of a new one."),
+        "Join the cluster of these members, by their -peer-addr; with neither this nor -discovery, be the first \
+         of a new one."),
     value(Key::PeersFile, &["peers-file"], &["ETCD_PEERS_FILE"], "FILE", None, Section::Cluster,
         "A file with more of them, with commas, spaces or lines in between."),
     switch(Key::Force, &["force", "f"], &[], Some("false"), Section::Cluster,

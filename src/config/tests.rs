@@ -169,7 +169,6 @@ fn an_address_that_will_not_do_is_refused() {
         "1.2.3.400:1",
         "a b:1",
         "a/b:1",
-        "https://a:1",
         "ftp://a:1",
         "a..b:1",
         "http://a:1/x",
@@ -184,6 +183,10 @@ fn an_address_that_will_not_do_is_refused() {
             "{bad}"
         );
     }
+    assert!(
+        with(&["-addr", "https://a:1"], &[]).is_err(),
+        "without a certificate"
+    );
     assert!(with(&["-bind-addr", ":4001"], &[]).is_err());
     assert!(with(&["-peers", "a:0"], &[]).is_err());
 }
@@ -244,11 +247,11 @@ fn a_complaint_names_its_source_and_what_was_expected() {
     );
     assert_eq!(
         complaint(&["--qqq=1"]),
-        "unknown flag \"-qqq\"; etcd -h lists them all"
+        "unknown flag \"-qqq\"; -h lists them all"
     );
     assert_eq!(
         complaint(&["serve"]),
-        "\"serve\" belongs to no flag; etcd -h lists the flags"
+        "\"serve\" belongs to no flag; -h lists the flags"
     );
     assert!(complaint(&["--"]).contains("belongs to no flag"));
 }
@@ -341,6 +344,42 @@ fn the_readme_lists_every_option() {
         let row = format!("| `{flag}` | {variable} | {default} | {} |", option.help);
         assert!(readme.contains(&row), "README.md needs this row:\n{row}");
     }
+}
+
+#[test]
+fn with_certificates_urls_are_https() {
+    let both = &[
+        "-cert-file=c",
+        "-key-file=k",
+        "-peer-cert-file=c",
+        "-peer-key-file=k",
+    ];
+    let more = &[
+        "-addr=https://a:1",
+        "-peer-addr=b:2",
+        "-peers=c:3,http://d:4",
+    ];
+    let config = config(&[&both[..], &more[..]].concat());
+    assert_eq!(config.client.advertised.url(), "https://a:1");
+    assert_eq!(config.peer.advertised.url(), "https://b:2");
+    let peers: Vec<_> = config.peers.iter().map(super::Address::url).collect();
+    assert_eq!(peers, ["https://c:3", "https://d:4"]);
+    let files = config.peer_tls.expect("given");
+    assert_eq!(
+        (files.cert, files.key, files.ca),
+        ("c".into(), "k".into(), None)
+    );
+    for (given, missing) in [
+        ("-cert-file=c", "-key-file"),
+        ("-peer-key-file=k", "-peer-cert-file"),
+        ("-ca-file=a", "-cert-file"),
+    ] {
+        let error = with(&[given], &[]).expect_err(given).to_string();
+        assert!(error.contains(&format!("needs {missing} too")), "{error}");
+    }
+    assert!(
+        with(&["-cert-file=", "-key-file="], &[]).is_ok_and(|config| config.client_tls.is_none())
+    );
 }
 
 proptest! {

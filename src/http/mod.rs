@@ -33,13 +33,15 @@ use jiff::Timestamp;
 pub use admin::MemberPages;
 pub use body::{Body, DISCARD_MAX};
 pub use cors::Cors;
+pub use route::clean;
 pub use serve::{GRACE, HEADER_BYTES_MAX, serve};
-pub use site::{Manners, Port, Site};
+pub use site::{Manners, Port, ServicePages, Site};
 pub use socket::{HEAD_TIME_MAX, STREAM_STALL_MAX};
 pub use standby::StandbyPages;
 
 use crate::administration::Administration;
 use crate::consensus::Handle;
+use crate::tls::Connector;
 use crate::transport::Stats;
 use reply::Reply;
 use route::Page;
@@ -66,6 +68,8 @@ pub struct Facts {
     pub name: String,
     /// Where clients reach it.
     pub client_url: String,
+    /// How it calls other members whose URL is `https`.
+    pub tls: Connector,
     /// When it started.
     pub started: Timestamp,
     /// What it sent to other members and received from them.
@@ -97,7 +101,7 @@ impl Pages {
     /// The pages of the member behind `handle`. Watches end with the manners' stop signal.
     pub fn new(handle: Handle, facts: Facts, manners: Manners) -> Arc<Self> {
         Arc::new(Self {
-            administration: Administration::new(handle.clone()),
+            administration: Administration::new(handle.clone(), facts.tls.clone()),
             handle,
             facts,
             manners,

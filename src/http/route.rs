@@ -55,7 +55,11 @@ pub(super) enum Page<'a> {
 
 /// The path of a request as it is looked up: decoded, and cleaned of `//`, `.` and `..`; a slash at its end
 /// stays. What `..` climbs out of is left behind, up to the root.
-pub(super) fn clean(raw: &str) -> Result<Cow<'_, str>, Rejection> {
+///
+/// # Errors
+///
+/// A bad escape.
+pub fn clean(raw: &str) -> Result<Cow<'_, str>, Rejection> {
     let path = if raw.contains('%') {
         let decoded = String::from_utf8(percent_decode(raw.as_bytes())?);
         Cow::Owned(decoded.map_err(|_| Rejection::Form("the path is not UTF-8".to_owned()))?)

@@ -1,9 +1,11 @@
 //! Connections: accepting them, their limits, their end.
 
 use std::convert::Infallible;
+use std::io;
+use std::net::SocketAddr;
 use std::pin::pin;
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use hyper::Request;
 use hyper::body::Incoming;
@@ -12,6 +14,7 @@ use hyper::server::conn::http1;
 use hyper::service::service_fn;
 use hyper_util::rt::TokioIo;
 use socket2::{SockRef, TcpKeepalive};
+use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::{Semaphore, watch};
 use tracing::{debug, warn};
@@ -19,6 +22,8 @@ use tracing::{debug, warn};
 use super::reply::Reply;
 use super::socket::{Activity, Socket};
 use super::{Site, cors, reply};
+use crate::tls::Acceptor;
+use crate::transport::Pace;
 
 /// How long the head of a request may be, in bytes; a longer one is answered 431. The number of headers is
 /// bounded too, by 100.
@@ -37,8 +42,8 @@ const KEEPALIVE: Duration = Duration::from_secs(30);
 /// Serve whatever `sites` shows, each connection what it showed when it began. Once nobody can change that
 /// any more no connection is taken, and it returns when the last request has ended, which takes no longer
 /// than [`GRACE`] from the last site's stop signal. As many connections as the limits allow are served at
-/// once; more wait.
-pub async fn serve(listener: TcpListener, mut sites: watch::Receiver<Site>) {
+/// once; more wait. With `tls` the port speaks nothing else.
+pub async fn serve(listener: TcpListener, mut sites: watch::Receiver<Site>, tls: Option<Acceptor>) {
     let connections_max = u32::try_from(sites.borrow().manners().limits.connections)
         .unwrap_or(u32::MAX)
         .max(1);
@@ -56,9 +61,9 @@ pub async fn serve(listener: TcpListener, mut sites: watch::Receiver<Site>) {
         let Ok(permit) = permit else { break };
         match accepted {
             Ok((stream, _)) => {
-                let site = sites.borrow().clone();
+                let (site, tls) = (sites.borrow().clone(), tls.clone());
                 tokio::spawn(async move {
-                    connection(stream, site).await;
+                    accepted_one(stream, site, tls).await;
                     drop(permit);
                 });
             }
@@ -73,7 +78,7 @@ pub async fn serve(listener: TcpListener, mut sites: watch::Receiver<Site>) {
     let _ = permits.acquire_many(connections_max).await;
 }
 
-async fn connection(stream: TcpStream, site: Site) {
+async fn accepted_one(stream: TcpStream, site: Site, tls: Option<Acceptor>) {
     let keepalive = TcpKeepalive::new()
         .with_time(KEEPALIVE)
         .with_interval(KEEPALIVE)
@@ -85,6 +90,38 @@ async fn connection(stream: TcpStream, site: Site) {
         debug!("a connection was over before it began: {error}");
         return;
     }
+    let Some(tls) = tls else {
+        return connection(stream, site).await;
+    };
+    let caller = stream.peer_addr();
+    let mut stop = site.manners().stop.clone();
+    let agreed = tokio::select! {
+        biased;
+        _ = stop.wait_for(|&stop| stop) => return,
+        agreed = tls.accept(stream) => agreed,
+    };
+    match agreed {
+        Ok(stream) => connection(stream, site).await,
+        Err(error) => refused(caller, &error),
+    }
+}
+
+/// Tell people who could not be served, now and then: a stranger may call as often as he likes.
+fn refused(caller: io::Result<SocketAddr>, error: &io::Error) {
+    static PACE: Pace = Pace::new();
+    let caller = caller.map_or_else(|_| "somebody".to_owned(), |caller| caller.to_string());
+    // Whoever only looks whether the port is open has said nothing.
+    if error.kind() == io::ErrorKind::UnexpectedEof {
+        debug!("{caller} hung up during the TLS handshake");
+    } else if let Some(others) = PACE.line(Instant::now()) {
+        warn!("{caller} is not served, since TLS with it fails: {error} ({others} more before)");
+    }
+}
+
+async fn connection<S>(stream: S, site: Site)
+where
+    S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
+{
     let activity = Activity::new();
     let limits = site.manners().limits.clone();
     let mut stop = site.manners().stop.clone();

@@ -1,12 +1,14 @@
 //! What a port serves, which changes when a member becomes a standby or a standby a member.
 
+use std::pin::Pin;
 use std::sync::Arc;
 
 use hyper::body::Incoming;
-use hyper::{Method, Request};
+use hyper::{Method, Request, Response};
 use tokio::sync::watch;
 
 use super::admin::MemberPages;
+use super::body::Body;
 use super::cors::Cors;
 use super::reply::{self, Reply};
 use super::{Limits, Pages, StandbyPages};
@@ -31,6 +33,11 @@ pub enum Port {
     Peer(MemberPages),
 }
 
+/// Answers whatever another service than a member serves.
+pub type ServicePages = Arc<
+    dyn Fn(Request<Incoming>) -> Pin<Box<dyn Future<Output = Response<Body>> + Send>> + Send + Sync,
+>;
+
 /// What a port serves just now.
 #[derive(Clone)]
 pub enum Site {
@@ -38,6 +45,8 @@ pub enum Site {
     Member(Port, Arc<Pages>),
     /// A standby's.
     Standby(Port, Arc<StandbyPages>),
+    /// Another service's.
+    Service(Manners, ServicePages),
 }
 
 impl Site {
@@ -46,6 +55,7 @@ impl Site {
         match self {
             Self::Member(_, pages) => &pages.manners,
             Self::Standby(_, pages) => pages.manners(),
+            Self::Service(manners, _) => manners,
         }
     }
 
@@ -53,18 +63,19 @@ impl Site {
     pub(super) fn index(&self) -> u64 {
         match self {
             Self::Member(_, pages) => pages.index(),
-            Self::Standby(..) => 0,
+            Self::Standby(..) | Self::Service(..) => 0,
         }
     }
 
     /// The answer to one request.
-    pub(super) async fn answer(&self, request: Request<Incoming>) -> Reply {
+    pub async fn answer(&self, request: Request<Incoming>) -> Reply {
         if *request.method() == Method::OPTIONS {
             return reply::empty();
         }
         match self {
             Self::Member(port, pages) => pages.answer(port, request).await,
             Self::Standby(port, pages) => pages.answer(port, request).await,
+            Self::Service(_, pages) => pages(request).await,
         }
     }
 }

@@ -18,6 +18,7 @@ use crate::consensus::{End, Handle, Input, Inputs, Running, Settings, Start};
 use crate::http::{Facts, MemberPages, Pages, Port, Site};
 use crate::membership::Membership;
 use crate::store::{HistoryLimits, image};
+use crate::tls::Connector;
 use crate::transport::{Inbox, Listener, Local, News, PeerThread, Peers, Stats, snapshot_files};
 use crate::wal::{DataDir, EntryKind, RealDisk, Snapshot, write_snapshot};
 
@@ -62,6 +63,7 @@ impl Member {
         config: &Config,
         beginning: Beginning,
         thread: &PeerThread,
+        tls: Connector,
     ) -> Result<Self, String> {
         let needed = needed(&beginning);
         let Beginning {
@@ -80,6 +82,7 @@ impl Member {
             cluster,
             id: member.id,
             name: member.name.clone(),
+            tls: tls.clone(),
         };
         let mut members: Vec<_> = store.members().cloned().collect();
         members.extend(named);
@@ -100,12 +103,13 @@ impl Member {
         settings.snapshot_every = config.snapshot_count;
         let running = start.run(settings, recovered, wal, peers, save)?;
 
-        let membership = Membership::new(cluster, handle.clone());
+        let membership = Membership::new(cluster, handle.clone(), tls.clone());
         let announcing = tokio::spawn(membership.clone().announce(member.clone()));
         let (stop, stopped) = watch::channel(false);
         let facts = Facts {
             name: member.name.clone(),
             client_url: member.client_url.clone(),
+            tls,
             started: Timestamp::now(),
             traffic: stats,
         };
@@ -124,9 +128,9 @@ impl Member {
         })
     }
 
-    /// A handle on it.
-    pub(super) fn handle(&self) -> &Handle {
-        &self.handle
+    /// The way to its driver and its store.
+    pub(super) fn handle(&self) -> Handle {
+        self.handle.clone()
     }
 
     /// What its client port serves.

@@ -1,8 +1,10 @@
 //! A whole server: opens and binds everything, and runs it until told to stop.
 //!
 //! A server is a member or a standby, and may turn from one into the other many times; its ports are opened
-//! once and stay open, only what they serve changes. [`member`] is a member's life, `ports` the two ports.
+//! once and stay open, only what they serve changes. [`member`] is a member's life, `ports` the two ports; [`embedded`]
+//! a member without any.
 
+mod embedded;
 mod member;
 mod ports;
 
@@ -10,19 +12,22 @@ use std::future::Future;
 
 use tokio::runtime::Handle;
 use tokio::sync::watch;
+use tokio::task::JoinHandle;
 use tracing::info;
 
-use crate::bootstrap::{self, Begun, Waiting};
+use crate::bootstrap::{self, Begun, Contacts, Registry, Waiting};
 use crate::cluster::Member as Identity;
-use crate::config::Config;
+use crate::config::{Config, TlsFiles};
 use crate::consensus;
 use crate::failure::Failure;
 use crate::http::{Cors, Limits, Manners};
 use crate::standby::Standby;
 use crate::systemd::Sockets;
+use crate::tls::{Acceptor, Connector, Trust};
 use crate::transport::PeerThread;
+pub(crate) use embedded::Embedded;
 use member::{Member, Turn};
-use ports::Port;
+pub(crate) use ports::Port;
 
 /// A member or a standby that serves.
 pub struct Server {
@@ -31,6 +36,10 @@ pub struct Server {
     peer: Port,
     /// Runs what happens at the peer port, and the connections to peers.
     thread: PeerThread,
+    /// What is spoken with peers whose URL is `https`.
+    tls: Connector,
+    /// Keeps this machine among those with its token.
+    registering: Option<JoinHandle<()>>,
     role: Role,
     condition: watch::Sender<Condition>,
 }
@@ -56,6 +65,29 @@ enum Role {
     None,
 }
 
+/// What TLS there is, read before anything else is touched.
+struct Tls {
+    client: Option<Acceptor>,
+    peer: Option<Acceptor>,
+    to_peers: Connector,
+}
+
+impl Tls {
+    fn open(config: &Config) -> Result<Self, String> {
+        let acceptor = |files: &Option<TlsFiles>| files.clone().map(Acceptor::open).transpose();
+        let to_peers = match &config.peer_tls {
+            Some(files) => Connector::of_member(files.clone()),
+            None => Ok(Connector::default()),
+        };
+        Ok(Self {
+            client: acceptor(&config.client_tls)
+                .map_err(|why| format!("TLS for clients: {why}"))?,
+            peer: acceptor(&config.peer_tls).map_err(|why| format!("TLS for peers: {why}"))?,
+            to_peers: to_peers.map_err(|why| format!("TLS to peers: {why}"))?,
+        })
+    }
+}
+
 impl Server {
     /// Open and bind everything, and serve. Ports are reserved before the directory is touched, and the
     /// client port opens only once there is a cluster, and its data here, to serve, or somewhere to send
@@ -65,11 +97,14 @@ impl Server {
     ///
     /// A sentence for whoever started it.
     pub async fn bind(config: Config, sockets: Sockets) -> Result<Self, Failure> {
+        let tls = Tls::open(&config)?;
         let thread =
             PeerThread::start().map_err(|error| format!("cannot start a thread: {error}"))?;
         let (here, there) = (Handle::current(), thread.runtime().clone());
-        let client = Port::reserve(sockets.client, &config.client.listen, "-addr", here).await?;
-        let peer = Port::reserve(sockets.peer, &config.peer.listen, "-peer-addr", there).await?;
+        let (listen, inherited) = (&config.client.listen, sockets.client);
+        let client = Port::reserve(inherited, listen, "-addr", here, tls.client).await?;
+        let (listen, inherited) = (&config.peer.listen, sockets.peer);
+        let peer = Port::reserve(inherited, listen, "-peer-addr", there, tls.peer).await?;
         let urls = (client.url(&config.client)?, peer.url(&config.peer)?);
         info!("etcd 0.4.6 (oxetcd {})", env!("CARGO_PKG_VERSION"));
         info!(
@@ -80,18 +115,30 @@ impl Server {
         info!("clients at {} ({})", urls.0, config.client.listen);
         info!("peers at {} ({})", urls.1, config.peer.listen);
 
-        let begun = bootstrap::begin(&config, urls).await?;
+        let registry = registry(&config)?;
+        let begun = bootstrap::begin(&config, urls, &tls.to_peers, registry.as_ref()).await?;
+        let registering = registry.map(|registry| {
+            let (machine, id) = begun.machine();
+            tokio::spawn(async move { registry.keep(&machine, id).await })
+        });
         let mut server = Self {
             config,
             client,
             peer,
             thread,
+            tls: tls.to_peers,
+            registering,
             role: Role::None,
             condition: watch::Sender::new(Condition::Starting),
         };
         match begun {
             Begun::Member(beginning) => {
-                let member = Member::start(&server.config, *beginning, &server.thread)?;
+                let member = Member::start(
+                    &server.config,
+                    *beginning,
+                    &server.thread,
+                    server.tls.clone(),
+                )?;
                 server.peer.show(member.peer_site())?;
                 server.role = Role::Member(Box::new(member));
                 server.turn().await?;
@@ -122,6 +169,9 @@ impl Server {
                     break;
                 }
             }
+        }
+        if let Some(registering) = &self.registering {
+            registering.abort();
         }
         let member = match self.role {
             Role::Member(member) => Some(member),
@@ -159,7 +209,8 @@ impl Server {
             },
             Role::Standby(standby) => {
                 let beginning = standby.place().await?;
-                let member = Member::start(&self.config, beginning, &self.thread)?;
+                let member =
+                    Member::start(&self.config, beginning, &self.thread, self.tls.clone())?;
                 self.peer.show(member.peer_site())?;
                 if let Role::Standby(standby) = std::mem::replace(&mut self.role, Role::None) {
                     self.role = Role::Joining(Box::new(member), standby);
@@ -185,7 +236,7 @@ impl Server {
             other @ (Role::Standby(_) | Role::None) => other,
         };
         if let Role::Member(member) = &self.role {
-            let condition = Condition::Member(member.handle().clone());
+            let condition = Condition::Member(member.handle());
             self.condition.send_replace(condition);
         }
         info!("serves clients");
@@ -207,8 +258,12 @@ impl Server {
             "{} is no member any more: its data is thrown away",
             identity.name
         );
-        let (peers, limits) = (self.config.peers.clone(), bootstrap::limits(&self.config));
-        let waiting = Waiting::new(directory, identity.into(), roster, peers, limits)?;
+        let limits = bootstrap::limits(&self.config);
+        let contacts = Contacts {
+            tls: self.tls.clone(),
+            peers: self.config.peers.clone(),
+        };
+        let waiting = Waiting::new(directory, identity.into(), roster, contacts, limits)?;
         self.stand_by(Box::new(waiting))
     }
 
@@ -222,6 +277,23 @@ impl Server {
         self.role = Role::Standby(Box::new(standby));
         Ok(())
     }
+}
+
+/// Where machines with the same token find each other. Of its service's certificate it is enough that an
+/// authority signed it whom the system trusts, or one of ours.
+fn registry(config: &Config) -> Result<Option<Registry>, String> {
+    let Some(url) = config.discovery.clone() else {
+        return Ok(None);
+    };
+    let files = [&config.client_tls, &config.peer_tls];
+    let ours = files.into_iter().flatten();
+    let ours = ours.filter_map(|files| files.ca.clone()).collect();
+    let tls = match url.service.tls {
+        true => Connector::open(Trust::SystemAnd(ours), None),
+        false => Ok(Connector::default()),
+    };
+    let tls = tls.map_err(|why| format!("TLS to {url}: {why}"))?;
+    Ok(Some(Registry::new(url, tls)))
 }
 
 /// How requests are treated until `stopped`.

@@ -10,14 +10,16 @@ use tokio::task::JoinHandle;
 
 use crate::config::{Endpoint, Listen};
 use crate::http::{self, Site};
+use crate::tls::Acceptor;
 
 /// How many connections may wait to be accepted at a port.
 const BACKLOG: u32 = 1024;
 
 /// One port.
-pub(super) struct Port {
+pub(crate) struct Port {
     flag: &'static str,
     runtime: Handle,
+    tls: Option<Acceptor>,
     state: State,
 }
 
@@ -34,16 +36,18 @@ enum State {
 
 impl Port {
     /// Take a port without opening it: nobody else gets it, and nobody can connect yet. Or take the one
-    /// that was handed over. `flag` is the option that chooses it; it will be served on `runtime`.
+    /// that was handed over. `flag` is the option that chooses it; it will be served on `runtime`, by `tls`
+    /// if there is some.
     ///
     /// # Errors
     ///
     /// A sentence.
-    pub(super) async fn reserve(
+    pub(crate) async fn reserve(
         inherited: Option<std::net::TcpListener>,
         listen: &Listen,
         flag: &'static str,
         runtime: Handle,
+        tls: Option<Acceptor>,
     ) -> Result<Self, String> {
         let state = match inherited {
             Some(listener) => State::Inherited(listener),
@@ -52,6 +56,7 @@ impl Port {
         Ok(Self {
             flag,
             runtime,
+            tls,
             state,
         })
     }
@@ -61,7 +66,7 @@ impl Port {
     /// # Errors
     ///
     /// The system's.
-    pub(super) fn url(&self, endpoint: &Endpoint) -> Result<String, String> {
+    pub(crate) fn url(&self, endpoint: &Endpoint) -> Result<String, String> {
         match &self.state {
             State::Reserved(socket) => url(endpoint, socket.local_addr()),
             State::Inherited(listener) => url(endpoint, listener.local_addr()),
@@ -74,7 +79,7 @@ impl Port {
     /// # Errors
     ///
     /// A sentence: it cannot be opened.
-    pub(super) fn show(&mut self, site: Site) -> Result<(), String> {
+    pub(crate) fn show(&mut self, site: Site) -> Result<(), String> {
         if let State::Open(shown, _) = &self.state {
             shown.send_replace(site);
             return Ok(());
@@ -87,13 +92,15 @@ impl Port {
             State::Open(..) | State::Lost => return Ok(()),
         };
         let (shown, sites) = watch::channel(site);
-        let serving = self.runtime.spawn(http::serve(listener, sites));
+        let serving = self
+            .runtime
+            .spawn(http::serve(listener, sites, self.tls.clone()));
         self.state = State::Open(shown, serving);
         Ok(())
     }
 
     /// Take no more connections, and wait until the last has ended.
-    pub(super) async fn close(self) {
+    pub(crate) async fn close(self) {
         if let State::Open(shown, serving) = self.state {
             drop(shown);
             // It does not panic; if it did, the port is closed as well.

@@ -11,7 +11,7 @@ use crate::config::{Address, Problem};
 /// The peer port where an address names none.
 const PEER_PORT: u16 = 7001;
 
-/// Reads `HOST`, `HOST:PORT`, or either as `http://…`, with or without a slash at the end.
+/// Reads `HOST`, `HOST:PORT`, or either as `http://…` or `https://…`, with or without a slash at the end.
 ///
 /// # Errors
 ///
@@ -60,6 +60,7 @@ mod tests {
             assert_eq!(address.to_string(), shown);
             assert_eq!(peer_address(&address.to_string()), Ok(address));
         }
+        assert!(peer_address("https://a").is_ok_and(|address| address.tls));
     }
 
     #[test]
@@ -79,7 +80,6 @@ mod tests {
             "a b:1",
             "a\r\nb",
             "ftp://a",
-            "https://a",
             "http://a/b",
             "http://user@a",
             "http://",

@@ -93,7 +93,7 @@ async fn open(
     let mut request = Request::new(Full::<Bytes>::default());
     *request.uri_mut() = hyper::Uri::from_static(path);
     *request.headers_mut() = greeting(local, to);
-    let response = http::open(address, request).await?;
+    let response = http::open(&local.tls, address, request).await?;
     if response.status() != StatusCode::SWITCHING_PROTOCOLS {
         return Err(refusal(local, response).await);
     }
@@ -281,6 +281,7 @@ mod tests {
             cluster: ClusterId::new(cluster).expect("not zero"),
             id: MemberId::new(id).expect("not zero"),
             name: name.to_owned(),
+            tls: crate::tls::Connector::default(),
         }
     }
 

@@ -10,10 +10,13 @@ use hyper::body::Incoming;
 use hyper::header::{HOST, HeaderMap};
 use hyper::{Request, Response, StatusCode};
 use hyper_util::rt::TokioIo;
+use tokio::io::{AsyncRead, AsyncWrite};
+use tokio::sync::oneshot;
 use tokio::time::timeout;
 
 use super::address::connect;
 use crate::config::Address;
+use crate::tls::Connector;
 
 /// The largest answer that is read; a longer one is a [`Failure::Answer`].
 pub const ANSWER_BYTES_MAX: usize = 1 << 20;
@@ -54,18 +57,19 @@ pub struct Answer {
 
 /// Send one request on a connection of its own and read the answer, all within `patience`.
 ///
-/// The `Host` header is set from `to`; the request's URI is a path.
+/// The `Host` header is set from `to`, which also says whether to speak TLS; the request's URI is a path.
 ///
 /// # Errors
 ///
 /// [`Failure`]. Whatever the status, an answer that could be read is no error here.
 pub async fn request(
+    tls: &Connector,
     to: &Address,
     request: Request<Full<Bytes>>,
     patience: Duration,
 ) -> Result<Answer, Failure> {
     let exchange = async {
-        let response = open(to, request).await?;
+        let response = open(tls, to, request).await?;
         let (head, body) = response.into_parts();
         let body = read_body(body, ANSWER_BYTES_MAX).await?;
         Ok(Answer {
@@ -82,6 +86,7 @@ pub async fn request(
 /// Send one request on a connection of its own; the answer's body, or the connection itself if the
 /// answer switches protocols, is still to be read.
 pub(super) async fn open(
+    tls: &Connector,
     to: &Address,
     mut request: Request<Full<Bytes>>,
 ) -> Result<Response<Incoming>, Failure> {
@@ -91,15 +96,37 @@ pub(super) async fn open(
     let host = to.to_string().parse();
     let host = host.map_err(|_| Failure::Answer(format!("{to} makes no Host header")))?;
     request.headers_mut().insert(HOST, host);
+    if to.tls {
+        let agreed = tls.connect(&to.host, stream).await;
+        let stream = agreed.map_err(|error| {
+            let what = format!("it is there, but TLS with it fails: {error}");
+            Failure::Unreachable(io::Error::new(error.kind(), what))
+        })?;
+        return exchange(stream, request).await;
+    }
+    exchange(stream, request).await
+}
+
+async fn exchange<S>(
+    stream: S,
+    request: Request<Full<Bytes>>,
+) -> Result<Response<Incoming>, Failure>
+where
+    S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
+{
     let (mut sender, connection) = hyper::client::conn::http1::handshake(TokioIo::new(stream))
         .await
         .map_err(|error| not_http(&error))?;
+    let (tell, ended) = oneshot::channel();
     // Ends by itself when the answer has been read, the connection is taken over, or both are dropped.
-    tokio::spawn(connection.with_upgrades());
-    sender
-        .send_request(request)
-        .await
-        .map_err(|error| not_http(&error))
+    tokio::spawn(async move {
+        let _ = tell.send(connection.with_upgrades().await.err());
+    });
+    match sender.send_request(request).await {
+        Ok(response) => Ok(response),
+        // How the connection ended says more than that no answer came: who is refused learns it so.
+        Err(error) => Err(not_http(&ended.await.ok().flatten().unwrap_or(error))),
+    }
 }
 
 /// Read a body of at most `bytes_max`.

@@ -41,12 +41,14 @@ use tokio::sync::OwnedSemaphorePermit;
 pub use address::{connect, peer_address};
 pub use listener::Listener;
 pub use peers::Peers;
+pub use quiet::Pace;
 pub use snapshot::{OpenSnapshot, ReceiveSnapshot, SnapshotBody};
 pub use stats::Stats;
 pub use thread::PeerThread;
 
 use crate::cluster::{ClusterId, MemberId};
 use crate::consensus::message::Message;
+use crate::tls::Connector;
 
 /// The version of what members say to each other. Members of different versions refuse each other's
 /// connections, and a joining machine is told both numbers.
@@ -59,7 +61,7 @@ pub const PEER_PATH: &str = "/oxetcd/peer";
 pub const SNAPSHOT_PATH: &str = "/oxetcd/snapshot";
 
 /// Who this member is, as its peers are told.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone)]
 pub struct Local {
     /// Its cluster.
     pub cluster: ClusterId,
@@ -67,6 +69,8 @@ pub struct Local {
     pub id: MemberId,
     /// What people see.
     pub name: String,
+    /// How it calls peers whose URL is `https`.
+    pub tls: Connector,
 }
 
 /// What the transport has to tell the driver.

@@ -28,11 +28,16 @@ const STRANGER_EVERY: Duration = Duration::from_secs(5);
 
 /// Lets one line through every few seconds and counts the others.
 #[derive(Default)]
-pub(super) struct Pace(Mutex<(Option<Instant>, u64)>);
+pub struct Pace(Mutex<(Option<Instant>, u64)>);
 
 impl Pace {
+    /// As if no line had appeared yet.
+    pub const fn new() -> Self {
+        Self(Mutex::new((None, 0)))
+    }
+
     /// Whether a line may appear at `now`: then how many did not since the last one.
-    pub(super) fn line(&self, now: Instant) -> Option<u64> {
+    pub fn line(&self, now: Instant) -> Option<u64> {
         let mut state = self
             .0
             .lock()

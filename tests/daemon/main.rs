@@ -6,6 +6,7 @@
     reason = "a test is a crate of its own, with small numbers"
 )]
 
+mod authority;
 mod cluster;
 mod durability;
 mod exec_watch;
@@ -16,3 +17,4 @@ mod outages;
 mod service;
 mod standby;
 mod sync;
+mod tls;

@@ -35,6 +35,10 @@ use crate::client::{Client, Delete, Request};
 /// Arguments that will not do; nobody there; or not one request that was answered well.
 pub fn run(global: &Global, matches: &ArgMatches) -> Result<(), Exit> {
     let plan = Plan::read(global, matches)?;
+    if let Some(member) = plan.members.iter().find(|member| member.tls) {
+        let url = member.url();
+        return Err(Exit::usage(format!("bench speaks no TLS: {url}")));
+    }
     let runtime = Builder::new_current_thread()
         .enable_all()
         .build()

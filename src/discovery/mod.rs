@@ -1,0 +1,86 @@
+//! The discovery service: a directory of tokens, kept by a member of its own inside it or in some cluster.
+//!
+//! - `route`: which page a path names.
+//! - `pages`: what each answers.
+//! - [`Registry`]: where the tokens are; a key of one is read and written as the keys API does it.
+//!
+//! A token expires [`TOKEN_TTL`] after the last machine registered with it, or after it was made. Machines
+//! renew their registrations every day, so one that is in use stays.
+
+mod pages;
+mod registry;
+mod route;
+
+use std::time::Duration;
+
+use tokio::runtime::Handle;
+use tokio::sync::watch;
+use tracing::info;
+
+use crate::config::ServiceConfig;
+use crate::http::{Cors, Limits, Manners, Site};
+use crate::server::Port;
+use crate::tls::Acceptor;
+pub use registry::{Registry, Trouble};
+
+/// How long a token lives without a machine that registers.
+pub const TOKEN_TTL: Duration = Duration::from_secs(30 * 24 * 3600);
+
+/// The service, which serves.
+pub struct Service {
+    port: Port,
+    registry: Registry,
+    stop: watch::Sender<bool>,
+}
+
+impl Service {
+    /// Open and bind everything, and serve.
+    ///
+    /// # Errors
+    ///
+    /// A sentence for whoever started it.
+    pub async fn bind(config: ServiceConfig) -> Result<Self, String> {
+        let tls = config.tls.map(Acceptor::open).transpose();
+        let tls = tls.map_err(|why| format!("TLS: {why}"))?;
+        let mut port =
+            Port::reserve(None, &config.port.listen, "-addr", Handle::current(), tls).await?;
+        let url = port.url(&config.port)?;
+        info!("etcd-discovery (oxetcd {})", env!("CARGO_PKG_VERSION"));
+        info!("serves {url} ({})", config.port.listen);
+        let registry = Registry::open(&config.keep).await?;
+        let (stop, stopped) = watch::channel(false);
+        let manners = Manners {
+            cors: Cors::default(),
+            limits: Limits::default(),
+            stop: stopped,
+        };
+        let base_url = config.base_url.unwrap_or(url);
+        info!("new tokens at {base_url}/new");
+        let pages = pages::pages(base_url, registry.access());
+        port.show(Site::Service(manners, pages))?;
+        Ok(Self {
+            port,
+            registry,
+            stop,
+        })
+    }
+
+    /// Serve until `shutdown`, then stop.
+    ///
+    /// # Errors
+    ///
+    /// What failed meanwhile.
+    pub async fn run(mut self, shutdown: impl Future<Output = &'static str>) -> Result<(), String> {
+        tokio::select! {
+            failed = self.registry.failed() => return Err(failed),
+            signal = shutdown => info!("{signal}: stopping"),
+        }
+        // Nobody may be serving any more, which is as good.
+        let _ = self.stop.send(true);
+        self.registry.end_requests();
+        self.port.close().await;
+        let stopped = self.registry.close().await;
+        info!("stopped");
+        stopped
+    }
+}

@@ -1,0 +1,138 @@
+//! TLS on both ports, with certificates made for the test.
+
+use std::path::Path;
+use std::time::Duration;
+
+use oxetcd::client::{Client, Get, Put};
+use oxetcd::config::{Address, TlsFiles};
+use oxetcd::tls::{Connector, Trust};
+
+use crate::authority::Authority;
+use crate::cluster::{Cluster, PATIENCE, exited_with};
+
+/// The flags for a certificate of `name`; `prefix` is empty for the client port.
+fn flags(authority: &Authority, prefix: &str, name: &str) -> [String; 3] {
+    let (cert, key) = authority.sign(name);
+    let ca = authority.certificate();
+    [
+        format!("-{prefix}cert-file={}", cert.display()),
+        format!("-{prefix}key-file={}", key.display()),
+        format!("-{prefix}ca-file={}", ca.display()),
+    ]
+}
+
+fn prepare(size: usize, prefix: &str) -> (Cluster, Authority) {
+    let mut cluster = Cluster::prepare(size, &[]);
+    let authority = Authority::new(&cluster.directory().join("tls"));
+    for number in 0..size {
+        for flag in flags(&authority, prefix, &format!("m{number}")) {
+            cluster.members[number].add_argument(&flag);
+        }
+    }
+    (cluster, authority)
+}
+
+#[test]
+fn three_members_talk_by_tls_and_strangers_get_no_place() {
+    let (mut cluster, _authority) = prepare(3, "peer-");
+    for member in &mut cluster.members {
+        member.start();
+    }
+    cluster.wait_until_formed();
+    let member = &cluster.members[2];
+    let put = member.put("/v2/keys/x", "value=1").expect("an answer");
+    assert_eq!(put.status, 201, "{put:?}");
+    let leader = member.get("/v2/leader").expect("an answer").body;
+    assert!(leader.starts_with("https://127.0.0.1:"), "{leader}");
+    assert!(member.get_from_peer_port("/version").is_err(), "plain HTTP");
+
+    let first = cluster.members[0].peer;
+    let mut stranger = Cluster::prepare(1, &[]);
+    let other = Authority::new(&stranger.directory().join("tls"));
+    for flag in flags(&other, "peer-", "stranger") {
+        stranger.members[0].add_argument(&flag);
+    }
+    for argument in ["-name=stranger", "-max-retry-attempts=1"] {
+        stranger.members[0].add_argument(argument);
+    }
+    stranger.members[0].add_argument(&format!("-peers={first}"));
+    stranger.members[0].start();
+    let status = stranger.members[0].end(PATIENCE).expect("it gives up");
+    let log = stranger.members[0].log();
+    assert!(exited_with(status, 1), "{log}");
+    assert!(log.contains("TLS with it fails"), "{log}");
+}
+
+/// What one request to the client port of the first member comes to.
+fn ask(cluster: &Cluster, tls: Connector) -> Result<(), String> {
+    let address = Address::parse(&format!("https://{}", cluster.members[0].client));
+    let client = Client::new(vec![address.expect("an address")]).with_tls(tls);
+    let runtime = tokio::runtime::Runtime::new().expect("a runtime");
+    runtime.block_on(async {
+        let put = Put {
+            value: Some("1".into()),
+            ..Put::default()
+        };
+        let answered = client.put("/x", &put).await;
+        answered.map_err(|error| error.to_string())?;
+        let read = client.get("/x", &Get::default()).await;
+        read.map(|_| ()).map_err(|error| error.to_string())
+    })
+}
+
+#[test]
+fn a_client_without_a_certificate_is_refused() {
+    let (mut cluster, authority) = prepare(1, "");
+    cluster.members[0].start();
+    let (cert, key) = authority.sign("client");
+    let ca = authority.certificate();
+    let own = TlsFiles {
+        cert,
+        key,
+        ca: Some(ca.clone()),
+    };
+    let connector = |trust: &Path, own| Connector::open(Trust::Only(trust.to_path_buf()), own);
+    let good = connector(&ca, Some(own.clone())).expect("good files");
+    let started = std::time::Instant::now();
+    while let Err(why) = ask(&cluster, good.clone()) {
+        assert!(
+            started.elapsed() < PATIENCE,
+            "{why}\n{}",
+            cluster.members[0].log()
+        );
+        std::thread::sleep(Duration::from_millis(20));
+    }
+    let nobody = connector(&ca, None).expect("good files");
+    let why = ask(&cluster, nobody).expect_err("refused");
+    assert!(why.to_lowercase().contains("certificate"), "{why}");
+    cluster.wait_for(0, |member| {
+        member.log().contains("is not served, since TLS")
+    });
+
+    let other = Authority::new(&cluster.directory().join("other"));
+    let wrong = connector(&other.certificate(), Some(own)).expect("good files");
+    let why = ask(&cluster, wrong).expect_err("not believed");
+    assert!(why.contains("no TLS with it"), "{why}");
+}
+
+#[test]
+fn files_of_no_use_end_it_before_it_begins() {
+    for (flags, said) in [
+        (
+            &["-cert-file=/nowhere/x.crt", "-key-file=/nowhere/x.key"][..],
+            "/nowhere/x.crt cannot be read",
+        ),
+        (
+            &["-peer-cert-file=x.crt"],
+            "-peer-cert-file: \"x.crt\" needs -peer-key-file too",
+        ),
+        (&["-ca-file=x.crt"], "needs -cert-file too"),
+    ] {
+        let mut cluster = Cluster::prepare(1, flags);
+        cluster.members[0].start();
+        let status = cluster.members[0].end(PATIENCE).expect("it ends");
+        let log = cluster.members[0].log();
+        assert!(exited_with(status, 1) && log.contains(said), "{log}");
+        assert!(!cluster.directory().join("m0.etcd/member").exists());
+    }
+}

@@ -227,7 +227,9 @@ fn damaged_configuration_files() {
         // Where it is refused the error is a sentence; what is taken is checked like flags are.
         match file::parse("etcd.conf", &String::from_utf8_lossy(text)) {
             Ok(layer) => {
-                let _ = layer.or(oxetcd::config::Layer::defaults()).validate();
+                let _ = layer
+                    .or(oxetcd::config::Layer::defaults())
+                    .validate(Some("host1"));
             }
             Err(error) => assert!(!error.to_string().is_empty()),
         }

@@ -43,18 +43,6 @@ struct EtcdOption {
     idle: bool,
 }
 
-/// Options of etcd 0.4 that the daemon's own table does not name.
-const OTHER_OPTIONS: &[&str] = &[
-    "ca_file",
-    "cert_file",
-    "discovery",
-    "key_file",
-    "peer_ca_file",
-    "peer_cert_file",
-    "peer_key_file",
-    "peers_file",
-];
-
 /// Options of etcd 2. Both tools of the time handed them on, although etcd 0.4 does not know them.
 const ETCD2_OPTIONS: &[&str] = &[
     "advertise_client_urls",
@@ -222,9 +210,8 @@ impl Variables {
 
 /// All keys of `coreos.etcd`: the daemon's variables without `ETCD_`, in small letters.
 fn etcd_options() -> Vec<EtcdOption> {
-    let of_table = OPTIONS.iter().flat_map(|option| {
-        let variables = option.variables.iter();
-        variables.map(|variable| EtcdOption {
+    let of_option = |option: &'static Opt| {
+        option.variables.iter().map(|variable| EtcdOption {
             key: variable.trim_start_matches("ETCD_").to_ascii_lowercase(),
             // etcd 0.4.6 itself knows only this spelling; ours knows both.
             variable: match *variable {
@@ -234,14 +221,8 @@ fn etcd_options() -> Vec<EtcdOption> {
             kind: kind(option),
             idle: option.section == Section::Ignored,
         })
-    });
-    let others = OTHER_OPTIONS.iter().map(|key| EtcdOption {
-        key: String::from(*key),
-        variable: format!("ETCD_{}", key.to_ascii_uppercase()),
-        kind: Kind::Text,
-        idle: false,
-    });
-    of_table.chain(others).collect()
+    };
+    OPTIONS.iter().flat_map(of_option).collect()
 }
 
 fn kind(option: &Opt) -> Kind {
@@ -400,7 +381,6 @@ mod tests {
         let all = keys.len();
         keys.sort();
         keys.dedup();
-        // An option that the daemon's table names meanwhile needs no row here.
-        assert!(keys.len() + OTHER_OPTIONS.len() >= all);
+        assert_eq!(keys.len(), all);
     }
 }

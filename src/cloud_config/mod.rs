@@ -22,6 +22,9 @@ pub mod report;
 pub mod sources;
 pub mod substitute;
 
+#[cfg(test)]
+mod read_tests;
+
 use addresses::Addresses;
 use document::Sections;
 use form::Form;

@@ -64,7 +64,7 @@ fn path(entry: &FileEntry, report: &mut Report) -> Option<String> {
         );
     }
     let path = clean(value);
-    if path == "/" || value.ends_with('/') {
+    if path == "/" {
         let message = format!("path {} names a directory, expected a file", shown(value));
         return refuse(*place, message, report);
     }

@@ -199,13 +199,17 @@ fn reports_name_the_recorded_lines() {
         }
         // The recorded version counted syntax errors from 0, and sometimes lost the line.
         let exact = !case.validate.contains(&0) && !case.name.starts_with("form-bad-yaml");
+        // It had forgotten an option of etcd 0.4, the only one it reported there.
+        let forgotten = case.name == "etcd-all-options-underscore";
+        let exact = exact && !forgotten;
         let missed = case
             .validate
             .iter()
             .filter(|line| exact && !lines.contains_key(line));
         let missed: Vec<&usize> = missed.collect();
         let ours = REPORTED.iter().any(|(name, _)| *name == case.name);
-        let clean = case.validate.is_empty() && !ours && !case.name.contains("etcd2");
+        let clean =
+            (case.validate.is_empty() || forgotten) && !ours && !case.name.contains("etcd2");
         if !missed.is_empty()
             || clean != lines.is_empty()
             || output.status.success() != lines.is_empty()

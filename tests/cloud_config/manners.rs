@@ -97,7 +97,7 @@ fn a_dry_run_and_a_refused_document_change_nothing() {
         String::from_utf8_lossy(&output.stdout),
         "run [\"hostnamectl\",\"set-hostname\",\"x\"]\n\
          mask b.service\n\
-         write /run/systemd/system/etcd.service.d/20-cloudinit.conf (39 bytes, 0644)\n\
+         write /run/systemd/system/etcd.service.d/20-cloudinit.conf (36 bytes, 0644)\n\
          run [\"systemctl\",\"daemon-reload\"]\n\
          run [\"systemctl\",\"start\",\"--no-block\",\"a.service\"]\n"
     );
@@ -162,7 +162,7 @@ fn hooks_become_files_and_are_started() {
     assert!(output.status.success(), "{}", said(&output));
     assert_eq!(
         fs::read_to_string(machine.at("/etc/etcd/hooks.d/a.yaml")).expect("a file"),
-        "key: /k\ncommand:\n- echo\n- 'yes'\nrecursive: true\non-failure: stop\n"
+        "key: /k\ncommand:\n- echo\n- yes\nrecursive: true\non-failure: stop\n"
     );
     assert_eq!(
         commands(&output),

@@ -137,7 +137,7 @@ pub(super) fn etcd(node: &Node, variables: &mut Variables, report: &mut Report) 
         if let Some(option) = options.iter().find(|one| one.key == entry.name) {
             if option.idle {
                 let message = format!("{} is accepted without effect", entry.name);
-                report.warning(entry.place, message);
+                report.note(entry.place, message);
             }
             let value = value(&entry, "coreos.etcd", option.kind, report);
             variables.set(&option.variable, value, entry.place);

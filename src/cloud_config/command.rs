@@ -101,7 +101,7 @@ pub fn command() -> Command {
                 .help("A file, or - for the standard input"),
             source("from-url")
                 .value_name("URL")
-                .help("A URL of http://; asked for until it answers"),
+                .help("A URL, asked for until it answers"),
             source("from-cloud-init")
                 .action(ArgAction::SetTrue)
                 .help("What cloud-init was given for this boot"),

@@ -22,10 +22,14 @@ pub mod report;
 pub mod sources;
 pub mod substitute;
 
+#[cfg(test)]
+mod read_tests;
+
 use addresses::Addresses;
 use document::Sections;
 use form::Form;
 use merge::{Machine, Metadata};
+use node::Node;
 use plan::{File, Plan, Step, Wakes};
 use report::{Place, Report};
 
@@ -66,11 +70,7 @@ pub fn prepare(bytes: &[u8], around: &Surroundings, report: &mut Report) -> Opti
         }
     };
     let substituted = substitute::substitute(&text, &around.addresses);
-    // A syntax error is shown where it is in the text that was written.
-    if substituted != text {
-        read::read(&text, &mut Report::default()).or_else(|| read::read(&text, report))?;
-    }
-    let node = read::read(&substituted, report)?;
+    let node = nodes(&text, &substituted, report)?;
     let document = document::parse(&node, &around.sections, report);
     let merged = document.merge(&around.metadata, &around.machine);
     let checked = check::check(&merged, &around.machine, &around.ssh_user, report)?;
@@ -87,6 +87,18 @@ pub fn prepare(bytes: &[u8], around: &Surroundings, report: &mut Report) -> Opti
         }
     }
     Some(Outcome::Plan(plan))
+}
+
+/// The nodes of a document with its addresses. An error is shown where it is in the text that was
+/// written, if it is there already.
+fn nodes(written: &str, substituted: &str, report: &mut Report) -> Option<Node> {
+    let (mut said, mut said_of_written) = (Report::default(), Report::default());
+    let node = read::read(substituted, &mut said);
+    if node.is_none() && read::read(written, &mut said_of_written).is_none() {
+        said = said_of_written;
+    }
+    report.append(said);
+    node
 }
 
 /// Where the addresses go for others to read.

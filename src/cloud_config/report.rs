@@ -87,6 +87,15 @@ impl Report {
         self.add(place, Severity::Note, message.into());
     }
 
+    /// All that another report says, too.
+    pub fn append(&mut self, other: Self) {
+        self.errors += other.errors;
+        self.left_out += other.left_out;
+        for one in other.findings {
+            self.add(one.place, one.severity, one.message);
+        }
+    }
+
     fn add(&mut self, place: Place, severity: Severity, message: String) {
         if self.findings.len() < FINDINGS_MAX {
             self.findings.push(Finding {

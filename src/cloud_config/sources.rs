@@ -113,13 +113,15 @@ fn url_of(line: &str) -> Option<String> {
 }
 
 fn from_url(url: &str) -> Result<Loaded, String> {
-    let Some(rest) = url.strip_prefix("http://") else {
-        return Err(format!("{url}: only http:// can be fetched"));
+    let (rest, port) = match (url.strip_prefix("http://"), url.strip_prefix("https://")) {
+        (Some(rest), _) => (rest, 80),
+        (None, Some(rest)) => (rest, 443),
+        (None, None) => return Err(format!("{url}: expected http:// or https://")),
     };
-    let split = rest.find(['/', '?']).unwrap_or(rest.len());
-    let (host, path) = rest.split_at(split);
+    let host = rest.find(['/', '?']).unwrap_or(rest.len());
+    let (base, path) = url.split_at(url.len() - rest.len() + host);
     let address =
-        Address::parse_with_port(host, 80).map_err(|error| format!("{url}: {host} {error}"))?;
+        Address::parse_with_port(base, port).map_err(|error| format!("{base} {error}"))?;
     let path = match path.starts_with('/') {
         true => String::from(path),
         false => format!("/{path}"),
@@ -300,7 +302,7 @@ mod tests {
 
     #[test]
     fn only_what_can_be_fetched_is_tried() {
-        assert!(from_url("https://example.com/x").is_err());
+        assert!(from_url("https:///x").is_err());
         assert!(from_url("http://").is_err());
         assert!(from_url("ftp://example.com").is_err());
     }

@@ -47,10 +47,10 @@ pub fn substitute(text: &str, addresses: &Addresses) -> String {
 
 /// The address that a part of a document asked for and that is not known.
 pub fn unknown(text: &str) -> Option<Kind> {
-    let (_, name) = text.split_once(UNKNOWN)?;
-    Kind::ALL
-        .into_iter()
-        .find(|kind| name.starts_with(kind.name()))
+    text.split(UNKNOWN).skip(1).find_map(|behind| {
+        let asked = |kind: &Kind| behind.starts_with(kind.name());
+        Kind::ALL.into_iter().find(asked)
+    })
 }
 
 #[cfg(test)]
@@ -92,5 +92,6 @@ mod tests {
         let text = substitute("a: $public_ipv4:4001", &addresses());
         assert_eq!(unknown(&text), Some(Kind::PublicIpv4));
         assert_eq!(unknown("a: $public_ipv4"), None);
+        assert_eq!(unknown(&format!("{UNKNOWN}{text}")), Some(Kind::PublicIpv4));
     }
 }

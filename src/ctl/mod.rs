@@ -88,6 +88,11 @@ const VERBS: &[Verb] = &[
     verb(man::command, man::run),
 ];
 
+/// All that is wrong with the text of a hook's file, a sentence each; for those who write such files.
+pub(crate) fn hook_problems(text: &str) -> Vec<String> {
+    hook::problems(text)
+}
+
 /// Run `etcdctl` with these arguments, its own name first.
 pub fn run(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
     let Err(exit) = obey(arguments) else {

@@ -210,14 +210,10 @@ impl<'o> Host<'o> {
             let owned = wanted
                 .put(&place)
                 .map_err(failed(format!("writing {}", file.path)))?;
-            // Below another root its users may be strangers to this machine, or it is not ours to say.
-            if let (Some((owner, numbers)), true) = (&owner, self.mode == Mode::Root)
+            if let Some((owner, numbers)) = &owner
                 && (numbers.is_none() || !owned)
             {
-                self.run(&Command::new(["chown", &owner.text(), &file.path]))?;
-            } else if owner.is_some() && (numbers.is_none() || !owned) {
-                let cause = "its owner is unknown, or this is not allowed";
-                return Err(failed(format!("giving {} to its owner", file.path))(cause));
+                self.not_owned(&file.path, &owner.text())?;
             }
         }
         match &file.wakes {
@@ -269,14 +265,22 @@ impl<'o> Host<'o> {
         let owner = account.map(|account| (Some(account.uid), Some(account.gid)));
         let owned = disk::put_keys(&self.root, &holder.home, &text, owner)
             .map_err(failed(doing.as_str()))?;
-        match (owned && account.is_some(), self.mode) {
-            (true, _) => Ok(()),
-            (false, Mode::Root) => {
-                let owner = format!("{}:", holder.user);
-                self.run(&Command::new(["chown", "-R", &owner, &folder]))
-            }
-            (false, Mode::Machine | Mode::Dry) => {
-                Err(failed(doing)("the user is unknown, or this is not allowed"))
+        match owned && account.is_some() {
+            true => Ok(()),
+            false => self.not_owned(&folder, &holder.user),
+        }
+    }
+
+    /// Below another root its users may be strangers, and it may be someone else's: then that is said.
+    /// On this machine it is an error.
+    fn not_owned(&self, path: &str, owner: &str) -> Result<(), Error> {
+        let cause = "there is no such user or group yet, or it is not allowed";
+        let error = failed(format!("giving {path} to {owner}"))(cause);
+        match self.mode {
+            Mode::Machine => Err(error),
+            Mode::Root | Mode::Dry => {
+                eprintln!("etcd-cloudinit: {error}");
+                Ok(())
             }
         }
     }

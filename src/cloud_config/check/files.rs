@@ -64,7 +64,7 @@ fn path(entry: &FileEntry, report: &mut Report) -> Option<String> {
         );
     }
     let path = clean(value);
-    if path == "/" || value.ends_with('/') {
+    if path == "/" {
         let message = format!("path {} names a directory, expected a file", shown(value));
         return refuse(*place, message, report);
     }
@@ -115,7 +115,8 @@ fn content(entry: &FileEntry, report: &mut Report) -> Option<Vec<u8>> {
                 "encoding is {}, expected base64, gzip or gzip+base64",
                 shown(other)
             );
-            return refuse(encoding.place, message, report);
+            report.error(encoding.place, message);
+            return refuse(place, String::from("content cannot be decoded"), report);
         }
     };
     let mut bytes = text.clone().into_bytes();

@@ -1,7 +1,7 @@
 //! `coreos.exec-watch`: commands to run when a key changes.
 
 use super::{Placed, text, texts};
-use crate::cloud_config::node::{Node, Value};
+use crate::cloud_config::node::{Entry, Node, Value};
 use crate::cloud_config::report::{Place, Report};
 
 /// A hook.
@@ -11,41 +11,37 @@ pub struct Hook {
     pub place: Place,
     /// Its name, and that of its file.
     pub name: Option<Placed<String>>,
-    /// The key to watch.
-    pub key: Option<Placed<String>>,
-    /// What to run.
-    pub command: Option<Command>,
-    /// Whether what is below the key counts, too.
-    pub recursive: Option<bool>,
-    /// Whether it runs for what is there when it starts.
-    pub initial: Option<bool>,
-    /// As whom it runs.
-    pub user: Option<Placed<String>>,
-    /// Seconds it may run.
-    pub timeout: Option<Placed<String>>,
-    /// Milliseconds to wait for further changes.
-    pub debounce: Option<Placed<String>>,
-    /// What else is in its environment.
-    pub environment: Vec<(String, String)>,
+    /// What its file says, by the file's own keys, of which a later one wins.
+    pub settings: Vec<(&'static str, Setting)>,
 }
 
-/// What to run.
+/// What one key of a hook's file says.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Command {
-    /// A line for the shell.
-    Line(String),
-    /// A program and its arguments.
-    Words(Vec<String>),
+pub enum Setting {
+    /// Yes or no.
+    Truth(bool),
+    /// A text.
+    Text(String),
+    /// A number, still as it is written.
+    Number(Placed<String>),
+    /// Texts.
+    List(Vec<String>),
+    /// Texts by name.
+    Map(Vec<(String, String)>),
 }
 
 const KEYS: &[&str] = &[
     "command",
+    "concurrency",
     "debounce",
     "environment",
     "initial",
+    "json",
     "key",
     "name",
+    "on_failure",
     "recursive",
+    "retry",
     "timeout",
     "user",
 ];
@@ -61,39 +57,56 @@ pub(super) fn parse(node: &Node, report: &mut Report) -> Option<Hook> {
         return None;
     }
     for entry in entries {
-        let what = format!("a hook's {}", entry.name);
-        match entry.name.as_str() {
-            "name" => hook.name = text(&entry, &what, report).or(hook.name),
-            "key" => hook.key = text(&entry, &what, report).or(hook.key),
-            "user" => hook.user = text(&entry, &what, report).or(hook.user),
-            "timeout" => hook.timeout = text(&entry, &what, report).or(hook.timeout),
-            "debounce" => hook.debounce = text(&entry, &what, report).or(hook.debounce),
-            "recursive" => hook.recursive = entry.value.truth(&what, report).or(hook.recursive),
-            "initial" => hook.initial = entry.value.truth(&what, report).or(hook.initial),
-            "command" => {
-                hook.command = match &entry.value.value {
-                    Value::List(_) => {
-                        let words = texts(&entry, &what, report);
-                        let words = words.into_iter().map(|word| word.value).collect();
-                        Some(Command::Words(words))
-                    }
-                    Value::Null | Value::Scalar { .. } | Value::Map(_) => {
-                        entry.value.text(&what, report).map(Command::Line)
-                    }
-                }
-                .or(hook.command);
-            }
-            "environment" => {
-                for variable in entry.value.entries(&what, report) {
-                    let value = variable.value.text("a variable", report);
-                    let name = original(entry.value, &variable.name);
-                    hook.environment.extend(value.map(|value| (name, value)));
-                }
-            }
-            _ => entry.is_unknown(WHAT, KEYS, report),
+        if entry.name == "name" {
+            hook.name = text(&entry, "a hook's name", report).or(hook.name);
+        } else {
+            hook.settings.extend(setting(&entry, report));
         }
     }
     Some(hook)
+}
+
+fn setting(entry: &Entry<'_>, report: &mut Report) -> Option<(&'static str, Setting)> {
+    let what = format!("a hook's {}", entry.name);
+    let node = entry.value;
+    let mut truth = || node.truth(&what, report).map(Setting::Truth);
+    Some(match entry.name.as_str() {
+        "recursive" => ("recursive", truth()?),
+        "initial" => ("initial", truth()?),
+        "json" => ("json", truth()?),
+        "key" => ("key", Setting::Text(node.text(&what, report)?)),
+        "user" => ("user", Setting::Text(node.text(&what, report)?)),
+        "on_failure" => ("on-failure", Setting::Text(node.text(&what, report)?)),
+        "timeout" => ("timeout", Setting::Number(text(entry, &what, report)?)),
+        "debounce" => ("debounce", Setting::Number(text(entry, &what, report)?)),
+        "retry" => ("retry", Setting::Number(text(entry, &what, report)?)),
+        "concurrency" => ("concurrency", Setting::Number(text(entry, &what, report)?)),
+        "environment" => ("environment", variables(node, &what, report)),
+        "command" => match &node.value {
+            Value::List(_) => {
+                let words = texts(entry, &what, report);
+                let words = words.into_iter().map(|word| word.value).collect();
+                ("command", Setting::List(words))
+            }
+            Value::Null | Value::Scalar { .. } | Value::Map(_) => {
+                ("command", Setting::Text(node.text(&what, report)?))
+            }
+        },
+        _ => {
+            entry.is_unknown("a hook", KEYS, report);
+            return None;
+        }
+    })
+}
+
+fn variables(node: &Node, what: &str, report: &mut Report) -> Setting {
+    let mut variables = Vec::new();
+    for variable in node.entries(what, report) {
+        if let Some(value) = variable.value.text("a variable", report) {
+            variables.push((original(node, &variable.name), value));
+        }
+    }
+    Setting::Map(variables)
 }
 
 /// The key of a mapping as it was written: `-` and `_` are not the same in a variable's name.

@@ -9,7 +9,7 @@ mod users;
 mod variables;
 
 pub use files::FileEntry;
-pub use hooks::{Command, Hook};
+pub use hooks::{Hook, Setting};
 pub use units::{DropIn, Unit};
 pub use users::User;
 pub use variables::{FLANNEL, Variable, Variables};

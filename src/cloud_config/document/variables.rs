@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use crate::cloud_config::node::{Entry, Node, Value, truth};
 use crate::cloud_config::report::{Place, Report, shown};
-use crate::config::options::{Form, OPTIONS, Opt};
+use crate::config::options::{Form, OPTIONS, Opt, Section};
 
 /// One variable of a service's environment.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -39,19 +39,9 @@ struct EtcdOption {
     key: String,
     variable: String,
     kind: Kind,
+    /// Whether the daemon takes it and does nothing with it.
+    idle: bool,
 }
-
-/// Options of etcd 0.4 that the daemon's own table does not name.
-const OTHER_OPTIONS: &[&str] = &[
-    "ca_file",
-    "cert_file",
-    "discovery",
-    "key_file",
-    "peer_ca_file",
-    "peer_cert_file",
-    "peer_key_file",
-    "peers_file",
-];
 
 /// Options of etcd 2. Both tools of the time handed them on, although etcd 0.4 does not know them.
 const ETCD2_OPTIONS: &[&str] = &[
@@ -145,6 +135,10 @@ pub(super) fn etcd(node: &Node, variables: &mut Variables, report: &mut Report) 
             entry.name = String::from(*name);
         }
         if let Some(option) = options.iter().find(|one| one.key == entry.name) {
+            if option.idle {
+                let message = format!("{} is accepted without effect", entry.name);
+                report.note(entry.place, message);
+            }
             let value = value(&entry, "coreos.etcd", option.kind, report);
             variables.set(&option.variable, value, entry.place);
         } else if ETCD2_OPTIONS.contains(&entry.name.as_str()) {
@@ -216,9 +210,8 @@ impl Variables {
 
 /// All keys of `coreos.etcd`: the daemon's variables without `ETCD_`, in small letters.
 fn etcd_options() -> Vec<EtcdOption> {
-    let of_table = OPTIONS.iter().flat_map(|option| {
-        let variables = option.variables.iter();
-        variables.map(|variable| EtcdOption {
+    let of_option = |option: &'static Opt| {
+        option.variables.iter().map(|variable| EtcdOption {
             key: variable.trim_start_matches("ETCD_").to_ascii_lowercase(),
             // etcd 0.4.6 itself knows only this spelling; ours knows both.
             variable: match *variable {
@@ -226,14 +219,10 @@ fn etcd_options() -> Vec<EtcdOption> {
                 other => String::from(other),
             },
             kind: kind(option),
+            idle: option.section == Section::Ignored,
         })
-    });
-    let others = OTHER_OPTIONS.iter().map(|key| EtcdOption {
-        key: String::from(*key),
-        variable: format!("ETCD_{}", key.to_ascii_uppercase()),
-        kind: Kind::Text,
-    });
-    of_table.chain(others).collect()
+    };
+    OPTIONS.iter().flat_map(of_option).collect()
 }
 
 fn kind(option: &Opt) -> Kind {
@@ -257,11 +246,22 @@ fn value(entry: &Entry<'_>, section: &str, kind: Kind, report: &mut Report) -> O
         Kind::Number => (number(&text, plain), "a number"),
     };
     if let Some(value) = value {
+        let written_so = plain && (kind != Kind::Whole || integer(&text, plain).is_some());
+        if !written_so {
+            let message = format!(
+                "{what} is {}, expected {expected}; {value} is used",
+                shown(&text)
+            );
+            report.warning(entry.place, message);
+        }
         return Some(value);
     }
     // The number before the point was what counted; so it does, but not in silence.
     if let (Kind::Whole, Some(near)) = (kind, truncated(&text)) {
-        let message = format!("{what} is {text}, expected {expected}; {near} is used");
+        let message = format!(
+            "{what} is {}, expected {expected}; {near} is used",
+            shown(&text)
+        );
         report.warning(entry.place, message);
         return Some(near);
     }
@@ -381,7 +381,6 @@ mod tests {
         let all = keys.len();
         keys.sort();
         keys.dedup();
-        // An option that the daemon's table names meanwhile needs no row here.
-        assert!(keys.len() + OTHER_OPTIONS.len() >= all);
+        assert_eq!(keys.len(), all);
     }
 }

@@ -119,6 +119,9 @@ pub struct Plan {
 /// The drop-in that holds a service's variables.
 const DROP_IN: &str = "20-cloudinit.conf";
 
+/// The service that runs all hooks.
+const HOOKS: &str = "etcd-hooks.service";
+
 /// Make the plan.
 pub fn plan(checked: &Checked, accounts: &Accounts) -> Plan {
     let mut plan = Plan::default();
@@ -136,15 +139,15 @@ pub fn plan(checked: &Checked, accounts: &Accounts) -> Plan {
     }
     plan.environments(&checked.environments);
     for hook in &checked.hooks {
-        let unit = format!("etcd-hook@{}.service", hook.name);
         let path = format!("/etc/etcd/hooks.d/{}.yaml", hook.name);
-        plan.write(
-            path,
-            hook.content.clone().into_bytes(),
-            Wakes::Service(unit.clone()),
-        );
-        let verb = Some(Verb::Start);
-        plan.services.push(Service { unit, verb });
+        let wakes = Wakes::Service(String::from(HOOKS));
+        plan.write(path, hook.content.clone().into_bytes(), wakes);
+    }
+    if !checked.hooks.is_empty() && !plan.services.iter().any(|one| one.unit == HOOKS) {
+        plan.services.push(Service {
+            unit: String::from(HOOKS),
+            verb: Some(Verb::Start),
+        });
     }
     plan
 }
@@ -279,14 +282,14 @@ fn user_command(user: &User, accounts: &Accounts) -> Option<Command> {
     let mut command = Command::new(["useradd", "--password"]);
     let words = &mut command.words;
     words.push(password.map_or_else(|| String::from("*"), String::clone));
-    let mut option = |flag: &str, value: Option<String>| {
-        if let Some(value) = value.filter(|value| !value.is_empty()) {
-            words.extend([String::from(flag), value]);
-        }
-    };
     let comment = details.gecos.as_ref().filter(|gecos| !gecos.is_empty());
-    option("--comment", comment.map(|gecos| quote::go_quoted(gecos)));
     option(
+        words,
+        "--comment",
+        comment.map(|gecos| quote::go_quoted(gecos)),
+    );
+    option(
+        words,
         "--home-dir",
         details.home.as_ref().map(|home| home.value.clone()),
     );
@@ -296,18 +299,13 @@ fn user_command(user: &User, accounts: &Accounts) -> Option<Command> {
         "--create-home"
     };
     words.push(String::from(home));
-    let mut option = |flag: &str, value: Option<String>| {
-        if let Some(value) = value.filter(|value| !value.is_empty()) {
-            words.extend([String::from(flag), value]);
-        }
-    };
-    option("--gid", details.primary_group.clone());
+    option(words, "--gid", details.primary_group.clone());
     let groups: Vec<&str> = details
         .groups
         .iter()
         .map(|group| group.value.as_str())
         .collect();
-    option("--groups", Some(groups.join(",")));
+    option(words, "--groups", Some(groups.join(",")));
     for (flag, set) in [
         ("--no-user-group", details.no_user_group),
         ("--system", details.system),
@@ -315,9 +313,14 @@ fn user_command(user: &User, accounts: &Accounts) -> Option<Command> {
     ] {
         words.extend(set.then(|| String::from(flag)));
     }
-    if let Some(shell) = details.shell.as_ref().filter(|shell| !shell.is_empty()) {
-        words.extend([String::from("--shell"), shell.clone()]);
-    }
+    option(words, "--shell", details.shell.clone());
     words.push(user.name.clone());
     Some(command)
+}
+
+/// An option with its value, if there is one.
+fn option(words: &mut Vec<String>, flag: &str, value: Option<String>) {
+    if let Some(value) = value.filter(|value| !value.is_empty()) {
+        words.extend([String::from(flag), value]);
+    }
 }

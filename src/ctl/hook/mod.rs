@@ -34,6 +34,14 @@ pub(super) use service::{Seek, serve};
 pub(super) use state::Subject;
 pub(super) use verbs::{command, run};
 
+/// All that is wrong with the text of a hook's file.
+pub(super) fn problems(text: &str) -> Vec<String> {
+    match file::parse(text) {
+        Ok(_) => Vec::new(),
+        Err(wrong) => wrong.into_iter().map(|(_, problem)| problem).collect(),
+    }
+}
+
 /// A line for people. Whoever closed stderr does not want it.
 fn say(name: Option<&str>, text: &str) {
     let name = name.map(|name| format!("{name}: ")).unwrap_or_default();

@@ -1,0 +1,246 @@
+//! A recorded case, and a run of the real program on it.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::fs;
+use std::os::unix::fs::{MetadataExt, symlink};
+use std::path::{Path, PathBuf};
+use std::process::{Command, Output};
+
+use base64::Engine;
+use serde::Deserialize;
+use serde_json::Value;
+
+/// A file's content: text, or anything else in base64.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(untagged)]
+pub enum Blob {
+    Text(String),
+    Bytes { base64: String },
+}
+
+impl Blob {
+    pub fn bytes(&self) -> Vec<u8> {
+        match self {
+            Self::Text(text) => text.clone().into_bytes(),
+            Self::Bytes { base64 } => {
+                let engine = base64::engine::general_purpose::STANDARD;
+                engine.decode(base64).expect("base64")
+            }
+        }
+    }
+}
+
+/// What one of the two recorded versions did.
+#[derive(Clone, Debug, Deserialize)]
+pub struct Recorded {
+    pub exit: i32,
+    pub manifest: BTreeSet<String>,
+    pub calls: Vec<Value>,
+    pub files: BTreeMap<String, Blob>,
+}
+
+/// A case: what there was, and what the older (`old`, 0.10.6) and the newer version (`new`, 1.14.0) did,
+/// or `both` of them.
+#[derive(Clone, Debug, Deserialize)]
+pub struct Case {
+    pub name: String,
+    #[serde(default)]
+    pub note: String,
+    pub input: Blob,
+    #[serde(default)]
+    pub env: BTreeMap<String, String>,
+    #[serde(default)]
+    pub args: Vec<String>,
+    #[serde(default)]
+    pub root: BTreeMap<String, Blob>,
+    #[serde(default)]
+    pub http: BTreeMap<String, Blob>,
+    pub intended: Option<BTreeMap<String, BTreeMap<String, String>>>,
+    both: Option<Recorded>,
+    old: Option<Recorded>,
+    new: Option<Recorded>,
+    /// The lines the newer version had something to say about.
+    pub validate: BTreeSet<usize>,
+}
+
+impl Case {
+    pub fn old(&self) -> &Recorded {
+        self.old
+            .as_ref()
+            .or(self.both.as_ref())
+            .expect("a recording")
+    }
+
+    pub fn new(&self) -> &Recorded {
+        self.new
+            .as_ref()
+            .or(self.both.as_ref())
+            .expect("a recording")
+    }
+
+    /// All cases, by file.
+    pub fn all() -> Vec<Self> {
+        let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/data/cloud-config");
+        let mut cases = Vec::new();
+        for entry in fs::read_dir(folder).expect("a folder") {
+            let path = entry.expect("an entry").path();
+            let text = fs::read_to_string(&path).expect("text");
+            let read: Vec<Self> = serde_json::from_str(&text).expect("cases");
+            cases.extend(read);
+        }
+        cases.sort_by(|one, other| one.name.cmp(&other.name));
+        cases
+    }
+}
+
+/// A machine for one case: a directory that stands for `/`.
+pub struct Machine {
+    folder: tempfile::TempDir,
+}
+
+/// A file as a manifest lists it, its owner left aside where nobody may give files away.
+pub type Manifest = BTreeSet<String>;
+
+impl Machine {
+    pub fn new(case: &Case) -> Self {
+        let machine = Self {
+            folder: tempfile::tempdir().expect("a folder"),
+        };
+        let env = |name: &str, default: &str| {
+            let value = case.env.get(name).map_or(default, String::as_str);
+            format!("{value}\n")
+        };
+        let mut files = BTreeMap::from([
+            (
+                "/etc/passwd",
+                String::from("root:x:0:0:root:/root:/bin/sh\ncore:x:500:500::/home/core:/bin/sh\n"),
+            ),
+            (
+                "/etc/group",
+                String::from("root:x:0:\ncore:x:500:\nsudo:x:150:\ndocker:x:233:\n"),
+            ),
+            ("/etc/hostname", env("HOSTNAME", "host1")),
+            (
+                "/etc/machine-id",
+                env("MACHINE_ID", "0123456789abcdef0123456789abcdef"),
+            ),
+        ]);
+        if case.env.get("MACHINE_ID").is_some_and(String::is_empty) {
+            files.remove("/etc/machine-id");
+        }
+        for (path, text) in files {
+            machine.put(path, text.as_bytes());
+        }
+        for folder in [
+            "/run/systemd/system",
+            "/etc/systemd/system",
+            "/tmp",
+            "/home/core",
+            "/usr",
+        ] {
+            fs::create_dir_all(machine.at(folder)).expect("a folder");
+        }
+        for (path, blob) in &case.root {
+            machine.put(path, &blob.bytes());
+        }
+        machine
+    }
+
+    pub fn at(&self, path: &str) -> PathBuf {
+        self.folder.path().join(path.trim_start_matches('/'))
+    }
+
+    fn put(&self, path: &str, content: &[u8]) {
+        let place = self.at(path);
+        fs::create_dir_all(place.parent().expect("a folder")).expect("a folder");
+        fs::write(place, content).expect("a file");
+    }
+
+    /// Something is in the way.
+    pub fn link(&self, path: &str, target: &str) {
+        symlink(target, self.at(path)).expect("a link");
+    }
+
+    /// Run the program on the document, with the machine's variables.
+    pub fn run(&self, case: &Case, document: &[String], options: &[&str]) -> Output {
+        let addresses = case
+            .env
+            .iter()
+            .filter(|(name, _)| name.starts_with("COREOS_"));
+        Command::new(env!("CARGO_BIN_EXE_etcd-cloudinit"))
+            .args(document)
+            .arg("--root")
+            .arg(self.folder.path())
+            .args(options)
+            .env_clear()
+            .envs(addresses)
+            .output()
+            .expect("the program runs")
+    }
+
+    /// Everything below the root, as manifests list it.
+    pub fn manifest(&self) -> Manifest {
+        let mut found = Manifest::new();
+        let mut folders = vec![self.folder.path().to_path_buf()];
+        while let Some(folder) = folders.pop() {
+            for entry in fs::read_dir(&folder).expect("a folder") {
+                let place = entry.expect("an entry").path();
+                let below = place.strip_prefix(self.folder.path()).expect("below");
+                let path = format!("/{}", below.display());
+                let meta = fs::symlink_metadata(&place).expect("it is there");
+                let mode = meta.mode() & 0o7777;
+                let owner = self.owner(&meta);
+                if meta.is_symlink() {
+                    let target = fs::read_link(&place).expect("a link");
+                    found.insert(format!("l {path} -> {}", target.display()));
+                } else if meta.is_dir() {
+                    found.insert(format!("d {mode:04o} {owner} {path}"));
+                    folders.push(place);
+                } else {
+                    let content = fs::read(&place).expect("a file");
+                    found.insert(format!("f {mode:04o} {owner} {path} {content:?}"));
+                }
+            }
+        }
+        found
+    }
+
+    /// `root:root`, or what stands for it where the tests are run by somebody else.
+    fn owner(&self, meta: &fs::Metadata) -> String {
+        let own = fs::metadata(self.folder.path()).expect("the root");
+        let name = |id: u32, own: u32| match id {
+            _ if id == own => String::from("root"),
+            500 => String::from("core"),
+            233 => String::from("docker"),
+            other => other.to_string(),
+        };
+        format!(
+            "{}:{}",
+            name(meta.uid(), own.uid()),
+            name(meta.gid(), own.gid())
+        )
+    }
+
+    /// Whether files can be given to others here.
+    pub fn is_roots(&self) -> bool {
+        fs::metadata(self.folder.path()).expect("the root").uid() == 0
+    }
+}
+
+/// What changed, as the recordings list it: contents are compared apart.
+pub fn changes(before: &Manifest, after: &Manifest) -> BTreeSet<String> {
+    let path = |line: &String| {
+        let words: Vec<&str> = line.split(' ').collect();
+        let place = if words[0] == "l" { 1 } else { 3 };
+        String::from(words[place])
+    };
+    let short = |line: &String| match line.split_once(" [") {
+        Some((short, _)) if line.starts_with('f') => String::from(short),
+        Some(_) | None => line.clone(),
+    };
+    let mut changes: BTreeSet<String> = after.difference(before).map(short).collect();
+    let there: BTreeSet<String> = after.iter().map(path).collect();
+    let gone = before.iter().map(path).filter(|path| !there.contains(path));
+    changes.extend(gone.map(|path| format!("- {path}")));
+    changes
+}

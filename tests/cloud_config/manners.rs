@@ -1,0 +1,252 @@
+//! How the program behaves on the command line and towards the machine.
+
+use std::collections::BTreeMap;
+use std::fs;
+use std::process::{Command, Output};
+use std::sync::atomic::Ordering;
+
+use serde_json::Value;
+
+use crate::case::{Blob, Case, Machine};
+use crate::commands;
+use crate::serve::Server;
+
+fn case(text: &str) -> Case {
+    let text = serde_json::json!({"name": "", "input": text, "validate": []});
+    serde_json::from_value(text).expect("a case")
+}
+
+/// Run a document on a machine.
+fn run(machine: &Machine, text: &str, options: &[&str]) -> Output {
+    let input = machine.at("/tmp/input");
+    fs::write(&input, text).expect("a file");
+    let document = [String::from("--from-file"), input.display().to_string()];
+    machine.run(&case(text), &document, options)
+}
+
+fn said(output: &Output) -> String {
+    String::from_utf8_lossy(&output.stderr).into_owned()
+}
+
+#[test]
+fn wrong_usage_is_told_from_a_refused_document() {
+    let program = |arguments: &[&str]| {
+        let mut program = Command::new(env!("CARGO_BIN_EXE_etcd-cloudinit"));
+        program
+            .args(arguments)
+            .output()
+            .expect("the program runs")
+            .status
+            .code()
+    };
+    assert_eq!(program(&[]), Some(2));
+    assert_eq!(
+        program(&["--from-file", "x", "--from-url", "http://y/"]),
+        Some(2)
+    );
+    assert_eq!(
+        program(&["--from-file", "/", "--sections", "coreoss"]),
+        Some(2)
+    );
+    assert_eq!(
+        program(&["--from-file", "x", "--root", "/no/such/directory"]),
+        Some(2)
+    );
+    assert_eq!(program(&["--no-such-option"]), Some(2));
+    assert_eq!(
+        program(&["--from-file", "/no/such/file", "--validate"]),
+        Some(1)
+    );
+    assert_eq!(program(&["--help"]), Some(0));
+    assert_eq!(program(&["-version"]), Some(0));
+}
+
+#[test]
+fn a_report_is_for_people_or_for_programs() {
+    let machine = Machine::new(&case(""));
+    let text = "#cloud-config\ncoreos:\n  etcd:\n    nmae: x\nwrite_files:\n  - path: /a\n    permissions: rwx\n";
+    let output = run(&machine, text, &["--validate"]);
+    let file = machine.at("/tmp/input").display().to_string();
+    assert_eq!(
+        String::from_utf8_lossy(&output.stdout),
+        format!(
+            "{file}:4: warning: coreos.etcd has no key \"nmae\"; did you mean name?; left out\n\
+             {file}:7: error: permissions are \"rwx\", expected octal digits such as 0644\n"
+        )
+    );
+    assert_eq!(output.status.code(), Some(1));
+    let output = run(&machine, text, &["--validate", "-o", "json"]);
+    let report: Value = serde_json::from_slice(&output.stdout).expect("JSON");
+    assert_eq!(report[1]["line"], 7);
+    assert_eq!(report[1]["severity"], "error");
+    let output = run(&machine, "#cloud-config\na: b: c\n", &["--validate"]);
+    assert!(String::from_utf8_lossy(&output.stdout).starts_with(&format!("{file}:2:5: error: ")));
+}
+
+#[test]
+fn a_dry_run_and_a_refused_document_change_nothing() {
+    let machine = Machine::new(&case(""));
+    let good = "#cloud-config\nhostname: x\ncoreos:\n  etcd:\n    name: n\n  units:\n    - name: a.service\n      \
+                command: start\n      mask: false\n    - name: b.service\n      mask: true\n";
+    let bad = format!("{good}write_files:\n  - path: /etc/systemd\n    content: x\n");
+    fs::write(machine.at("/tmp/input"), "").expect("a file");
+    let content = |line: &String| !line.contains("/tmp/input");
+    let before: Vec<String> = machine.manifest().into_iter().filter(content).collect();
+    let output = run(&machine, good, &["--dry-run"]);
+    assert_eq!(
+        String::from_utf8_lossy(&output.stdout),
+        "run [\"hostnamectl\",\"set-hostname\",\"x\"]\n\
+         mask b.service\n\
+         write /run/systemd/system/etcd.service.d/20-cloudinit.conf (36 bytes, 0644)\n\
+         run [\"systemctl\",\"daemon-reload\"]\n\
+         run [\"systemctl\",\"start\",\"--no-block\",\"a.service\"]\n"
+    );
+    assert!(output.status.success());
+    // A directory is in the way of the last file.
+    let output = run(&machine, &bad, &[]);
+    assert_eq!(output.status.code(), Some(1));
+    assert!(
+        said(&output).contains("there is a directory"),
+        "{}",
+        said(&output)
+    );
+    assert_eq!(commands(&output), [[""; 0]; 0]);
+    let after: Vec<String> = machine.manifest().into_iter().filter(content).collect();
+    assert_eq!(after, before);
+}
+
+#[test]
+fn only_the_chosen_sections_count() {
+    let machine = Machine::new(&case(""));
+    let text = "#cloud-config\nhostname: $private_ipv4\npackages: [x]\ncoreos:\n  etcd:\n    name: n\n  fleet:\n    \
+                metadata: a=b\n";
+    let output = run(&machine, text, &["--sections", "coreos.etcd"]);
+    assert!(
+        output.status.success() && said(&output).is_empty(),
+        "{}",
+        said(&output)
+    );
+    assert_eq!(commands(&output), [["systemctl", "daemon-reload"]]);
+    assert!(!machine.at("/run/systemd/system/fleet.service.d").exists());
+    let output = run(&machine, text, &[]);
+    assert_eq!(output.status.code(), Some(1));
+    assert!(
+        said(&output).contains("$private_ipv4 is not known"),
+        "{}",
+        said(&output)
+    );
+}
+
+#[test]
+fn no_link_of_the_other_root_leads_out_of_it() {
+    let machine = Machine::new(&case(""));
+    let outside = tempfile::tempdir().expect("a folder");
+    machine.link("/srv", &outside.path().display().to_string());
+    let output = run(
+        &machine,
+        "#cloud-config\nwrite_files:\n  - {path: /srv/x, content: y}\n",
+        &[],
+    );
+    assert!(output.status.success(), "{}", said(&output));
+    assert_eq!(fs::read_dir(outside.path()).expect("a folder").count(), 0);
+    let inside = machine.at(&outside.path().join("x").display().to_string());
+    assert_eq!(fs::read(inside).expect("a file"), b"y");
+}
+
+#[test]
+fn hooks_become_files_and_are_started() {
+    let machine = Machine::new(&case(""));
+    let text = "#cloud-config\ncoreos:\n  exec-watch:\n    - name: a\n      key: /k\n      command: [echo, \"yes\"]\n      \
+                recursive: yes\n      on-failure: stop\n";
+    let output = run(&machine, text, &[]);
+    assert!(output.status.success(), "{}", said(&output));
+    assert_eq!(
+        fs::read_to_string(machine.at("/etc/etcd/hooks.d/a.yaml")).expect("a file"),
+        "key: /k\ncommand:\n- echo\n- yes\nrecursive: true\non-failure: stop\n"
+    );
+    assert_eq!(
+        commands(&output),
+        [["systemctl", "start", "--no-block", "etcd-hooks.service"]]
+    );
+    let bad = text.replace("stop", "perhaps");
+    let output = run(&machine, &bad, &[]);
+    assert_eq!(output.status.code(), Some(1));
+    assert!(
+        said(&output).contains("input:4: error: hook a: "),
+        "{}",
+        said(&output)
+    );
+}
+
+#[test]
+fn a_url_is_asked_for_until_it_answers() {
+    let page = Blob::Text(String::from(
+        "#cloud-config\nwrite_files:\n  - {path: /x, content: y}\n",
+    ));
+    let server = Server::failing(BTreeMap::from([(String::from("/d?a=b"), page)]), 2);
+    let machine = Machine::new(&case(""));
+    let fetch = |path: &str| {
+        let url = format!("{}{path}", server.url());
+        machine.run(&case(""), &[String::from("--from-url"), url], &[])
+    };
+    let output = fetch("/d?a=b");
+    assert!(output.status.success(), "{}", said(&output));
+    assert_eq!(fs::read(machine.at("/x")).expect("a file"), b"y");
+    assert_eq!(server.requests.load(Ordering::SeqCst), 3);
+    // A server that says that there is no such page is asked once.
+    let output = fetch("/other");
+    assert_eq!(output.status.code(), Some(1));
+    assert!(said(&output).contains("status is 404"), "{}", said(&output));
+    assert_eq!(server.requests.load(Ordering::SeqCst), 4);
+}
+
+#[test]
+fn cloud_init_is_asked_for_document_and_addresses() {
+    let machine = Machine::new(&case(""));
+    let put = |path: &str, text: &str| {
+        fs::create_dir_all(machine.at(path).parent().expect("a folder")).expect("a folder");
+        fs::write(machine.at(path), text).expect("a file");
+    };
+    let document = [String::from("--from-cloud-init")];
+    let given = |text: &str| {
+        put("/var/lib/cloud/instance/user-data.txt", text);
+        machine.run(&case(""), &document, &["--sections", "coreos"])
+    };
+    assert_eq!(
+        machine.run(&case(""), &document, &[]).status.code(),
+        Some(1)
+    );
+    put(
+        "/run/cloud-init/instance-data.json",
+        "{\"ds\": {\"meta_data\": {\"local-ipv4\": \"10.1.2.3\"}}}",
+    );
+    assert!(given("#!/bin/sh\nexit 1\n").status.success());
+    let output =
+        given("#cloud-config\npackages: [x]\ncoreos: {etcd: {addr: \"$private_ipv4:4001\"}}\n");
+    assert!(output.status.success(), "{}", said(&output));
+    let drop_in = machine.at("/run/systemd/system/etcd.service.d/20-cloudinit.conf");
+    assert!(
+        fs::read_to_string(drop_in)
+            .expect("a file")
+            .contains("ETCD_ADDR=10.1.2.3:4001")
+    );
+}
+
+#[test]
+fn keys_are_added_to_those_that_are_there() {
+    let machine = Machine::new(&case(""));
+    let file = machine.at("/home/core/.ssh/authorized_keys");
+    fs::create_dir_all(file.parent().expect("a folder")).expect("a folder");
+    fs::write(&file, "ssh-rsa OLD").expect("a file");
+    let text = "#cloud-config\nssh_authorized_keys: [ssh-rsa NEW, ssh-rsa OLD]\n";
+    for _ in 0..2 {
+        let output = run(&machine, text, &[]);
+        assert!(output.status.success(), "{}", said(&output));
+        assert_eq!(
+            fs::read_to_string(&file).expect("a file"),
+            "ssh-rsa OLD\nssh-rsa NEW\n"
+        );
+    }
+    let output = run(&machine, text, &["--ssh-user", "nobody-here"]);
+    assert_eq!(output.status.code(), Some(1));
+}

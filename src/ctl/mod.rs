@@ -37,6 +37,9 @@ mod updatedir;
 mod watch;
 mod words;
 
+#[cfg(test)]
+mod tests;
+
 use std::ffi::OsString;
 use std::process::ExitCode;
 

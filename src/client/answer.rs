@@ -14,6 +14,9 @@ use crate::config::Address;
 /// How the name of a server of this project begins.
 const OURS: &[u8] = b"oxetcd/";
 
+/// The deepest JSON that is read: keys have up to 128 levels, each with its node and its list of nodes.
+const DEPTH_MAX: usize = 300;
+
 /// A whole answer.
 #[derive(Clone, Debug)]
 pub struct Answer {
@@ -135,7 +138,7 @@ impl Answer {
             cause: format!("which is not the answer of a v2 keys API ({error})"),
         };
         if self.is_success() {
-            return serde_json::from_slice(&self.body).map_err(garbage);
+            return parse(&self.body).map_err(garbage);
         }
         match serde_json::from_slice(&self.body) {
             Ok(error) => Err(Error::Api(error)),
@@ -144,7 +147,62 @@ impl Answer {
     }
 }
 
+/// The JSON of an event. Directories may lie deeper in each other than serde_json goes by itself; how deep
+/// they do is looked at first, since each level costs stack.
+fn parse(body: &[u8]) -> serde_json::Result<Event> {
+    let mut json = serde_json::Deserializer::from_slice(body);
+    if depth(body) <= DEPTH_MAX {
+        json.disable_recursion_limit();
+    }
+    let event = Event::deserialize(&mut json)?;
+    json.end()?;
+    Ok(event)
+}
+
+/// How deep brackets and braces lie in each other.
+fn depth(json: &[u8]) -> usize {
+    let (mut depth, mut deepest, mut quoted) = (0_usize, 0, false);
+    let mut bytes = json.iter();
+    while let Some(byte) = bytes.next() {
+        match byte {
+            b'\\' if quoted => {
+                bytes.next();
+            }
+            b'"' => quoted = !quoted,
+            b'{' | b'[' if !quoted => depth += 1,
+            b'}' | b']' if !quoted => depth = depth.saturating_sub(1),
+            _ => {}
+        }
+        deepest = deepest.max(depth);
+    }
+    deepest
+}
+
 /// A header with a number.
 pub(super) fn number(headers: &HeaderMap, name: &str) -> Option<u64> {
     headers.get(name)?.to_str().ok()?.parse().ok()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// A tree of directories, each in the one before.
+    fn tree(levels: usize) -> String {
+        let node = r#"{"key":"/","dir":true,"modifiedIndex":1,"createdIndex":1,"nodes":["#;
+        format!(
+            r#"{{"action":"get","node":{}{}}}"#,
+            node.repeat(levels),
+            "]}".repeat(levels)
+        )
+    }
+
+    #[test]
+    fn deep_trees_are_read_and_bottomless_ones_refused() {
+        assert!(parse(tree(128).as_bytes()).is_ok());
+        assert!(parse(tree(100_000).as_bytes()).is_err());
+        assert!(parse("[".repeat(1 << 20).as_bytes()).is_err());
+        assert!(parse(format!("{} x", tree(1)).as_bytes()).is_err());
+        assert_eq!(depth(br#"{"a":["]\"}}",{"b":"\\"}]}"#), 3);
+    }
 }

@@ -25,7 +25,7 @@ const CONNECT_TIMEOUT: Duration = Duration::from_secs(2);
 const KEEPALIVE: Duration = Duration::from_secs(3);
 
 /// How many idle connections are kept; one more is closed.
-const IDLE_MAX: usize = 32;
+const IDLE_MAX: usize = 128;
 
 /// The longest answer that is read, in bytes; a longer one is a failure.
 const ANSWER_BYTES_MAX: usize = 256 << 20;

@@ -8,19 +8,25 @@
 mod args;
 pub mod bench;
 mod cluster_health;
+mod completion;
 mod config;
 mod directory;
 mod discovery;
+mod dump;
 mod exec_watch;
 mod exit_code;
+mod export;
 mod get;
 mod global;
 mod hook;
+mod import;
 mod ls;
+mod man;
 mod member;
 mod mk;
 mod mkdir;
 mod output;
+mod progress;
 mod rm;
 mod rmdir;
 mod roster;
@@ -71,11 +77,15 @@ const VERBS: &[Verb] = &[
     verb(watch::command, watch::run),
     verb(exec_watch::command, exec_watch::run),
     verb(hook::command, hook::run),
+    verb(export::command, export::run),
+    verb(import::command, import::run),
     verb(cluster_health::command, cluster_health::run),
     verb(member::command, member::run),
     verb(config::command, config::run),
     verb(discovery::command, discovery::run),
     verb(bench::command, bench::run),
+    verb(completion::command, completion::run),
+    verb(man::command, man::run),
 ];
 
 /// Run `etcdctl` with these arguments, its own name first.

@@ -1,5 +1,6 @@
 //! A command's conversation with the cluster: finding it, asking it, and saying what is asked.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::runtime::{Builder, Runtime};
@@ -11,7 +12,7 @@ use crate::config::Address;
 /// A cluster that was found.
 pub(super) struct Session {
     /// To ask it.
-    pub(super) client: Client,
+    pub(super) client: Arc<Client>,
     /// How to print what it answers.
     pub(super) output: Output,
     global: Global,
@@ -65,7 +66,7 @@ impl Session {
             eprintln!("Cluster-Peers: {}", urls(&members, " "));
         }
         Ok(Self {
-            client,
+            client: Arc::new(client),
             output: global.output,
             global: global.clone(),
         })

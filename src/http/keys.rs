@@ -22,12 +22,13 @@ pub(super) async fn answer(pages: &Arc<Pages>, key: &str, mut request: Request<I
         Ask::Read {
             path,
             recursive,
+            hidden,
             linearizable,
         } => {
             if let Err(reply) = wait(pages, linearizable).await {
                 return reply;
             }
-            read(pages, &path, recursive)
+            read(pages, &path, recursive, hidden)
         }
         Ask::Watch {
             interest,
@@ -63,13 +64,16 @@ async fn wait(pages: &Pages, linearizable: bool) -> Result<(), Reply> {
     waited.map_err(|refused| reply::refused(refused, pages.index()))
 }
 
-fn read(pages: &Pages, path: &Path, recursive: bool) -> Reply {
+fn read(pages: &Pages, path: &Path, recursive: bool, hidden: bool) -> Reply {
     let (found, position, clock) = {
         let view = pages.handle.view();
         (view.store.get(path), view.position(), Clock::new(&view))
     };
     match found {
-        Ok(found) => reply::listing(&found.listing(recursive, clock.now()), position, &clock),
+        Ok(found) => {
+            let listing = found.with_hidden(hidden).listing(recursive, clock.now());
+            reply::listing(&listing, position, &clock)
+        }
         Err(error) => reply::error(&error),
     }
 }

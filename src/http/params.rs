@@ -46,6 +46,8 @@ pub enum Ask {
         path: Path,
         /// With all that is below, not only the next level.
         recursive: bool,
+        /// With what is hidden.
+        hidden: bool,
         /// Only after everything committed before is applied here.
         linearizable: bool,
     },
@@ -82,6 +84,7 @@ enum Field {
     Dir,
     PrevExist,
     Refresh,
+    Hidden,
     Value,
     Ttl,
     PrevValue,
@@ -90,7 +93,7 @@ enum Field {
 }
 
 /// In the order of [`Field`]; the flags first, in the order in which a bad one is named.
-const NAMES: [&str; 14] = [
+const NAMES: [&str; 15] = [
     "recursive",
     "sorted",
     "quorum",
@@ -100,6 +103,7 @@ const NAMES: [&str; 14] = [
     "dir",
     "prevExist",
     "refresh",
+    "hidden",
     "value",
     "ttl",
     "prevValue",
@@ -117,6 +121,7 @@ struct Flags {
     dir: bool,
     prev_exist: Option<bool>,
     refresh: bool,
+    hidden: bool,
 }
 
 impl Params {
@@ -172,6 +177,7 @@ impl Params {
             return Ok(Ask::Read {
                 path,
                 recursive: flags.recursive,
+                hidden: flags.hidden,
                 linearizable: flags.linearizable,
             });
         }
@@ -328,6 +334,7 @@ impl Params {
                 Some(_) => Some(self.flag(Field::PrevExist)?),
             },
             refresh: self.flag(Field::Refresh)?,
+            hidden: self.flag(Field::Hidden)?,
         })
     }
 

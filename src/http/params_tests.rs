@@ -258,6 +258,7 @@ fn reads_and_watches() {
         Ok(Ask::Read {
             path: path(),
             recursive,
+            hidden: false,
             linearizable,
         })
     };
@@ -265,6 +266,16 @@ fn reads_and_watches() {
     assert_eq!(get("recursive=true&sorted=true"), read(true, false));
     assert_eq!(get("quorum=true&wait=true"), read(false, true));
     assert_eq!(get("consistent=true"), read(false, true));
+    assert_eq!(
+        get("hidden=TRUE"),
+        Ok(Ask::Read {
+            path: path(),
+            recursive: false,
+            hidden: true,
+            linearizable: false,
+        })
+    );
+    assert_eq!(get("hidden=x"), Err(Rejection::Flag("hidden")));
     assert_eq!(get("stream=true&waitIndex=junk"), read(false, false));
     let watch = |recursive, stream, since, linearizable| {
         let interest = Interest {

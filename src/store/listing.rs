@@ -12,6 +12,8 @@ pub struct Found {
     node: Node,
     /// For a directory: the tree as it was then.
     tree: Option<OrdMap<Path, Node>>,
+    /// Whether a listing names what is hidden.
+    hidden: bool,
 }
 
 /// A node with what is below it, as a read answers it.
@@ -19,7 +21,7 @@ pub struct Found {
 pub struct Listing {
     /// The node.
     pub node: NodeView,
-    /// What is in it, by name, without what is hidden; empty for a file, and for directories below the
+    /// What is in it, by name, without what is hidden unless that was asked for; empty for a file, and for directories below the
     /// one asked for unless the listing is recursive.
     pub nodes: Vec<Listing>,
 }
@@ -31,7 +33,14 @@ impl Found {
             path: path.clone(),
             node: node.clone(),
             tree: node.is_directory().then(|| tree.clone()),
+            hidden: false,
         }
+    }
+
+    /// The same; its listing names what is hidden too, if `hidden`.
+    #[must_use]
+    pub fn with_hidden(self, hidden: bool) -> Self {
+        Self { hidden, ..self }
     }
 
     /// The node with what is in it, `recursive` to the leaves, as of the time `now`.
@@ -41,7 +50,7 @@ impl Found {
     pub fn listing(self, recursive: bool, now: ClusterTime) -> Listing {
         let nodes = self
             .tree
-            .map(|tree| list(&tree, &self.path, recursive, now))
+            .map(|tree| list(&tree, &self.path, recursive, self.hidden, now))
             .unwrap_or_default();
         Listing {
             node: self.node.view(&self.path, now),
@@ -54,13 +63,14 @@ fn list(
     tree: &OrdMap<Path, Node>,
     directory: &Path,
     recursive: bool,
+    hidden: bool,
     now: ClusterTime,
 ) -> Vec<Listing> {
-    let seen = children(tree, directory).filter(|(path, _)| !path.is_hidden());
+    let seen = children(tree, directory).filter(|(path, _)| hidden || !path.is_hidden());
     seen.map(|(path, node)| Listing {
         node: node.view(path, now),
         nodes: if recursive && node.is_directory() {
-            list(tree, path, recursive, now)
+            list(tree, path, recursive, hidden, now)
         } else {
             Vec::new()
         },

@@ -52,7 +52,7 @@ pub(in crate::ctl) fn serve(
         let plans = prepare()?;
         let limits = plans.iter().filter_map(|plan| plan.spec.timeout);
         grace.send_replace(limits.max().unwrap_or(GRACE));
-        all(plans, Arc::new(client), &stage).await
+        all(plans, client, &stage).await
     });
     runtime.shutdown_timeout(Duration::ZERO);
     match outcome {
@@ -67,7 +67,7 @@ async fn find(
     global: &Global,
     seek: Seek,
     mut stage: watch::Receiver<Stage>,
-) -> Result<Option<Client>, Exit> {
+) -> Result<Option<Arc<Client>>, Exit> {
     let seeking = async {
         let mut said = false;
         loop {

@@ -392,6 +392,14 @@ fn reads_name_the_first_thing_missing() {
         run.get("/g/d/_h").expect("asked for by name").nodes.len(),
         1
     );
+    let all = run
+        .store
+        .get(&path("/g"))
+        .expect("it is there")
+        .with_hidden(true)
+        .listing(true, run.clock);
+    let hidden = all.nodes.iter().flat_map(|below| &below.nodes);
+    assert!(hidden.map(|node| &node.node.path).any(Path::is_hidden));
     let flat = run
         .store
         .get(&path("/g"))
@@ -399,7 +407,7 @@ fn reads_name_the_first_thing_missing() {
         .listing(false, run.clock);
     assert!(flat.nodes.iter().all(|below| below.nodes.is_empty()) && flat.nodes.len() == 2);
     let counts = run.store.counters();
-    assert_eq!((counts.gets_success, counts.gets_fail), (3, 2));
+    assert_eq!((counts.gets_success, counts.gets_fail), (4, 2));
 }
 
 #[test]

@@ -200,3 +200,43 @@ fn a_state_file_that_will_not_do_is_refused() {
     assert_eq!(code, Some(1));
     assert!(said.contains("cannot open no/such/place.lock"), "{said}");
 }
+
+/// A key that is left alone while much happens elsewhere: the watch moves on all the same, so that after a
+/// restart nothing is missing.
+#[test]
+fn a_quiet_key_is_not_forgotten_in_a_busy_store() {
+    let scene = Scene::set(&["-watch-history=1000"]);
+    let arguments = [
+        "--state",
+        "state",
+        "--recursive",
+        "/w",
+        "--",
+        "sh",
+        "-c",
+        SHOW,
+    ];
+    let mut watcher = scene.watch(&arguments);
+    let mut last = 0;
+    for number in 0..1500 {
+        last = scene.put("/elsewhere", &number.to_string());
+    }
+    let state = scene.directory.path().join("state");
+    let handled = || {
+        let lines = lines(&state);
+        let line: serde_json::Value =
+            serde_json::from_str(lines.last().expect("a line")).expect("JSON");
+        line["handled"].as_u64().unwrap_or(0)
+    };
+    wait(|| handled() >= last, || watcher.said());
+    watcher.signal("-KILL");
+    watcher.end();
+    for number in 0..500 {
+        scene.put("/elsewhere", &number.to_string());
+    }
+    scene.put("/w/a", "1");
+    let mut watcher = scene.watch(&arguments);
+    wait_for_lines(&scene.out(), &["set /w/a 1"]);
+    assert_eq!(watcher.said(), "");
+    watcher.stop(0);
+}

@@ -20,7 +20,7 @@ use crate::consensus::{Handle, Input, Inputs, Running, Settings, Start};
 use crate::http::{self, Cors, Facts, Limits, MemberPages, Pages, Port};
 use crate::membership::Membership;
 use crate::store::{HistoryLimits, image};
-use crate::transport::{Inbox, Listener, Local, News, Peers, Stats, snapshot_files};
+use crate::transport::{Inbox, Listener, Local, News, PeerThread, Peers, Stats, snapshot_files};
 use crate::wal::{DataDir, EntryKind, RealDisk, Snapshot, write_snapshot};
 
 /// How many connections may wait to be accepted at a port.
@@ -39,6 +39,8 @@ pub struct Server {
     client: JoinHandle<()>,
     peer: JoinHandle<()>,
     stop: watch::Sender<bool>,
+    /// Runs the tasks of the peer port and the peers.
+    _peers: PeerThread,
     /// Keeps the directory locked.
     _directory: DataDir,
 }
@@ -76,8 +78,13 @@ impl Server {
         info!("peers at {} ({})", urls.1, config.peer.listen);
 
         let beginning = bootstrap::begin(&config, urls).await?;
-        let peer = listen(peer, "-peer-addr")?;
-        let mut member = run_member(&config, beginning)?;
+        let peers =
+            PeerThread::start().map_err(|error| format!("cannot start a thread: {error}"))?;
+        let peer = {
+            let _on_its_runtime = peers.runtime().enter();
+            listen(peer, "-peer-addr")?
+        };
+        let mut member = run_member(&config, beginning, &peers)?;
         let (stop, stopped) = watch::channel(false);
         let limits = Limits {
             read: config.http_read_timeout.unwrap_or_default(),
@@ -87,7 +94,8 @@ impl Server {
         let cors = Cors::new(config.cors);
         let pages = Pages::new(member.handle.clone(), member.facts, cors, limits, stopped);
         let member_pages = member_pages(member.listener.clone(), member.membership);
-        let peer = tokio::spawn(http::serve(peer, Port::Peer(member_pages), pages.clone()));
+        let serving = http::serve(peer, Port::Peer(member_pages), pages.clone());
+        let peer = peers.runtime().spawn(serving);
         tokio::select! {
             ended = member.running.ended() => return Err(ended.err().unwrap_or_default()),
             () = applied(&member.handle, member.needed) => {}
@@ -101,6 +109,7 @@ impl Server {
             client,
             peer,
             stop,
+            _peers: peers,
             _directory: member.directory,
         })
     }
@@ -130,7 +139,11 @@ impl Server {
 }
 
 /// Put the parts of a member together and start it.
-fn run_member(config: &Config, beginning: Beginning) -> Result<Member, String> {
+fn run_member(
+    config: &Config,
+    beginning: Beginning,
+    thread: &PeerThread,
+) -> Result<Member, String> {
     let needed = needed(&beginning);
     let Beginning {
         directory,
@@ -155,7 +168,7 @@ fn run_member(config: &Config, beginning: Beginning) -> Result<Member, String> {
     let handle = start.handle();
     let inbox = inbox(start.inputs(), disk.clone(), bootstrap::limits(config));
     let open = snapshot_files::open_from(disk.clone());
-    let runtime = tokio::runtime::Handle::current();
+    let runtime = thread.runtime().clone();
     let mut peers = Peers::new(local.clone(), runtime, inbox.clone(), open, stats.clone());
     peers.set_members(&members);
     let receive = snapshot_files::receive_to(disk.clone());

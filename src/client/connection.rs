@@ -10,6 +10,7 @@ use hyper::client::conn::http1::{SendRequest, handshake};
 use hyper::header::{CONTENT_TYPE, HOST};
 use hyper::{HeaderMap, StatusCode};
 use hyper_util::rt::TokioIo;
+use socket2::{SockRef, TcpKeepalive};
 use tokio::net::TcpStream;
 
 use super::Request;
@@ -18,6 +19,10 @@ use crate::config::Address;
 
 /// How long a member may take to accept a connection; then the next one is asked.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(2);
+
+/// How long a connection may be silent before the kernel asks whether it still stands, and how long it waits
+/// for each of three answers.
+const KEEPALIVE: Duration = Duration::from_secs(3);
 
 /// How many idle connections are kept; one more is closed.
 const IDLE_MAX: usize = 128;
@@ -125,23 +130,23 @@ impl Pool {
         sender: Sender,
         response: hyper::Response<Incoming>,
     ) -> Result<Response, Failure> {
-        let (parts, body) = response.into_parts();
-        let body = match Limited::new(body, ANSWER_BYTES_MAX).collect().await {
-            Ok(body) => body.to_bytes(),
-            Err(error) => {
-                let index = number(&parts.headers, "x-etcd-index");
-                return Err(Failure::sent(
-                    format!("the answer broke off ({error})"),
-                    index,
-                ));
-            }
-        };
+        let response = collect(response).await?;
         self.keep(member, sender);
-        Ok(Response {
-            status: parts.status,
-            headers: parts.headers,
-            body,
-        })
+        Ok(response)
+    }
+
+    /// Send a request on a connection of its own, which is as long-lived as the answer's body.
+    pub(super) async fn open(
+        &self,
+        member: &Address,
+        request: &Request,
+    ) -> Result<hyper::Response<Incoming>, Failure> {
+        let message = message(member, &request.target, request)?;
+        let mut sender = connect(member).await?;
+        sender
+            .send_request(message)
+            .await
+            .map_err(|error| Failure::sent(error.to_string(), None))
     }
 
     fn take(&self, member: &Address) -> Option<Sender> {
@@ -161,6 +166,25 @@ impl Pool {
     }
 }
 
+/// Read an answer to its end.
+pub(super) async fn collect(response: hyper::Response<Incoming>) -> Result<Response, Failure> {
+    let (parts, body) = response.into_parts();
+    match Limited::new(body, ANSWER_BYTES_MAX).collect().await {
+        Ok(body) => Ok(Response {
+            status: parts.status,
+            headers: parts.headers,
+            body: body.to_bytes(),
+        }),
+        Err(error) => {
+            let index = number(&parts.headers, "x-etcd-index");
+            Err(Failure::sent(
+                format!("the answer broke off ({error})"),
+                index,
+            ))
+        }
+    }
+}
+
 async fn connect(member: &Address) -> Result<Sender, Failure> {
     let connecting = TcpStream::connect((member.host.as_str(), member.port));
     let stream = match tokio::time::timeout(CONNECT_TIMEOUT, connecting).await {
@@ -168,8 +192,14 @@ async fn connect(member: &Address) -> Result<Sender, Failure> {
         Ok(Err(error)) => return Err(Failure::unsent(error.to_string())),
         Err(_) => return Err(Failure::unsent(String::from("no connection in time"))),
     };
-    // Without it a small request could wait for the last one's acknowledgement; it works all the same.
+    // Without these a small request could wait for the last one's acknowledgement, and a connection that is
+    // silently dead is found out later; it works all the same.
     let _ = stream.set_nodelay(true);
+    let keepalive = TcpKeepalive::new()
+        .with_time(KEEPALIVE)
+        .with_interval(KEEPALIVE)
+        .with_retries(3);
+    let _ = SockRef::from(&stream).set_tcp_keepalive(&keepalive);
     let (sender, connection) = handshake(TokioIo::new(stream))
         .await
         .map_err(|error| Failure::unsent(error.to_string()))?;

@@ -5,6 +5,9 @@ use std::fmt;
 use super::ApiError;
 use crate::config::Address;
 
+/// The API's number for events that are no longer in the history.
+const FORGOTTEN: u64 = 401;
+
 /// Why a request has no good answer.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Error {
@@ -30,6 +33,16 @@ pub enum Error {
         /// What is wrong with it.
         cause: String,
     },
+}
+
+impl Error {
+    /// Whether the API says that the events asked for are no longer in its history (401).
+    pub fn is_forgotten(&self) -> bool {
+        match self {
+            Self::Api(error) => error.error_code == FORGOTTEN,
+            Self::NoMember(_) | Self::Unanswered { .. } | Self::Garbage { .. } => false,
+        }
+    }
 }
 
 impl fmt::Display for Error {

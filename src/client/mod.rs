@@ -9,6 +9,7 @@ mod error;
 mod request;
 mod sync;
 mod tls;
+pub mod watch;
 
 #[cfg(test)]
 mod tests;
@@ -191,6 +192,11 @@ impl Client {
             }
         }
         Err(Error::NoMember(tried))
+    }
+
+    /// The place of the member to ask first.
+    fn first(&self) -> usize {
+        self.preferred.load(Ordering::Relaxed)
     }
 
     /// One member, and whoever it points at.

@@ -128,6 +128,13 @@ impl Request {
         }
     }
 
+    /// Events as one stream. Only members of this project answer with all of them when `since` is in the past.
+    pub(super) fn stream(key: &str, recursive: bool, since: Option<u64>) -> Self {
+        let mut request = Self::watch(key, recursive, since);
+        request.target.push_str("&stream=true");
+        request
+    }
+
     /// Whether it does no harm to ask twice.
     pub(super) fn may_be_repeated(&self) -> bool {
         // A watch goes on from where it was, which only its caller knows.

@@ -10,6 +10,7 @@ pub mod error;
 pub mod flags;
 pub mod help;
 pub mod layer;
+pub mod nearest;
 pub mod options;
 mod value;
 

@@ -93,23 +93,42 @@ impl<O: Outbox> Driver<O> {
     }
 
     /// The next input, after the ticks that are due before it.
+    ///
+    /// A leader ticks on time. Others may be half a tick early or late, so that they do it when the leader's
+    /// heartbeat, which comes once a tick, wakes them anyway.
     fn wait(&mut self, next_tick: &mut Duration) -> Input {
         loop {
+            let slack = if self.core.leads() {
+                Duration::ZERO
+            } else {
+                self.tick / 2
+            };
             let now = self.now();
-            if now >= *next_tick {
-                self.core.tick(now);
-                self.do_work();
-                // A process that was paused does not make up for it: its peers' time passed as well.
-                *next_tick = (*next_tick + self.tick).max(now);
+            let latest = *next_tick + slack;
+            if now >= latest {
+                self.tick(next_tick, now);
                 continue;
             }
-            match self.inputs.recv_timeout(*next_tick - now) {
-                Ok(input) => return input,
+            match self.inputs.recv_timeout(latest - now) {
+                Ok(input) => {
+                    let now = self.now();
+                    if now + slack >= *next_tick {
+                        self.tick(next_tick, now);
+                    }
+                    return input;
+                }
                 Err(RecvTimeoutError::Timeout) => {}
                 // It cannot be: the driver holds a sender itself.
                 Err(RecvTimeoutError::Disconnected) => return Input::Stop,
             }
         }
+    }
+
+    fn tick(&mut self, next_tick: &mut Duration, now: Duration) {
+        self.core.tick(now);
+        self.do_work();
+        // A process that was paused does not make up for it: its peers' time passed as well.
+        *next_tick = (*next_tick + self.tick).max(now);
     }
 
     /// Take an input in; how it ends, if that is what it says.

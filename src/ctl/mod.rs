@@ -13,10 +13,12 @@ mod config;
 mod directory;
 mod discovery;
 mod dump;
+mod exec_watch;
 mod exit_code;
 mod export;
 mod get;
 mod global;
+mod hook;
 mod import;
 mod ls;
 mod man;
@@ -76,6 +78,8 @@ const VERBS: &[Verb] = &[
     verb(updatedir::command, updatedir::run),
     verb(rmdir::command, rmdir::run),
     verb(watch::command, watch::run),
+    verb(exec_watch::command, exec_watch::run),
+    verb(hook::command, hook::run),
     verb(export::command, export::run),
     verb(import::command, import::run),
     verb(cluster_health::command, cluster_health::run),

@@ -7,6 +7,7 @@
 //!
 //! - [`Peers`]: the sending side, owned by the driver; one task for each peer.
 //! - [`Listener`]: the receiving side, called by the peer port's router.
+//! - [`PeerThread`]: where both run.
 //! - [`stats`]: what was sent and received, for the statistics pages.
 //!
 //! Bytes from a peer are never trusted: each frame is bounded, checksummed and numbered, and names the
@@ -29,6 +30,7 @@ mod snapshot;
 mod stream;
 #[cfg(test)]
 mod tests;
+mod thread;
 mod wire;
 
 use std::io;
@@ -41,6 +43,7 @@ pub use listener::Listener;
 pub use peers::Peers;
 pub use snapshot::{OpenSnapshot, ReceiveSnapshot, SnapshotBody};
 pub use stats::Stats;
+pub use thread::PeerThread;
 
 use crate::cluster::{ClusterId, MemberId};
 use crate::consensus::message::Message;

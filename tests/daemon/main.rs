@@ -8,6 +8,7 @@
 
 mod cluster;
 mod durability;
+mod exec_watch;
 mod http;
 mod manners;
 mod sync;

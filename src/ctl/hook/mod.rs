@@ -1,0 +1,44 @@
+//! Commands that run when keys change: what `exec-watch` and hooks have in common.
+//!
+//! `run` is one watch. Its decisions are in pure modules: `queue` (what may run now), `ledger` (what is
+//! handled), `relist` (what changed while the history was gone), `environment` (what a command is told).
+//! `command` runs one command, `state` and `saver` keep the file that remembers, `notify` tells systemd,
+//! and `service` has several watches in one process. Hooks as files are read by `directory`, `file` and
+//! `field`, and `verbs` is what is typed for them.
+
+mod command;
+mod directory;
+mod environment;
+mod field;
+mod file;
+mod ledger;
+mod listing;
+mod notify;
+mod plan;
+mod queue;
+mod relist;
+mod run;
+mod saver;
+mod service;
+mod signals;
+mod state;
+mod user;
+mod verbs;
+
+#[cfg(test)]
+mod tests;
+
+use std::io::Write;
+
+pub(super) use command::Spec;
+pub(super) use plan::{OnFailure, Plan};
+pub(super) use queue::Rules;
+pub(super) use service::{Seek, serve};
+pub(super) use state::Subject;
+pub(super) use verbs::{command, run};
+
+/// A line for people. Whoever closed stderr does not want it.
+fn say(name: Option<&str>, text: &str) {
+    let name = name.map(|name| format!("{name}: ")).unwrap_or_default();
+    let _ = writeln!(std::io::stderr(), "etcdctl: {name}{text}");
+}

@@ -155,13 +155,9 @@ mod tests {
         let mut whole = Command::new("etcdctl")
             .arg(Arg::new("peers").short('C').long("peers").global(true))
             .subcommands([
-                Command::new("set").args([
-                    args::key(""),
-                    args::value(),
-                    args::rest(),
-                    args::ttl(),
-                    args::switch("quiet", ""),
-                ]),
+                Command::new("set")
+                    .args(args::writing(""))
+                    .arg(args::switch("quiet", "")),
                 Command::new("run").args([
                     args::key(""),
                     args::switch("recursive", ""),

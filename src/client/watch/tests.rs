@@ -123,7 +123,7 @@ async fn indices(watch: &mut Watch, count: usize) -> Vec<u64> {
 }
 
 fn seen(notes: &Arc<Mutex<Vec<String>>>) -> Vec<String> {
-    let prefix = "/v2/keys/w?wait=true&recursive=true&waitIndex=";
+    let prefix = "/v2/keys/w?recursive=true&wait=true&waitIndex=";
     let notes = notes.lock().expect("unpoisoned");
     notes
         .iter()

@@ -39,6 +39,9 @@ mod updatedir;
 mod watch;
 mod words;
 
+#[cfg(test)]
+mod tests;
+
 use std::ffi::OsString;
 use std::process::ExitCode;
 

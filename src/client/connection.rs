@@ -94,7 +94,7 @@ impl Pool {
             None => work.await,
             Some(limit) => tokio::time::timeout(limit, work).await.unwrap_or_else(|_| {
                 Err(Failure::sent(
-                    format!("no answer within {} s", limit.as_secs()),
+                    format!("no answer within {} s", limit.as_secs_f64()),
                     None,
                 ))
             }),

@@ -1,11 +1,12 @@
 //! Members played by scripts: what each reads and answers, connection by connection.
 
 use std::sync::{Arc, Mutex};
+use std::time::Duration;
 
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
 
-use super::{Client, Delete, Error, Get, Put, Request};
+use super::{Client, Delete, Error, Get, Put, Request, Step};
 use crate::config::Address;
 
 const EVENT: &str =
@@ -258,6 +259,59 @@ async fn a_watch_goes_on_where_it_broke_off() {
             "GET /v2/keys/x?recursive=true&wait=true HTTP/1.1",
             "GET /v2/keys/x?recursive=true&wait=true&waitIndex=42 HTTP/1.1",
             "GET /v2/keys/x?recursive=true&wait=true&waitIndex=42 HTTP/1.1",
+        ]
+    );
+}
+
+#[tokio::test]
+async fn the_members_are_learned_from_the_first_that_tells() {
+    let (silent, _) = member(vec![Act::Answer(404, String::new(), "404 page not found")]).await;
+    let (telling, notes) = member(vec![ok("http://10.1.1.1:4001, http://c:5"), ok(EVENT)]).await;
+    let absent = nobody().await;
+    let mut client = Client::new(vec![absent.clone(), silent.clone(), telling.clone()]);
+    let shown =
+        |members: &[Address]| -> Vec<String> { members.iter().map(ToString::to_string).collect() };
+    let told = client.sync().await.expect("the members");
+    assert_eq!(shown(&told), ["10.1.1.1:4001", "c:5"]);
+    // Whoever told can surely be reached.
+    let wanted = [telling, told[0].clone(), told[1].clone(), absent, silent];
+    assert_eq!(client.members(), wanted);
+    client.get("/x", &Get::default()).await.expect("an event");
+    assert_eq!(seen(&notes)[0], "GET /v2/machines HTTP/1.1");
+    assert_eq!(seen(&notes).len(), 2);
+
+    let mut client = Client::new(vec![nobody().await]);
+    match client.sync().await {
+        Err(Error::NoMember(tried)) => assert_eq!(tried.len(), 1),
+        other => panic!("{other:?}"),
+    }
+}
+
+#[tokio::test]
+async fn patience_has_an_end_and_steps_are_told() {
+    static STEPS: Mutex<Vec<String>> = Mutex::new(Vec::new());
+    let note = |step: Step<'_>| {
+        let line = match step {
+            Step::Asking(_, request) => request.target.clone(),
+            Step::Failed(_, cause) => String::from(cause),
+        };
+        STEPS.lock().expect("unpoisoned").push(line);
+    };
+    // It takes connections, and no more than that.
+    let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port");
+    let address = listener.local_addr().expect("bound").to_string();
+    let address = Address::parse(&address).expect("an address");
+    let client = Client::new(vec![address])
+        .patient(Duration::from_millis(50))
+        .telling(note);
+    let error = client.get("/x", &Get::default()).await.expect_err("late");
+    assert!(matches!(error, Error::NoMember(_)), "{error}");
+    let steps = STEPS.lock().expect("unpoisoned").clone();
+    assert_eq!(
+        steps,
+        [
+            "/v2/keys/x?recursive=false&sorted=false",
+            "no answer within 0.05 s"
         ]
     );
 }

@@ -48,7 +48,7 @@ pub(super) fn key(help: &'static str) -> Arg {
 }
 
 /// The value, from here or from stdin; any bytes will do.
-pub(super) fn value() -> Arg {
+fn value() -> Arg {
     Arg::new("value")
         .value_name("VALUE")
         .value_parser(ValueParser::os_string())
@@ -61,6 +61,11 @@ pub(super) fn rest() -> Arg {
         .num_args(0..)
         .value_parser(ValueParser::os_string())
         .hide(true)
+}
+
+/// The arguments of a command that writes a key.
+pub(super) fn writing(key: &'static str) -> [Arg; 4] {
+    [self::key(key), value(), rest(), ttl()]
 }
 
 /// The key that was given.

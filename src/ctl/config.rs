@@ -100,6 +100,11 @@ pub(super) fn run(global: &Global, matches: &ArgMatches) -> Result<(), Exit> {
 async fn show(session: &Session, request: &Request, setting: Option<&str>) -> Result<(), Exit> {
     let members = roster::members(session).await?;
     let answer = roster::peers(session, &members)?.send(request).await?;
+    if answer.status == 404 {
+        return Err(Exit::refused(
+            "this cluster has no such settings: they are etcd 0.4's and this project's",
+        ));
+    }
     if !answer.is_success() {
         return Err(member::said(&answer));
     }

@@ -6,9 +6,6 @@ use super::{Exit, Global, args, member, output, session};
 use crate::client::Request;
 use crate::config::Address;
 
-/// The port of a URL without one.
-const PORT: u16 = 80;
-
 /// The command line.
 pub(super) fn command() -> Command {
     Command::new("discovery")
@@ -64,8 +61,9 @@ fn service(url: &str) -> Result<(Address, String), Exit> {
         Some((scheme, rest)) => (format!("{scheme}://"), rest),
         None => (String::new(), url),
     };
+    let port = if scheme == "https://" { 443 } else { 80 };
     let (authority, path) = rest.split_once('/').unwrap_or((rest, ""));
-    let address = Address::parse_with_port(&format!("{scheme}{authority}"), PORT)
+    let address = Address::parse_with_port(&format!("{scheme}{authority}"), port)
         .map_err(|problem| Exit::usage(format!("--url: {url:?} {problem}")))?;
     let path = path.trim_end_matches('/');
     let path = path

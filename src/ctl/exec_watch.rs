@@ -49,7 +49,7 @@ pub(super) fn command() -> Command {
                 .value_parser(ValueParser::os_string())
                 .help("The command and its arguments"),
             args::switch("recursive", "All below the key, too"),
-            args::number("after-index", "INDEX", "From the change after this one on"),
+            args::number("after-index", "INDEX", "From the change after this one on, unless --state knows"),
             args::option(
                 "state",
                 "FILE",

@@ -11,12 +11,9 @@ pub(super) fn command() -> Command {
         .about("Write a key that is not there yet")
         .override_usage("etcdctl mk [OPTIONS] KEY [VALUE]")
         .after_help("Example: etcdctl mk /lock mine --ttl 30")
-        .args([
-            args::key("The key; directories on the way to it are made"),
-            args::value(),
-            args::rest(),
-            args::ttl(),
-        ])
+        .args(args::writing(
+            "The key; directories on the way to it are made",
+        ))
 }
 
 /// Make a key.

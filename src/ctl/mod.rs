@@ -39,6 +39,9 @@ mod updatedir;
 mod watch;
 mod words;
 
+#[cfg(test)]
+mod tests;
+
 use std::ffi::OsString;
 use std::process::ExitCode;
 
@@ -75,10 +78,10 @@ const VERBS: &[Verb] = &[
     verb(updatedir::command, updatedir::run),
     verb(rmdir::command, rmdir::run),
     verb(watch::command, watch::run),
-    verb(export::command, export::run),
-    verb(import::command, import::run),
     verb(exec_watch::command, exec_watch::run),
     verb(hook::command, hook::run),
+    verb(export::command, export::run),
+    verb(import::command, import::run),
     verb(cluster_health::command, cluster_health::run),
     verb(member::command, member::run),
     verb(config::command, config::run),

@@ -18,11 +18,10 @@ pub(super) fn command() -> Command {
              etcdctl set -- /number -5      (behind -- a value may begin with a dash)\n  \
              etcdctl set /motd < /etc/motd",
         )
+        .args(args::writing(
+            "The key; directories on the way to it are made",
+        ))
         .args([
-            args::key("The key; directories on the way to it are made"),
-            args::value(),
-            args::rest(),
-            args::ttl(),
             args::option(
                 "swap-with-value",
                 "VALUE",

@@ -11,12 +11,7 @@ pub(super) fn command() -> Command {
         .about("Write a key that is there")
         .override_usage("etcdctl update [OPTIONS] KEY [VALUE]")
         .after_help("Example: etcdctl update /message bye")
-        .args([
-            args::key("The key"),
-            args::value(),
-            args::rest(),
-            args::ttl(),
-        ])
+        .args(args::writing("The key"))
 }
 
 /// Change a key.

@@ -142,3 +142,83 @@ fn before_the_last(command: &Command) -> Option<usize> {
     let has_last = command.get_positionals().any(Arg::is_last_set);
     has_last.then(|| command.get_positionals().count() - 1)
 }
+
+#[cfg(test)]
+mod tests {
+    use clap::value_parser;
+
+    use super::*;
+    use crate::ctl::args;
+
+    /// A command line with a command as `exec-watch` is, which takes another one behind its key.
+    fn whole() -> Command {
+        let mut whole = Command::new("etcdctl")
+            .arg(Arg::new("peers").short('C').long("peers").global(true))
+            .subcommands([
+                Command::new("set")
+                    .args(args::writing(""))
+                    .arg(args::switch("quiet", "")),
+                Command::new("run").args([
+                    args::key(""),
+                    args::switch("recursive", ""),
+                    Arg::new("command")
+                        .num_args(1..)
+                        .last(true)
+                        .value_parser(value_parser!(OsString)),
+                ]),
+            ]);
+        whole.build();
+        whole
+    }
+
+    fn read(typed: &str) -> Result<String, Exit> {
+        let typed = typed.split(' ').map(OsString::from);
+        let words = plain(&whole(), typed)?;
+        let words: Vec<_> = words.iter().map(|word| word.to_string_lossy()).collect();
+        Ok(words.join(" "))
+    }
+
+    #[test]
+    fn flags_come_into_one_form() {
+        for (typed, wanted) in [
+            ("etcdctl", "etcdctl"),
+            ("etcdctl -C a set k v", "etcdctl --peers=a set k v"),
+            ("etcdctl set -ttl 5 k v", "etcdctl set --ttl=5 k v"),
+            ("etcdctl set k --ttl -5 v", "etcdctl set k --ttl=-5 v"),
+            (
+                "etcdctl set k v -ttl=5 --C b",
+                "etcdctl set k v --ttl=5 --peers=b",
+            ),
+            ("etcdctl set --ttl", "etcdctl set --ttl"),
+            ("etcdctl set -quiet k -quiet=false", "etcdctl set k"),
+            ("etcdctl set -quiet=T k --quiet", "etcdctl set k --quiet"),
+            ("etcdctl set -- k -ttl 5", "etcdctl set -- k -ttl 5"),
+            ("etcdctl set set -", "etcdctl set set -"),
+            ("etcdctl h set", "etcdctl help set"),
+            ("etcdctl set -h", "etcdctl set --help"),
+            // What is not known is left to complain about, with all of its name.
+            ("etcdctl set -tll 5", "etcdctl set --tll 5"),
+            ("etcdctl set k -5 -q --x -Cz", "etcdctl set k -5 -q --x -Cz"),
+        ] {
+            assert_eq!(read(typed).expect(typed), wanted, "{typed}");
+        }
+        let exit = read("etcdctl set -quiet=maybe k").expect_err("neither true nor false");
+        assert!(exit.code == 1 && exit.message.contains("--quiet: \"maybe\""));
+    }
+
+    #[test]
+    fn the_words_behind_the_key_are_another_command() {
+        let wanted = "etcdctl run --recursive k -- sh -c x --recursive";
+        for typed in [
+            "etcdctl run -recursive k sh -c x --recursive",
+            "etcdctl run --recursive k -- sh -c x --recursive",
+        ] {
+            assert_eq!(read(typed).expect(typed), wanted);
+        }
+        assert_eq!(read("etcdctl run k").expect("a key"), "etcdctl run k");
+        assert_eq!(
+            read("etcdctl run -- sh").expect("no key"),
+            "etcdctl run -- sh"
+        );
+    }
+}

@@ -54,7 +54,8 @@ pub(super) async fn answer(
         return reply::watching(position, Body::whole(Bytes::new()));
     }
     if !stream && let Some(event) = past.first() {
-        // Nothing to wait for: an answer like any other.
+        // Nothing to wait for: an answer like any other, with a length. Our own client takes an answer
+        // without one as the word that there is nothing up to the index in its head.
         let clock = Clock::new(&pages.handle.view());
         return reply::watching(position, Body::whole(reply::event_json(event, &clock)));
     }

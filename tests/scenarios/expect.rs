@@ -2,6 +2,7 @@
 
 use serde_json::Value;
 
+use crate::command::Outcome;
 use crate::pattern;
 use crate::wire::Answer;
 
@@ -80,6 +81,44 @@ pub fn differences(
         );
     }
     found.extend(different_headers(expect, answer, fill));
+    found
+}
+
+/// Where what a command did is not what the step expects.
+pub fn command_differences(
+    step: &Value,
+    outcome: &Outcome,
+    fill: &dyn Fn(&str) -> String,
+) -> Vec<String> {
+    let expect = &step["expect"];
+    let mut found = Vec::new();
+    let pending = expect["pending"].as_bool().unwrap_or(false);
+    let code = expect["code"].as_i64();
+    if pending != outcome.code.is_none() || code != outcome.code.map(i64::from) {
+        found.push(format!("code: expected {code:?}, got {:?}", outcome.code));
+    }
+    let arranged = |text: &str| {
+        let mut lines: Vec<&str> = text.split_inclusive('\n').collect();
+        if step["unordered"] == true {
+            lines.sort_unstable();
+        }
+        lines.concat()
+    };
+    for (field, got) in [("stdout", &outcome.stdout), ("stderr", &outcome.stderr)] {
+        let wanted = expect[field].as_str().map(|wanted| arranged(&fill(wanted)));
+        let got = arranged(got);
+        if wanted
+            .as_ref()
+            .is_some_and(|wanted| !pattern::matches(wanted, &got))
+        {
+            found.push(format!("{field}: expected {wanted:?}, got {got:?}"));
+        }
+    }
+    for (field, wanted) in [("has", true), ("lacks", false)] {
+        let wrong =
+            texts(&step[field]).filter(|text| outcome.stdout.contains(&fill(text)) != wanted);
+        found.extend(wrong.map(|text| format!("{field} {text:?}: {:?}", outcome.stdout)));
+    }
     found
 }
 

@@ -1,8 +1,9 @@
 //! The recorded behaviour of 0.4.6, with our decisions in it (`tests/data/compat`), replayed against the
-//! real server. Scenarios that wait run side by side, each worker with a server of its own.
+//! real server and the real etcdctl. Scenarios that wait run side by side, each worker with a server of its own.
 
 #![allow(unreachable_pub, reason = "a test is a crate of its own")]
 
+mod command;
 mod expect;
 mod hostile;
 mod pattern;
@@ -20,13 +21,14 @@ use server::Server;
 const SERVERS: usize = 12;
 
 /// Files that want a server of their own, and what it is started with.
-const STARTED_WITH: [(&str, &str); 3] = [
+const STARTED_WITH: [(&str, &str); 4] = [
     ("cors_any", "-cors=*"),
     (
         "cors_list",
         "-cors=http://one.example,http://two.example:8080",
     ),
     ("watch_forgotten", "-watch-history=1000"),
+    ("ctl_forgotten", "-watch-history=1000"),
 ];
 
 #[test]
@@ -54,7 +56,7 @@ fn recorded_cases_are_met() {
         }
     });
     let failures = failures.into_inner().expect("no worker died");
-    assert!(steps > 1000, "only {steps} steps were found");
+    assert!(steps > 1400, "only {steps} steps were found");
     assert!(
         failures.is_empty(),
         "{} of {steps} steps failed:\n{}",

@@ -1,10 +1,11 @@
 //! A scenario: steps, one after another, some of which wait beside the others.
 
 use std::collections::{BTreeMap, HashMap};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use serde_json::Value;
 
+use crate::command::Run;
 use crate::expect;
 use crate::server::Server;
 use crate::wire::{Exchange, Request};
@@ -17,6 +18,15 @@ const HEAD_MAX: Duration = Duration::from_secs(5);
 
 /// How long a watch may take to end once it was looked at, unless the step says otherwise.
 const AWAIT_MAX: f64 = 5.0;
+
+/// How long a command that is left running may take to watch; one that has what it wanted never does.
+const WATCH_MAX: Duration = Duration::from_secs(5);
+
+/// How often it is looked whether it does.
+const LOOK: Duration = Duration::from_millis(20);
+
+/// By how much the waits before an interrupt are longer than those recorded.
+const PATIENCE: u32 = 3;
 
 /// One scenario of one file.
 pub struct Scenario {
@@ -33,6 +43,7 @@ struct Play<'a> {
     /// Counters at its start.
     counters: BTreeMap<String, u64>,
     waiting: HashMap<String, (Exchange, String)>,
+    commands: HashMap<String, Run>,
 }
 
 impl Scenario {
@@ -81,14 +92,17 @@ impl Scenario {
                 .find_map(|step| Some(counters(server, step["delta"].as_str()?)))
                 .unwrap_or_default(),
             waiting: HashMap::new(),
+            commands: HashMap::new(),
         };
         let mut failures = Vec::new();
         for (number, step) in (1..).zip(&self.steps) {
             for difference in play.step(step) {
-                failures.push(format!(
-                    "{} #{number} {}: {difference}",
-                    self.name, step["do"]
-                ));
+                let what = if step["do"].is_null() {
+                    &step["ctl"]
+                } else {
+                    &step["do"]
+                };
+                failures.push(format!("{} #{number} {what}: {difference}", self.name));
             }
         }
         fetch(&server.client, &wipe);
@@ -101,6 +115,13 @@ impl Play<'_> {
         if let Some(seconds) = step["sleep"].as_f64() {
             std::thread::sleep(Duration::from_secs_f64(seconds));
             return Vec::new();
+        }
+        if step["ctl"].is_array() {
+            return self.command(step);
+        }
+        let command = step["await"].as_str().or(step["interrupt"].as_str());
+        if let Some(name) = command.filter(|name| self.commands.contains_key(*name)) {
+            return self.end(name, step);
         }
         if let Some(path) = step["delta"].as_str() {
             return self.growth(path, step);
@@ -134,6 +155,59 @@ impl Play<'_> {
         expect::differences(step, &target, exchange.answer().as_ref(), &|text| {
             self.fill(text)
         })
+    }
+
+    /// Run `etcdctl`, or leave it running.
+    fn command(&mut self, step: &Value) -> Vec<String> {
+        let mut arguments = Vec::new();
+        if step["raw"] != true {
+            arguments.extend(["-C".to_owned(), format!("http://{}", self.server.client)]);
+            arguments.extend(self.texts(&step["pre"]));
+        }
+        arguments.extend(self.texts(&step["ctl"]));
+        let stdin = self.fill(step["stdin"].as_str().unwrap_or_default());
+        let variables: Vec<(String, String)> = step["env"]
+            .as_object()
+            .into_iter()
+            .flatten()
+            .map(|(name, value)| (name.clone(), self.fill(value.as_str().expect("a text"))))
+            .collect();
+        let before = watchers(self.server);
+        let mut run = Run::start(&arguments, &stdin, &variables);
+        if let Some(name) = step["bg"].as_str() {
+            let started = Instant::now();
+            while watchers(self.server) <= before && started.elapsed() < WATCH_MAX {
+                std::thread::sleep(LOOK);
+            }
+            self.commands.insert(name.to_owned(), run);
+            return Vec::new();
+        }
+        run.wait(ANSWER_MAX);
+        expect::command_differences(step, &run.outcome(), &|text| self.fill(text))
+    }
+
+    /// Look at a command that was left running, after an interrupt or when it ends by itself.
+    fn end(&mut self, name: &str, step: &Value) -> Vec<String> {
+        let mut run = self.commands.remove(name).expect("it was started");
+        if step["interrupt"].is_string() {
+            // What it is to see by then may take its time on a busy machine.
+            let after = step["after"].as_f64().unwrap_or(0.3);
+            std::thread::sleep(Duration::from_secs_f64(after) * PATIENCE);
+            run.interrupt();
+        }
+        let within = step["within"].as_f64().unwrap_or(AWAIT_MAX);
+        run.wait(Duration::from_secs_f64(within));
+        let outcome = run.outcome();
+        // It may be looked at once more.
+        self.commands.insert(name.to_owned(), run);
+        expect::command_differences(step, &outcome, &|text| self.fill(text))
+    }
+
+    fn texts(&self, list: &Value) -> Vec<String> {
+        let texts = list.as_array().into_iter().flatten();
+        texts
+            .map(|text| self.fill(text.as_str().expect("a text")))
+            .collect()
     }
 
     fn request(&self, step: &Value) -> Request {
@@ -247,6 +321,12 @@ fn index(server: &Server) -> u64 {
         .header("X-Etcd-Index")
         .and_then(|index| index.parse().ok())
         .expect("an index")
+}
+
+/// How many watch just now.
+fn watchers(server: &Server) -> u64 {
+    let counters = counters(server, "/v2/stats/store");
+    counters.get("watchers").copied().unwrap_or(0)
 }
 
 fn counters(server: &Server, path: &str) -> BTreeMap<String, u64> {

@@ -130,9 +130,10 @@ struct Fields<'a> {
 
 impl Fields<'_> {
     fn look_for_unknown(&mut self) {
-        let names = self.mapping.keys().map(|name| match name {
-            Value::String(name) => name.clone(),
-            other => field::shown(other),
+        let names = self.mapping.keys();
+        let names = names.map(|name| {
+            name.as_str()
+                .map_or_else(|| field::shown(name), str::to_owned)
         });
         let names: Vec<String> = names
             .filter(|name| !KEYS.contains(&name.as_str()))

@@ -25,6 +25,9 @@ mod state;
 mod user;
 mod verbs;
 
+#[cfg(test)]
+mod tests;
+
 use std::io::Write;
 
 pub(super) use command::Spec;

@@ -301,7 +301,11 @@ impl Run {
         self.source = Source::Watch(Watch::start(Arc::clone(&self.client), watched));
     }
 
+    /// What is there. A hook waits until it can be read; what was typed is answered.
     async fn list(&self, at_least: u64) -> Result<Listing, Error> {
+        if self.plan.name.is_some() {
+            return Ok(reread(&self.client, &self.plan, at_least).await);
+        }
         listing::read(&self.client, &self.plan.subject, at_least).await
     }
 

@@ -1,0 +1,56 @@
+use super::super::environment::variables;
+use super::change;
+
+fn shown(json: &str) -> Vec<String> {
+    let variables = variables(&change(json));
+    let set = variables.set.iter();
+    set.map(|(name, value)| format!("{}={value}", name.trim_start_matches("ETCD_WATCH_")))
+        .collect()
+}
+
+#[test]
+fn a_change_is_told_whole() {
+    let json = r#"{"action":"compareAndSwap","node":{"key":"/a","value":"2","ttl":30,"modifiedIndex":9,"createdIndex":3},
+        "prevNode":{"key":"/a","value":"1","modifiedIndex":3,"createdIndex":3}}"#;
+    assert_eq!(
+        shown(json),
+        [
+            "ACTION=compareAndSwap",
+            "KEY=/a",
+            "VALUE=2",
+            "MODIFIED_INDEX=9",
+            "PREV_VALUE=1",
+            "TTL=30",
+            "DIR=false"
+        ]
+    );
+}
+
+#[test]
+fn what_there_is_none_of_is_empty() {
+    let json = r#"{"action":"delete","node":{"key":"/d","modifiedIndex":9,"createdIndex":3},
+        "prevNode":{"key":"/d","dir":true,"modifiedIndex":3,"createdIndex":3}}"#;
+    let all = [
+        "ACTION=delete",
+        "KEY=/d",
+        "VALUE=",
+        "MODIFIED_INDEX=9",
+        "PREV_VALUE=",
+        "TTL=",
+        "DIR=true",
+    ];
+    assert_eq!(shown(json), all);
+}
+
+#[test]
+fn what_no_variable_can_hold_is_left_out() {
+    let long = "x".repeat(128 << 10);
+    for value in [long.as_str(), r"a\u0000b"] {
+        let json = format!(
+            r#"{{"action":"set","node":{{"key":"/a","value":"{value}","modifiedIndex":9,"createdIndex":3}}}}"#
+        );
+        let variables = variables(&change(&json));
+        assert_eq!(variables.set.len(), 6);
+        assert_eq!(variables.left_out[0].0, "ETCD_WATCH_VALUE");
+    }
+}

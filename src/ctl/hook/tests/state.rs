@@ -1,0 +1,140 @@
+use std::fs;
+
+use super::super::ledger::{Effect, Known, Ledger};
+use super::super::state::{Found, State, Subject, line, position, whole};
+
+fn subject(key: &str) -> Subject {
+    Subject {
+        key: key.to_owned(),
+        recursive: true,
+    }
+}
+
+fn ledger() -> Ledger {
+    let known = [("/a", 7), ("/d", 8), ("/d/k", 8)].map(|(key, index)| (key.to_owned(), index));
+    Ledger::new(20, [], Known::from(known))
+}
+
+struct Place {
+    _directory: tempfile::TempDir,
+    path: std::path::PathBuf,
+}
+
+fn place() -> Place {
+    let directory = tempfile::tempdir().expect("a directory");
+    let path = directory.path().join("state");
+    Place {
+        _directory: directory,
+        path,
+    }
+}
+
+/// What a process that starts now would find.
+fn found(path: &std::path::Path) -> Result<Found, String> {
+    State::open(path, &subject("/")).map(|(_, found)| found)
+}
+
+#[test]
+fn what_is_written_is_found_again() {
+    let place = place();
+    let (mut state, before) = State::open(&place.path, &subject("/")).expect("a state");
+    assert_eq!(before, Found::Nothing);
+    let mut ledger = ledger();
+    assert!(state.is_long(&ledger));
+    state
+        .replace(&whole(&subject("/"), &ledger))
+        .expect("written");
+    assert!(!state.is_long(&ledger));
+    ledger.take(22);
+    ledger.take(25);
+    for (index, effect) in [
+        (25, Effect::Gone("/d".into())),
+        (22, Effect::Set("/n".into(), 22)),
+    ] {
+        ledger.done(index, &effect);
+        state.add(&line(index, &effect, &ledger)).expect("added");
+        // Also in the middle, when something above is handled.
+        drop(state);
+        let (next, after) = State::open(&place.path, &subject("/")).expect("a state");
+        let Found::Ledger(after) = after else {
+            panic!("{after:?}")
+        };
+        assert_eq!(after.handled(), ledger.handled());
+        assert_eq!(
+            after.above().collect::<Vec<_>>(),
+            ledger.above().collect::<Vec<_>>()
+        );
+        assert_eq!(after.known(), ledger.known());
+        state = next;
+        state
+            .replace(&whole(&subject("/"), &ledger))
+            .expect("written");
+    }
+    ledger.skip_to(900);
+    state.add(&position(&ledger)).expect("added");
+    drop(state);
+    let Ok(Found::Ledger(after)) = found(&place.path) else {
+        panic!("nothing found")
+    };
+    assert_eq!(after.handled(), 900);
+}
+
+#[test]
+fn half_a_last_line_is_dropped_and_damage_is_named() {
+    let place = place();
+    let text = whole(&subject("/"), &ledger());
+    fs::write(&place.path, format!("{text}{{\"handled\":3")).expect("written");
+    let Ok(Found::Ledger(after)) = found(&place.path) else {
+        panic!("nothing found")
+    };
+    assert_eq!(after.handled(), 20);
+    fs::write(
+        &place.path,
+        format!("{text}{{\"handled\":3\n{{\"handled\":30}}\n"),
+    )
+    .expect("written");
+    let error = found(&place.path).expect_err("damage");
+    assert!(
+        error.contains("line 6 is damaged") && error.contains("remove it"),
+        "{error}"
+    );
+    for text in [
+        "",
+        "\n",
+        "some text\n",
+        "{\"format\":\"etcdctl exec-watch 2\",\"key\":\"/\",\"recursive\":true}\n",
+    ] {
+        fs::write(&place.path, text).expect("written");
+        let error = found(&place.path).expect_err("no state");
+        assert!(error.contains("no state of exec-watch"), "{error}");
+    }
+}
+
+#[test]
+fn a_file_of_another_watch_is_told_apart() {
+    let place = place();
+    fs::write(&place.path, whole(&subject("/other"), &ledger())).expect("written");
+    let Ok(Found::OfAnother(text)) = found(&place.path) else {
+        panic!("it was taken")
+    };
+    assert!(text.ends_with(
+        "is the state of a watch of /other and all below it, not of / and all below it"
+    ));
+}
+
+#[test]
+fn two_processes_do_not_share_a_file() {
+    let place = place();
+    let held = State::open(&place.path, &subject("/")).expect("a state");
+    let error = found(&place.path).expect_err("it is held");
+    assert!(error.contains("in use by another process"), "{error}");
+    drop(held);
+    assert_eq!(found(&place.path), Ok(Found::Nothing));
+}
+
+#[test]
+fn a_place_that_cannot_be_written_is_named() {
+    let place = place();
+    let error = found(&place.path.join("below")).expect_err("no directory");
+    assert!(error.contains("cannot open"), "{error}");
+}

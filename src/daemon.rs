@@ -10,7 +10,7 @@ use crate::config::{Asked, Config, Error, Ready};
 use crate::consensus::{Role, View};
 use crate::failure::Failure;
 use crate::journal::Journal;
-use crate::server::{Condition, Server};
+use crate::server::{Condition, Server, Tls};
 use crate::signals;
 use crate::systemd::{self, Sockets};
 
@@ -72,6 +72,7 @@ async fn serve(
     let options = Options {
         current,
         journal,
+        tls: server.tls(),
         read,
     };
     let attending = tokio::spawn(attend(server.condition(), hangups, options));
@@ -237,12 +238,18 @@ fn describe(view: &View) -> String {
 struct Options<Read> {
     current: Config,
     journal: Journal,
+    tls: Tls,
     read: Read,
 }
 
 impl<Read: Fn() -> Result<Asked, Error>> Options<Read> {
     /// Read the options again, and do what can be done without a new start.
     fn read_again(&self) {
+        match self.tls.reload() {
+            Ok(true) => info!("SIGHUP: read the certificates again"),
+            Ok(false) => {}
+            Err(why) => error!("SIGHUP: certificates are not read again: {why}"),
+        }
         match (self.read)() {
             Ok(Asked::Run { config, notes }) => {
                 for note in notes {

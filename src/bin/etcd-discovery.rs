@@ -3,20 +3,25 @@
 use std::io::Write;
 use std::process::ExitCode;
 
+use oxetcd::config::help;
 use oxetcd::config::service::{self, Asked};
-use oxetcd::config::{ServiceConfig, help};
-use oxetcd::discovery::Service;
+use oxetcd::discovery;
 use oxetcd::failure::Failure;
 use oxetcd::journal::Journal;
-use oxetcd::signals;
 
 fn main() -> ExitCode {
     match service::read(std::env::args_os().skip(1)) {
         Ok(Asked::Help) => print(&help::service_help()),
         Ok(Asked::Version) => print(&format!("{}\n", help::service_version())),
         Ok(Asked::Run(config)) => {
-            Journal::start(config.verbosity);
-            run(*config)
+            let _journal = Journal::start(config.verbosity);
+            match discovery::run(*config) {
+                Ok(()) => ExitCode::SUCCESS,
+                Err(failure) => {
+                    tracing::error!("{failure}");
+                    ExitCode::from(failure.exit_status())
+                }
+            }
         }
         Err(error) => {
             eprintln!("etcd-discovery: {error}");
@@ -29,27 +34,5 @@ fn print(text: &str) -> ExitCode {
     match std::io::stdout().write_all(text.as_bytes()) {
         Ok(()) => ExitCode::SUCCESS,
         Err(_) => ExitCode::FAILURE,
-    }
-}
-
-fn run(config: ServiceConfig) -> ExitCode {
-    let runtime = match tokio::runtime::Runtime::new() {
-        Ok(runtime) => runtime,
-        Err(error) => {
-            tracing::error!("cannot start: {error}");
-            return ExitCode::FAILURE;
-        }
-    };
-    let ended = runtime.block_on(async {
-        let shutdown = signals::shutdown().map_err(|error| format!("no signals: {error}"))?;
-        Service::bind(config).await?.run(shutdown).await
-    });
-    runtime.shutdown_background();
-    match ended {
-        Ok(()) => ExitCode::SUCCESS,
-        Err(why) => {
-            tracing::error!("{why}");
-            ExitCode::FAILURE
-        }
     }
 }

@@ -10,6 +10,7 @@
 mod pages;
 mod registry;
 mod route;
+mod run;
 
 use std::time::Duration;
 
@@ -18,11 +19,13 @@ use tokio::sync::watch;
 use tracing::info;
 
 use crate::config::ServiceConfig;
+use crate::failure::Failure;
 use crate::http::{Cors, Limits, Manners, Site};
 use crate::server::Port;
 use crate::systemd;
 use crate::tls::Acceptor;
 pub use registry::{Registry, Trouble};
+pub use run::run;
 
 /// How long a token lives without a machine that registers.
 pub const TOKEN_TTL: Duration = Duration::from_secs(30 * 24 * 3600);
@@ -30,6 +33,8 @@ pub const TOKEN_TTL: Duration = Duration::from_secs(30 * 24 * 3600);
 /// The service, which serves.
 pub struct Service {
     port: Port,
+    url: String,
+    tls: Option<Acceptor>,
     registry: Registry,
     stop: watch::Sender<bool>,
 }
@@ -40,11 +45,17 @@ impl Service {
     /// # Errors
     ///
     /// A sentence for whoever started it.
-    pub async fn bind(config: ServiceConfig) -> Result<Self, String> {
+    pub async fn bind(config: ServiceConfig) -> Result<Self, Failure> {
         let tls = config.tls.map(Acceptor::open).transpose();
-        let tls = tls.map_err(|why| format!("TLS: {why}"))?;
-        let mut port =
-            Port::reserve(None, &config.port.listen, "-addr", Handle::current(), tls).await?;
+        let tls = tls.map_err(|why| Failure::Options(format!("TLS: {why}")))?;
+        let mut port = Port::reserve(
+            None,
+            &config.port.listen,
+            "-addr",
+            Handle::current(),
+            tls.clone(),
+        )
+        .await?;
         let url = port.url(&config.port)?;
         info!("etcd-discovery (oxetcd {})", env!("CARGO_PKG_VERSION"));
         info!("serves {url} ({})", config.port.listen);
@@ -55,16 +66,28 @@ impl Service {
             limits: Limits::default(),
             stop: stopped,
         };
-        let base_url = config.base_url.unwrap_or(url);
+        let base_url = config.base_url.unwrap_or_else(|| url.clone());
         info!("new tokens at {base_url}/new");
         let pages = pages::pages(base_url.clone(), registry.access());
         port.show(Site::Service(manners, pages))?;
         systemd::ready(&format!("new tokens at {base_url}/new"));
         Ok(Self {
             port,
+            url,
+            tls,
             registry,
             stop,
         })
+    }
+
+    /// Its own URL.
+    pub fn url(&self) -> &str {
+        &self.url
+    }
+
+    /// The TLS it speaks; none for plain HTTP.
+    pub fn tls(&self) -> Option<Acceptor> {
+        self.tls.clone()
     }
 
     /// Serve until `shutdown`, then stop.

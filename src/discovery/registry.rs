@@ -17,6 +17,7 @@ use super::route::REGISTRY;
 use crate::client::{self, Answer, Client, Get, Put};
 use crate::config::Keep;
 use crate::consensus::{Handle, Refused};
+use crate::failure::Failure;
 use crate::http::{Body, Site};
 use crate::server::Embedded;
 use crate::store::{Code, Command, Condition, Content, Path, PathError};
@@ -70,7 +71,7 @@ impl Trouble {
 
 impl Registry {
     /// Open the directory, or get ready to ask the cluster.
-    pub(super) async fn open(keep: &Keep) -> Result<Self, String> {
+    pub(super) async fn open(keep: &Keep) -> Result<Self, Failure> {
         Ok(match keep {
             Keep::Here(config) => {
                 let member = Embedded::start(config).await?;

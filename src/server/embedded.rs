@@ -4,6 +4,7 @@ use super::member::{Member, Turn};
 use crate::bootstrap::{self, Begun};
 use crate::config::Config;
 use crate::consensus::Handle;
+use crate::failure::Failure;
 use crate::http::Site;
 use crate::tls::Connector;
 use crate::transport::PeerThread;
@@ -23,19 +24,16 @@ impl Embedded {
     /// # Errors
     ///
     /// A sentence.
-    pub(crate) async fn start(config: &Config) -> Result<Self, String> {
+    pub(crate) async fn start(config: &Config) -> Result<Self, Failure> {
         let thread =
             PeerThread::start().map_err(|error| format!("cannot start a thread: {error}"))?;
         let urls = (URLS.0.to_owned(), URLS.1.to_owned());
         let tls = Connector::default();
-        let begun = bootstrap::begin(config, urls, &tls, None)
-            .await
-            .map_err(|failure| failure.to_string())?;
-        let Begun::Member(beginning) = begun else {
-            return Err(format!(
+        let Begun::Member(beginning) = bootstrap::begin(config, urls, &tls, None).await? else {
+            return Err(Failure::Directory(format!(
                 "{} is a standby's: choose another directory",
                 config.data_dir.display()
-            ));
+            )));
         };
         let member = Member::start(config, *beginning, &thread, tls)?;
         let mut embedded = Self {

@@ -7,6 +7,7 @@
 mod embedded;
 mod member;
 mod ports;
+mod tls;
 
 use std::future::Future;
 
@@ -15,19 +16,19 @@ use tokio::sync::watch;
 use tokio::task::JoinHandle;
 use tracing::info;
 
-use crate::bootstrap::{self, Begun, Contacts, Registry, Waiting};
+use crate::bootstrap::{self, Begun, Contacts, Waiting};
 use crate::cluster::Member as Identity;
-use crate::config::{Config, TlsFiles};
+use crate::config::Config;
 use crate::consensus;
 use crate::failure::Failure;
 use crate::http::{Cors, Limits, Manners};
 use crate::standby::Standby;
 use crate::systemd::Sockets;
-use crate::tls::{Acceptor, Connector, Trust};
 use crate::transport::PeerThread;
 pub(crate) use embedded::Embedded;
 use member::{Member, Turn};
 pub(crate) use ports::Port;
+pub use tls::Tls;
 
 /// A member or a standby that serves.
 pub struct Server {
@@ -36,8 +37,7 @@ pub struct Server {
     peer: Port,
     /// Runs what happens at the peer port, and the connections to peers.
     thread: PeerThread,
-    /// What is spoken with peers whose URL is `https`.
-    tls: Connector,
+    tls: Tls,
     /// Keeps this machine among those with its token.
     registering: Option<JoinHandle<()>>,
     role: Role,
@@ -65,29 +65,6 @@ enum Role {
     None,
 }
 
-/// What TLS there is, read before anything else is touched.
-struct Tls {
-    client: Option<Acceptor>,
-    peer: Option<Acceptor>,
-    to_peers: Connector,
-}
-
-impl Tls {
-    fn open(config: &Config) -> Result<Self, String> {
-        let acceptor = |files: &Option<TlsFiles>| files.clone().map(Acceptor::open).transpose();
-        let to_peers = match &config.peer_tls {
-            Some(files) => Connector::of_member(files.clone()),
-            None => Ok(Connector::default()),
-        };
-        Ok(Self {
-            client: acceptor(&config.client_tls)
-                .map_err(|why| format!("TLS for clients: {why}"))?,
-            peer: acceptor(&config.peer_tls).map_err(|why| format!("TLS for peers: {why}"))?,
-            to_peers: to_peers.map_err(|why| format!("TLS to peers: {why}"))?,
-        })
-    }
-}
-
 impl Server {
     /// Open and bind everything, and serve. Ports are reserved before the directory is touched, and the
     /// client port opens only once there is a cluster, and its data here, to serve, or somewhere to send
@@ -102,9 +79,9 @@ impl Server {
             PeerThread::start().map_err(|error| format!("cannot start a thread: {error}"))?;
         let (here, there) = (Handle::current(), thread.runtime().clone());
         let (listen, inherited) = (&config.client.listen, sockets.client);
-        let client = Port::reserve(inherited, listen, "-addr", here, tls.client).await?;
+        let client = Port::reserve(inherited, listen, "-addr", here, tls.client.clone()).await?;
         let (listen, inherited) = (&config.peer.listen, sockets.peer);
-        let peer = Port::reserve(inherited, listen, "-peer-addr", there, tls.peer).await?;
+        let peer = Port::reserve(inherited, listen, "-peer-addr", there, tls.peer.clone()).await?;
         let urls = (client.url(&config.client)?, peer.url(&config.peer)?);
         info!("etcd 0.4.6 (oxetcd {})", env!("CARGO_PKG_VERSION"));
         info!(
@@ -115,7 +92,7 @@ impl Server {
         info!("clients at {} ({})", urls.0, config.client.listen);
         info!("peers at {} ({})", urls.1, config.peer.listen);
 
-        let registry = registry(&config)?;
+        let registry = tls::registry(&config)?;
         let begun = bootstrap::begin(&config, urls, &tls.to_peers, registry.as_ref()).await?;
         let registering = registry.map(|registry| {
             let (machine, id) = begun.machine();
@@ -126,7 +103,7 @@ impl Server {
             client,
             peer,
             thread,
-            tls: tls.to_peers,
+            tls,
             registering,
             role: Role::None,
             condition: watch::Sender::new(Condition::Starting),
@@ -137,7 +114,7 @@ impl Server {
                     &server.config,
                     *beginning,
                     &server.thread,
-                    server.tls.clone(),
+                    server.tls.to_peers.clone(),
                 )?;
                 server.peer.show(member.peer_site())?;
                 server.role = Role::Member(Box::new(member));
@@ -146,6 +123,11 @@ impl Server {
             Begun::Standby(waiting) => server.stand_by(waiting)?,
         }
         Ok(server)
+    }
+
+    /// The TLS it speaks.
+    pub fn tls(&self) -> Tls {
+        self.tls.clone()
     }
 
     /// What it is, now and later.
@@ -209,8 +191,12 @@ impl Server {
             },
             Role::Standby(standby) => {
                 let beginning = standby.place().await?;
-                let member =
-                    Member::start(&self.config, beginning, &self.thread, self.tls.clone())?;
+                let member = Member::start(
+                    &self.config,
+                    beginning,
+                    &self.thread,
+                    self.tls.to_peers.clone(),
+                )?;
                 self.peer.show(member.peer_site())?;
                 if let Role::Standby(standby) = std::mem::replace(&mut self.role, Role::None) {
                     self.role = Role::Joining(Box::new(member), standby);
@@ -260,7 +246,7 @@ impl Server {
         );
         let limits = bootstrap::limits(&self.config);
         let contacts = Contacts {
-            tls: self.tls.clone(),
+            tls: self.tls.to_peers.clone(),
             peers: self.config.peers.clone(),
         };
         let waiting = Waiting::new(directory, identity.into(), roster, contacts, limits)?;
@@ -277,23 +263,6 @@ impl Server {
         self.role = Role::Standby(Box::new(standby));
         Ok(())
     }
-}
-
-/// Where machines with the same token find each other. Of its service's certificate it is enough that an
-/// authority signed it whom the system trusts, or one of ours.
-fn registry(config: &Config) -> Result<Option<Registry>, String> {
-    let Some(url) = config.discovery.clone() else {
-        return Ok(None);
-    };
-    let files = [&config.client_tls, &config.peer_tls];
-    let ours = files.into_iter().flatten();
-    let ours = ours.filter_map(|files| files.ca.clone()).collect();
-    let tls = match url.service.tls {
-        true => Connector::open(Trust::SystemAnd(ours), None),
-        false => Ok(Connector::default()),
-    };
-    let tls = tls.map_err(|why| format!("TLS to {url}: {why}"))?;
-    Ok(Some(Registry::new(url, tls)))
 }
 
 /// How requests are treated until `stopped`.

@@ -9,6 +9,7 @@ use oxetcd::tls::{Connector, Trust};
 
 use crate::authority::Authority;
 use crate::cluster::{Cluster, PATIENCE, exited_with};
+use crate::tokens::Service;
 
 /// The flags for a certificate of `name`; `prefix` is empty for the client port.
 fn flags(authority: &Authority, prefix: &str, name: &str) -> [String; 3] {
@@ -132,7 +133,50 @@ fn files_of_no_use_end_it_before_it_begins() {
         cluster.members[0].start();
         let status = cluster.members[0].end(PATIENCE).expect("it ends");
         let log = cluster.members[0].log();
-        assert!(exited_with(status, 1) && log.contains(said), "{log}");
+        assert!(exited_with(status, 78) && log.contains(said), "{log}");
         assert!(!cluster.directory().join("m0.etcd/member").exists());
     }
+}
+
+#[test]
+fn a_new_certificate_is_shown_after_a_hangup() {
+    let (mut cluster, authority) = prepare(1, "");
+    // Whoever calls need not show one.
+    cluster.members[0].add_argument("-ca-file=");
+    cluster.members[0].start();
+    let trusting = |authority: &Authority| {
+        let trust = Trust::Only(authority.certificate());
+        Connector::open(trust, None).expect("an authority")
+    };
+    let old = trusting(&authority);
+    cluster.wait_for(0, |_| ask(&cluster, old.clone()).is_ok());
+    let newer = Authority::new(&cluster.directory().join("tls"));
+    newer.sign("m0");
+    let new = trusting(&newer);
+    ask(&cluster, new.clone()).expect_err("not read yet");
+    cluster.members[0].signal("-HUP");
+    cluster.wait_for(0, |_| ask(&cluster, new.clone()).is_ok());
+}
+
+/// A discovery service with a certificate that the machines' own authority signed.
+#[test]
+fn a_token_is_found_by_tls() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let authority = Authority::new(&folder.path().join("tls"));
+    let (cert, key) = authority.sign("service");
+    let (cert, key) = (cert.display(), key.display());
+    let data = folder.path().join("discovery.etcd");
+    let data = format!("-data-dir={}", data.display());
+    let tls = [format!("-cert-file={cert}"), format!("-key-file={key}")];
+    let trust = Trust::Only(authority.certificate());
+    let connector = Connector::open(trust, None).expect("an authority");
+    let service = Service::start_by_tls(folder.path(), &[&data, &tls[0], &tls[1]], connector);
+    let mut cluster = Cluster::prepare(3, &["-peers=", &format!("-discovery={}", service.url(0))]);
+    for member in &mut cluster.members {
+        for flag in flags(&authority, "peer-", "member") {
+            member.add_argument(&flag);
+        }
+        member.start();
+    }
+    cluster.wait_until_formed();
 }

@@ -6,12 +6,18 @@ use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
+use oxetcd::client::{Client, Request};
+use oxetcd::config::Address;
+use oxetcd::tls::Connector;
+
 use crate::cluster::{PATIENCE, free_ports};
 use crate::http::{Answer, request};
 
 /// A running service.
 pub struct Service {
     pub address: SocketAddr,
+    /// How it is called, if by TLS.
+    tls: Option<Connector>,
     folder: PathBuf,
     arguments: Vec<String>,
     process: Option<Child>,
@@ -26,11 +32,21 @@ impl Service {
 
     /// One with these arguments besides its address.
     pub fn start_with(folder: &Path, arguments: &[&str]) -> Self {
+        Self::prepare(folder, arguments, None)
+    }
+
+    /// One that is called by TLS.
+    pub fn start_by_tls(folder: &Path, arguments: &[&str], tls: Connector) -> Self {
+        Self::prepare(folder, arguments, Some(tls))
+    }
+
+    fn prepare(folder: &Path, arguments: &[&str], tls: Option<Connector>) -> Self {
         let address = free_ports(1)[0];
         let mut all = vec![format!("-addr={address}")];
         all.extend(arguments.iter().map(|argument| (*argument).to_owned()));
         let mut service = Self {
             address,
+            tls,
             folder: folder.to_path_buf(),
             arguments: all,
             process: None,
@@ -76,7 +92,28 @@ impl Service {
     }
 
     fn try_ask(&self, method: &str, path: &str, form: &str) -> Option<Answer> {
-        request(self.address, method, path, form, PATIENCE).ok()
+        match &self.tls {
+            None => request(self.address, method, path, form, PATIENCE).ok(),
+            Some(tls) => self.page(path, tls.clone()),
+        }
+    }
+
+    /// A page, by TLS.
+    fn page(&self, path: &str, tls: Connector) -> Option<Answer> {
+        let address = Address::parse(&format!("https://{}", self.address));
+        let client = Client::new(vec![address.expect("an address")]).with_tls(tls);
+        let runtime = tokio::runtime::Runtime::new().expect("a runtime");
+        let answer = runtime.block_on(client.send(&Request::page(path))).ok()?;
+        Some(Answer {
+            status: answer.status,
+            head: String::new(),
+            body: String::from_utf8_lossy(&answer.body).into_owned(),
+        })
+    }
+
+    fn base(&self) -> String {
+        let scheme = if self.tls.is_some() { "https" } else { "http" };
+        format!("{scheme}://{}", self.address)
     }
 
     /// Ask it.
@@ -92,13 +129,14 @@ impl Service {
             size => format!("/new?size={size}"),
         };
         let url = self.ask("GET", &path, "").body;
-        let base = format!("http://{}", self.address);
-        url.strip_prefix(&base).expect("its own URL").to_owned()
+        url.strip_prefix(&self.base())
+            .expect("its own URL")
+            .to_owned()
     }
 
     /// The URL of a new token.
     pub fn url(&self, size: u32) -> String {
-        format!("http://{}{}", self.address, self.token(size))
+        format!("{}{}", self.base(), self.token(size))
     }
 }
 

@@ -1,0 +1,61 @@
+//! The service as a process: signals, a service manager, its certificate read again.
+
+use tracing::{error, info};
+
+use super::Service;
+use crate::config::ServiceConfig;
+use crate::failure::Failure;
+use crate::signals;
+use crate::systemd;
+use crate::tls::Acceptor;
+
+/// Run the service with `config` until a signal stops it.
+///
+/// # Errors
+///
+/// Why it did not start or does not go on.
+pub fn run(config: ServiceConfig) -> Result<(), Failure> {
+    let runtime =
+        tokio::runtime::Runtime::new().map_err(|error| format!("cannot start: {error}"))?;
+    let ended = runtime.block_on(serve(config));
+    // What is still being written to clients that do not read is not waited for.
+    runtime.shutdown_background();
+    ended
+}
+
+async fn serve(config: ServiceConfig) -> Result<(), Failure> {
+    let no_signals = |error| format!("no signals: {error}");
+    let shutdown = signals::shutdown().map_err(no_signals)?;
+    let hangups = signals::hangups().map_err(no_signals)?;
+    tokio::pin!(shutdown);
+    let service = tokio::select! {
+        service = Service::bind(config) => service?,
+        signal = &mut shutdown => {
+            info!("{signal}: stopped before it served");
+            return Ok(());
+        }
+    };
+    let told = format!("serves {}", service.url());
+    systemd::ready(&told);
+    let attending = tokio::spawn(attend(hangups, service.tls(), told));
+    let stopping = async {
+        let signal = shutdown.await;
+        attending.abort();
+        systemd::stopping(&format!("{signal}: stopping"));
+        signal
+    };
+    Ok(service.run(stopping).await?)
+}
+
+/// Read the certificate again when told to, until it is aborted.
+async fn attend(mut hangups: signals::Hangups, tls: Option<Acceptor>, told: String) {
+    while hangups.next().await {
+        systemd::reloading();
+        match tls.as_ref().map(Acceptor::reload) {
+            Some(Ok(())) => info!("SIGHUP: read the certificate again"),
+            Some(Err(why)) => error!("SIGHUP: the certificate is not read again: {why}"),
+            None => info!("SIGHUP: there is no certificate to read again"),
+        }
+        systemd::ready(&told);
+    }
+}

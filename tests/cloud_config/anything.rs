@@ -29,11 +29,12 @@ fn prepared(text: &[u8]) -> (Option<Plan>, Report) {
 }
 
 fn drop_in(plan: &Plan) -> Option<String> {
-    plan.steps.iter().find_map(|step| match step {
-        Step::Write(file) if file.path.ends_with("/etcd.service.d/20-cloudinit.conf") => {
-            Some(String::from_utf8(file.content.clone()).expect("text"))
-        }
-        _ => None,
+    plan.steps.iter().find_map(|step| {
+        let Step::Write(file) = step else {
+            return None;
+        };
+        let wanted = file.path.ends_with("/etcd.service.d/20-cloudinit.conf");
+        wanted.then(|| String::from_utf8(file.content.clone()).expect("text"))
     })
 }
 

@@ -64,14 +64,14 @@ pub struct Case {
 }
 
 impl Case {
-    pub fn old(&self) -> &Recorded {
+    pub fn older(&self) -> &Recorded {
         self.old
             .as_ref()
             .or(self.both.as_ref())
             .expect("a recording")
     }
 
-    pub fn new(&self) -> &Recorded {
+    pub fn newer(&self) -> &Recorded {
         self.new
             .as_ref()
             .or(self.both.as_ref())

@@ -46,7 +46,7 @@ fn is_olds(line: &str) -> bool {
 /// What is expected; `environment` tells whether `/etc/environment` is to be written.
 pub fn expected(case: &Case, environment: bool) -> Expected {
     let refused = REFUSED.iter().any(|(name, _)| *name == case.name);
-    let (old, new) = (case.old(), case.new());
+    let (old, new) = (case.older(), case.newer());
     if refused || new.exit != 0 {
         return Expected {
             exit: 1,
@@ -153,11 +153,11 @@ pub fn environment(case: &Case, service: &str) -> Option<BTreeMap<String, String
         return intended.get(service).cloned();
     }
     let path = format!("/run/systemd/system/{service}.d/20-cloudinit.conf");
-    let newer = service == "locksmithd.service" || case.old().exit != 0;
+    let newer = service == "locksmithd.service" || case.older().exit != 0;
     // Values of the wrong type, which the older version handed on.
     let recorded = match newer || case.name == "etcd-int-for-wrong-type" {
-        true => case.new(),
-        false => case.old(),
+        true => case.newer(),
+        false => case.older(),
     };
     let text = String::from_utf8(recorded.files.get(&path)?.bytes()).expect("text");
     let variable = |line: &str| {

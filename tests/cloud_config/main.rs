@@ -71,7 +71,11 @@ fn meets(case: &Case) -> Result<(), String> {
     let server = (!case.http.is_empty()).then(|| serve::Server::start(case.http.clone()));
     let document = document(case, &machine, server.as_ref());
     let file = String::from(" /etc/environment");
-    let environment = case.new().manifest.iter().any(|line| line.ends_with(&file));
+    let environment = case
+        .newer()
+        .manifest
+        .iter()
+        .any(|line| line.ends_with(&file));
     let expected = expected(case, environment);
     let options: &[&str] = if environment {
         &["--write-environment"]
@@ -148,11 +152,11 @@ fn contents(case: &Case, machine: &Machine, after: &case::Manifest) -> Result<()
             expect::spelled_once(&wanted),
         )?;
     }
-    for (path, blob) in &case.new().files {
+    for (path, blob) in &case.newer().files {
         // The drive's own addresses are right, as the older version has it.
         let drives = case.name == "configdrive" && path == "/etc/environment";
         let ours = !path.contains("20-cloudinit.conf") && !drives && !path.contains("/etc/coreos");
-        if there(path) && ours && case.new().exit == 0 {
+        if there(path) && ours && case.newer().exit == 0 {
             let content = fs::read(machine.at(path)).expect("a file");
             let shown = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
             same(path, shown(&content), shown(&blob.bytes()))?;

@@ -123,12 +123,13 @@ async fn indices(watch: &mut Watch, count: usize) -> Vec<u64> {
 }
 
 fn seen(notes: &Arc<Mutex<Vec<String>>>) -> Vec<String> {
-    let prefix = "/v2/keys/w?recursive=true&wait=true&waitIndex=";
     let notes = notes.lock().expect("unpoisoned");
-    notes
-        .iter()
-        .map(|target| target.replace(prefix, ""))
-        .collect()
+    let index = |target: &String| {
+        assert!(target.starts_with("/v2/keys/w?") && target.contains("recursive=true"));
+        let index = target.split_once("waitIndex=").expect("an index").1;
+        index.to_owned()
+    };
+    notes.iter().map(index).collect()
 }
 
 #[tokio::test]

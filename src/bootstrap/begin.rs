@@ -82,20 +82,8 @@ pub async fn begin(
     registry: Option<&Registry>,
 ) -> Result<Begun, Failure> {
     let mut directory = DataDir::open(&config.data_dir)?;
-    let limits = limits(config);
     let name = name_of(config, &directory)?;
-    let held = match look(&directory, limits) {
-        Err(why) if config.force => {
-            warn!("what is thrown away cannot be read: {why}");
-            None
-        }
-        Err(why) if remembered(&directory)?.is_some() => {
-            warn!("a member without a place left this, which is thrown away: {why}");
-            directory.discard_member().map_err(text)?;
-            None
-        }
-        held => held?,
-    };
+    let held = look_or_throw_away(&mut directory, config)?;
     let own = peer_address(&urls.1).map_err(text)?;
     let found_there = describe(&directory, held.as_ref(), config.force)?;
     if found_there == Directory::Empty {
@@ -120,7 +108,36 @@ pub async fn begin(
         client_url,
         peer_url,
     };
-    match (decision.start, held) {
+    let means = Means {
+        config,
+        tls,
+        registry,
+    };
+    carry_out((decision.start, held), directory, machine, means).await
+}
+
+/// With what a start is carried out.
+#[derive(Clone, Copy)]
+struct Means<'a> {
+    config: &'a Config,
+    tls: &'a Connector,
+    registry: Option<&'a Registry>,
+}
+
+/// Start as was decided, with what the directory holds.
+async fn carry_out(
+    start: (Start, Option<Held>),
+    directory: DataDir,
+    machine: Machine,
+    means: Means<'_>,
+) -> Result<Begun, Failure> {
+    let Means {
+        config,
+        tls,
+        registry,
+    } = means;
+    let limits = limits(config);
+    match start {
         (Start::Restart, Some(held)) => {
             let begun = restart(directory, held, machine)?;
             Ok(Begun::Member(Box::new(begun)))
@@ -166,6 +183,22 @@ pub async fn begin(
             let waiting = Waiting::new(directory, machine, roster, contacts, limits)?;
             Ok(Begun::Standby(Box::new(waiting)))
         }
+    }
+}
+
+/// What the directory holds, but for what is of no use and not to be kept.
+fn look_or_throw_away(directory: &mut DataDir, config: &Config) -> Result<Option<Held>, Failure> {
+    match look(directory, limits(config)) {
+        Err(why) if config.force => {
+            warn!("what is thrown away cannot be read: {why}");
+            Ok(None)
+        }
+        Err(why) if remembered(directory)?.is_some() => {
+            warn!("a member without a place left this, which is thrown away: {why}");
+            directory.discard_member().map_err(text)?;
+            Ok(None)
+        }
+        held => Ok(held?),
     }
 }
 

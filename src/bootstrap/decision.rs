@@ -232,15 +232,6 @@ mod tests {
             (empty.clone(), given, false, Ok((Keep, join()))),
             (empty.clone(), given, true, Ok((Keep, join()))),
             (empty, &["me"][..], false, only_self()),
-            // A standby stays one, whatever peers it is given.
-            (Directory::Standby, &[], false, Ok((Keep, Start::Standby))),
-            (Directory::Standby, given, false, Ok((Keep, Start::Standby))),
-            (
-                Directory::Standby,
-                &[],
-                true,
-                Ok((Discard { client_keys: 0 }, Start::Found)),
-            ),
             // The directory wins.
             (used(Alone, 1, 5), &[], false, Ok((Keep, Start::Restart))),
             (used(Peers, 3, 0), given, false, Ok((Keep, Start::Restart))),
@@ -290,6 +281,16 @@ mod tests {
                 "{directory:?} {peers:?} {force}"
             );
         }
+    }
+
+    #[test]
+    fn a_standby_stays_one_whatever_peers_it_is_given() {
+        let standby = Ok((Treatment::Keep, Start::Standby));
+        assert_eq!(decided(&Directory::Standby, &[], false), standby);
+        assert_eq!(decided(&Directory::Standby, &["a"], false), standby);
+        let discarded = Treatment::Discard { client_keys: 0 };
+        let found = Ok((discarded, Start::Found));
+        assert_eq!(decided(&Directory::Standby, &[], true), found);
     }
 
     #[test]

@@ -172,8 +172,8 @@ fn a_token_is_found_by_tls() {
     let connector = Connector::open(trust, None).expect("an authority");
     let service = Service::start_by_tls(folder.path(), &[&data, &tls[0], &tls[1]], connector);
     let mut cluster = Cluster::prepare(3, &["-peers=", &format!("-discovery={}", service.url(0))]);
-    for member in &mut cluster.members {
-        for flag in flags(&authority, "peer-", "member") {
+    for (number, member) in cluster.members.iter_mut().enumerate() {
+        for flag in flags(&authority, "peer-", &format!("m{number}")) {
             member.add_argument(&flag);
         }
         member.start();

@@ -8,7 +8,6 @@ mod connection;
 mod error;
 mod request;
 mod sync;
-mod tls;
 pub mod watch;
 
 #[cfg(test)]
@@ -23,7 +22,6 @@ use hyper::header::LOCATION;
 pub use answer::{Answer, ApiError, Event, Node};
 pub use error::Error;
 pub use request::{Body, Delete, Get, Put, Request};
-pub use tls::Tls;
 
 use crate::config::Address;
 use crate::tls::Connector;

@@ -7,8 +7,8 @@ use clap::builder::PossibleValuesParser;
 use clap::{Arg, ArgAction, ArgMatches, ValueHint, value_parser};
 
 use super::{Exit, Output, args};
-use crate::client::Tls;
-use crate::config::Address;
+use crate::config::{Address, TlsFiles};
+use crate::tls::{Connector, Trust};
 
 /// The port of a member that is given without one.
 pub const PORT: u16 = 4001;
@@ -20,7 +20,7 @@ const DEFAULT_PEER: &str = "http://127.0.0.1:4001";
 const TIMEOUT_MAX: f64 = 24.0 * 3600.0;
 
 /// What every command is told.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone)]
 pub struct Global {
     /// The members to talk to, in this order; never empty.
     pub members: Vec<Address>,
@@ -32,8 +32,8 @@ pub struct Global {
     pub sync: bool,
     /// How long an answer may take; none for the client's own limits.
     pub timeout: Option<Duration>,
-    /// The files for TLS; none are needed for `http://`.
-    pub tls: Tls,
+    /// What is spoken with members whose URL is `https`.
+    pub tls: Connector,
 }
 
 /// The flags.
@@ -105,24 +105,13 @@ impl Global {
     ///
     /// Which flag will not do, and why.
     pub(super) fn read(matches: &ArgMatches) -> Result<Self, Exit> {
-        let path = |name| matches.get_one::<PathBuf>(name).cloned();
-        let tls = Tls {
-            ca: path("ca-file"),
-            cert: path("cert-file"),
-            key: path("key-file"),
-        };
-        if tls != Tls::default() {
-            return Err(Exit::usage(
-                "--ca-file, --cert-file and --key-file: this build cannot speak TLS",
-            ));
-        }
         Ok(Self {
             members: members(matches)?,
             output: args::text(matches, "output").map_or(Output::Simple, Output::named),
             debug: matches.get_flag("debug"),
             sync: !matches.get_flag("no-sync"),
             timeout: timeout(matches)?,
-            tls,
+            tls: connector(matches)?,
         })
     }
 }
@@ -145,6 +134,31 @@ fn members(matches: &ArgMatches) -> Result<Vec<Address>, Exit> {
             .map_err(|problem| Exit::usage(format!("--peers: {text:?} {problem}")))
     };
     named.iter().map(parse).collect()
+}
+
+fn connector(matches: &ArgMatches) -> Result<Connector, Exit> {
+    let path = |name| matches.get_one::<PathBuf>(name).cloned();
+    let identity = match (path("cert-file"), path("key-file")) {
+        (Some(cert), Some(key)) => Some(TlsFiles {
+            cert,
+            key,
+            ca: None,
+        }),
+        (None, None) => None,
+        (Some(_), None) | (None, Some(_)) => {
+            return Err(Exit::usage(
+                "--cert-file and --key-file: a certificate goes with its key",
+            ));
+        }
+    };
+    let Some(trust) = path("ca-file")
+        .map(Trust::Only)
+        .or_else(|| identity.as_ref().map(|_| Trust::default()))
+    else {
+        // The system's authorities are read only when a member turns out to speak TLS.
+        return Ok(Connector::default());
+    };
+    Connector::open(trust, identity).map_err(|error| Exit::usage(error.to_string()))
 }
 
 fn timeout(matches: &ArgMatches) -> Result<Option<Duration>, Exit> {

@@ -111,7 +111,7 @@ impl Session {
 
 /// A client of `members`, as the flags want it.
 pub(super) fn client(global: &Global, members: Vec<Address>) -> Client {
-    let mut client = Client::new(members);
+    let mut client = Client::new(members).with_tls(global.tls.clone());
     if let Some(limit) = global.timeout {
         client = client.patient(limit);
     }

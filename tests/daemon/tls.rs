@@ -1,6 +1,7 @@
 //! TLS on both ports, with certificates made for the test.
 
 use std::path::Path;
+use std::process::Command;
 use std::time::Duration;
 
 use oxetcd::client::{Client, Get, Put};
@@ -114,6 +115,42 @@ fn a_client_without_a_certificate_is_refused() {
     let wrong = connector(&other.certificate(), Some(own)).expect("good files");
     let why = ask(&cluster, wrong).expect_err("not believed");
     assert!(why.contains("no TLS with it"), "{why}");
+}
+
+#[test]
+fn etcdctl_shows_its_certificate_and_believes_the_authority_it_is_given() {
+    let (mut cluster, authority) = prepare(1, "");
+    cluster.members[0].start();
+    let (cert, key) = authority.sign("ctl");
+    let url = format!("https://{}", cluster.members[0].client);
+    let etcdctl = |files: &[(&str, &Path)]| {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_etcdctl"));
+        command.env_clear().args(["-C", &url]);
+        for (flag, file) in files {
+            command.arg(flag).arg(file);
+        }
+        let output = command.args(["set", "/x", "1"]).output();
+        let output = output.expect("etcdctl starts");
+        let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
+        (
+            output.status.code(),
+            text(&output.stdout),
+            text(&output.stderr),
+        )
+    };
+    let ca = authority.certificate();
+    let believes = ("--ca-file", ca.as_path());
+    let shows = [
+        ("--cert-file", cert.as_path()),
+        ("--key-file", key.as_path()),
+    ];
+    cluster.wait_for(0, |_| {
+        etcdctl(&[believes, shows[0], shows[1]]) == (Some(0), "1\n".into(), String::new())
+    });
+    let (nobody, _, said) = etcdctl(&[believes]);
+    assert_ne!(nobody, Some(0), "{said}");
+    let (strange, _, said) = etcdctl(&shows);
+    assert_ne!(strange, Some(0), "{said}");
 }
 
 #[test]

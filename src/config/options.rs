@@ -341,9 +341,9 @@ pub static OPTIONS: &[Opt] = &[
     value(Key::PeerBindAddr, &["peer-bind-addr"], &["ETCD_PEER_BIND_ADDR"], "HOST[:PORT]", None, Section::Peer,
         "The address to listen on for peers (default: every interface at the port of -peer-addr, or only \
          loopback if -peer-addr is loopback)."),
-    value(Key::PeerHeartbeatInterval, &["peer-heartbeat-interval"], &["ETCD_PEER_HEARTBEAT_INTERVAL"], "MILLISECONDS", Some("50"), Section::Peer,
+    value(Key::PeerHeartbeatInterval, &["peer-heartbeat-interval"], &["ETCD_PEER_HEARTBEAT_INTERVAL"], "MILLISECONDS", Some("100"), Section::Peer,
         "How often the leader lets the others know that it lives."),
-    value(Key::PeerElectionTimeout, &["peer-election-timeout"], &["ETCD_PEER_ELECTION_TIMEOUT"], "MILLISECONDS", Some("200"), Section::Peer,
+    value(Key::PeerElectionTimeout, &["peer-election-timeout"], &["ETCD_PEER_ELECTION_TIMEOUT"], "MILLISECONDS", Some("400"), Section::Peer,
         "Without word from a leader for this long, another is elected; at least twice the heartbeat."),
     value(Key::PeerCertFile, &["peer-cert-file"], &["ETCD_PEER_CERT_FILE"], "FILE", None, Section::Peer,
         "Talk to peers by TLS, with this certificate; it is shown to those who call and to those called."),

@@ -235,8 +235,8 @@ fn a_complaint_names_its_source_and_what_was_expected() {
         "{variable}"
     );
     assert_eq!(
-        complaint(&["-peer-heartbeat-interval=150"]),
-        "the default of -peer-election-timeout: \"200\" is less than two heartbeats of 150 ms; \
+        complaint(&["-peer-heartbeat-interval=250"]),
+        "the default of -peer-election-timeout: \"400\" is less than two heartbeats of 250 ms; \
          expected a longer timeout or a shorter heartbeat"
     );
     assert_eq!(

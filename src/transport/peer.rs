@@ -20,7 +20,7 @@ use crate::config::Address;
 use crate::consensus::message::Body;
 
 /// The first pause after a connection was lost; each further one is twice as long. A leader's heartbeat
-/// comes every 50 ms, and a restarted peer should not miss many.
+/// comes every 100 ms, and a restarted peer should not miss many.
 const PAUSE_MIN: Duration = Duration::from_millis(10);
 
 /// The longest pause between two attempts.

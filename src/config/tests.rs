@@ -53,8 +53,8 @@ fn nothing_given_is_a_single_member_on_loopback() {
     assert_eq!(config.client.listen.to_string(), "127.0.0.1:4001");
     assert_eq!(config.peer.listen.to_string(), "127.0.0.1:7001");
     assert!(config.peers.is_empty());
-    assert_eq!(config.heartbeat_interval, Duration::from_millis(50));
-    assert_eq!(config.election_timeout, Duration::from_millis(200));
+    assert_eq!(config.heartbeat_interval, Duration::from_millis(100));
+    assert_eq!(config.election_timeout, Duration::from_millis(400));
     assert_eq!(config.snapshot_count, Some(10_000));
     assert_eq!(config.watch_history_bytes, 64 << 20);
     assert_eq!(config.http_read_timeout, Some(Duration::from_secs(300)));

@@ -187,7 +187,7 @@ fn damaged_documents() {
 fn is_sound(step: &Step) {
     let path = match step {
         Step::Write(file) => &file.path,
-        Step::Mask { path, .. } | Step::Unmask { path, .. } => path,
+        Step::Mask { path, .. } | Step::Unmask { path, .. } | Step::Remove { path, .. } => path,
         Step::Hostname(_) | Step::Run(_) | Step::Keys(_) => return,
     };
     let parts: Vec<&str> = path.split('/').skip(1).collect();

@@ -1,5 +1,6 @@
 //! Files: written beside, synced, renamed; nothing is left over.
 
+use std::collections::BTreeMap;
 use std::fs::{self, DirBuilder, File, OpenOptions, Permissions};
 use std::io::{self, Write};
 use std::os::unix::fs::{
@@ -11,6 +12,9 @@ use super::root;
 
 /// The name a file has until it is whole.
 const BESIDE: &str = ".etcd-cloudinit.new";
+
+/// How long a text may be that is read to be compared, in bytes.
+const TEXT_BYTES_MAX: u64 = 1 << 20;
 
 /// A user's and a group's number, each none to leave it.
 pub(super) type Numbers = (Option<u32>, Option<u32>);
@@ -162,6 +166,42 @@ pub(super) fn put_keys(
         owner,
     };
     Ok(wanted.put(&folder.join("authorized_keys"))? && owned)
+}
+
+/// Whether anything is there, be it a link to nothing.
+pub(super) fn exists(place: &Path) -> bool {
+    fs::symlink_metadata(place).is_ok()
+}
+
+/// Take a file away, for good.
+pub(super) fn remove(place: &Path) -> io::Result<()> {
+    fs::remove_file(place)?;
+    File::open(folder_of(place)?)?.sync_all()
+}
+
+/// What the files in the folder of a place say whose names end so, by the name before that; none for what
+/// is no file, or no text of 1 MiB at most. Hidden ones are left out.
+pub(super) fn texts_beside(
+    place: &Path,
+    ending: &str,
+) -> io::Result<BTreeMap<String, Option<String>>> {
+    let mut texts = BTreeMap::new();
+    for entry in fs::read_dir(folder_of(place)?)? {
+        let entry = entry?;
+        let name = entry.file_name().to_string_lossy().into_owned();
+        let Some(name) = name
+            .strip_suffix(ending)
+            .filter(|name| !name.starts_with('.'))
+        else {
+            continue;
+        };
+        let place = entry.path();
+        let small = fs::symlink_metadata(&place)
+            .is_ok_and(|found| found.is_file() && found.len() <= TEXT_BYTES_MAX);
+        let text = small.then(|| fs::read_to_string(&place).ok()).flatten();
+        texts.insert(String::from(name), text);
+    }
+    Ok(texts)
 }
 
 /// Whether a unit's file is a link to nothing.

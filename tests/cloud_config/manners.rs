@@ -320,6 +320,57 @@ fn cloud_init_is_asked_for_document_and_addresses() {
     );
 }
 
+/// In a container `/etc/hosts` is a mount of its own, which no file can be renamed over.
+#[test]
+fn a_file_that_is_mounted_is_written_over() {
+    let machine = Machine::new(&case(""));
+    let (hosts, document) = (machine.at("/etc/hosts"), machine.at("/tmp/input"));
+    fs::write(&hosts, "below\n").expect("a file");
+    fs::write(
+        machine.at("/tmp/mounted"),
+        "what was there before, longer\n",
+    )
+    .expect("a file");
+    fs::write(&document, "#cloud-config\nmanage_etc_hosts: localhost\n").expect("a file");
+    let script = "mount --bind \"$1/tmp/mounted\" \"$1/etc/hosts\" || exit 77\n\
+                  \"$2\" --from-file \"$1/tmp/input\" --root \"$1\" && cat \"$1/etc/hosts\" && ls -A \"$1/etc\"";
+    let output = Command::new("unshare")
+        .args([
+            "--user",
+            "--map-root-user",
+            "--mount",
+            "sh",
+            "-c",
+            script,
+            "sh",
+        ])
+        .arg(machine.at("/"))
+        .arg(env!("CARGO_BIN_EXE_etcd-cloudinit"))
+        .output();
+    let Some(output) = output
+        .ok()
+        .filter(|output| output.status.success() || !refused(output))
+    else {
+        eprintln!("skipped: nothing can be mounted here");
+        return;
+    };
+    assert!(output.status.success(), "{}", said(&output));
+    assert!(
+        said(&output).contains("something is mounted at /etc/hosts"),
+        "{}",
+        said(&output)
+    );
+    let printed = String::from_utf8_lossy(&output.stdout);
+    assert!(printed.starts_with("127.0.0.1 host1\n"), "{printed}");
+    assert!(!printed.contains(".new"), "{printed}");
+    assert_eq!(fs::read(&hosts).expect("a file"), b"below\n");
+}
+
+/// Whether no namespace was given, or nothing could be mounted in it.
+fn refused(output: &Output) -> bool {
+    output.status.code() == Some(77) || said(output).contains("unshare")
+}
+
 #[test]
 fn keys_are_added_to_those_that_are_there() {
     let machine = Machine::new(&case(""));

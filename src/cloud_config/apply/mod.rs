@@ -227,11 +227,17 @@ impl<'o> Host<'o> {
             file.path, file.mode
         ))?;
         if self.mode != Mode::Dry {
-            let owned = wanted
+            let put = wanted
                 .put(&place)
                 .map_err(failed(format!("writing {}", file.path)))?;
+            if put.in_place {
+                eprintln!(
+                    "etcd-cloudinit: something is mounted at {}, so it was written over rather than replaced",
+                    file.path
+                );
+            }
             if let Some((owner, numbers)) = &owner
-                && (numbers.is_none() || !owned)
+                && (numbers.is_none() || !put.owned)
             {
                 self.not_owned(&file.path, &owner.text())?;
             }

@@ -226,6 +226,7 @@ impl Run {
                 member,
                 index,
                 since,
+                ..
             })) => {
                 if std::mem::take(&mut self.lost) {
                     self.say(&format!("watching again, at {member}"));

@@ -305,6 +305,14 @@ case_life() {
   healthy
   for number in 1 2 3; do saw "h$number" /seen/1 /seen/rebooted /seen/cut; done
 
+  # The power of all of them fails, and the discovery service comes back last.
+  for number in 1 2 3 4; do host_crash "h$number"; done
+  for number in 1 2 3; do host_boot "h$number"; done
+  within 30 put h1 /seen/dark yes
+  healthy
+  host_boot h4
+  for number in 1 2 3; do saw "h$number" /seen/1 /seen/rebooted /seen/cut /seen/dark; done
+
   # Its power fails, and its disk is lost: it is given a new one, with the same package and cloud-config.
   host_crash h1
   within 30 put h2 /seen/lost yes
@@ -312,7 +320,7 @@ case_life() {
   born h1 "$token"
   within 60 has h1 /seen/lost yes
   healthy
-  for number in 2 3; do saw "h$number" /seen/1 /seen/rebooted /seen/cut /seen/lost; done
+  for number in 2 3; do saw "h$number" /seen/1 /seen/rebooted /seen/cut /seen/dark /seen/lost; done
   # The hook of the new machine has nothing to remember: it begins with what is to come.
   within 30 active h1 etcd-hooks
 

@@ -151,7 +151,7 @@ impl Connector {
             identity: identity.map(Arc::new),
             current: Arc::default(),
         };
-        connector.reload()?;
+        connector.load()?;
         Ok(connector)
     }
 
@@ -166,13 +166,31 @@ impl Connector {
         Self::open(trust, Some(files))
     }
 
-    /// Read the files, or those of the system, again.
+    /// As a client that may be told whom to trust and what to show; that of nothing reads nothing until it
+    /// is used.
+    ///
+    /// # Errors
+    ///
+    /// The first file that is of no use.
+    pub fn of_client(ca: Option<PathBuf>, identity: Option<TlsFiles>) -> Result<Self, Error> {
+        match (ca, identity) {
+            (None, None) => Ok(Self::default()),
+            (ca, identity) => Self::open(ca.map_or_else(Trust::default, Trust::Only), identity),
+        }
+    }
+
+    /// Read the files, or those of the system, again; what was never needed is not read now.
     ///
     /// # Errors
     ///
     /// The first file that is of no use; what was read before is used on.
     pub fn reload(&self) -> Result<(), Error> {
-        self.load().map(|_| ())
+        let current = self.current.read();
+        let is_read = current.unwrap_or_else(PoisonError::into_inner).is_some();
+        if is_read {
+            self.load()?;
+        }
+        Ok(())
     }
 
     /// Agree with the server that was called as `host`, within [`HANDSHAKE_TIMEOUT`].

@@ -1,4 +1,4 @@
-//! Asking the peers for a place, one after the other, as often as configured.
+//! Asking the peers for a place, as often as configured.
 
 use std::fmt;
 use std::time::Duration;
@@ -10,6 +10,7 @@ use hyper::{Method, Request, StatusCode};
 use tokio::time::sleep;
 use tracing::info;
 
+use super::first::first_good;
 use super::wire::Said;
 use super::{JOIN_PATH, JoinAnswer, JoinRequest, wire};
 use crate::cluster::Roster;
@@ -103,6 +104,12 @@ enum Outcome {
     Later(String),
 }
 
+/// Why the next peer is asked.
+enum Unsettled {
+    Stranger(Address, String),
+    Later(Address, String),
+}
+
 /// Ask `peers` for a place until one gives it.
 ///
 /// # Errors
@@ -115,25 +122,23 @@ pub async fn join(
     request: &JoinRequest,
     patience: Patience,
 ) -> Result<JoinAnswer, JoinFailure> {
-    let body = Bytes::from(wire::request_out(request));
     let mut round: u32 = 0;
     loop {
+        let round_over = first_good(peers, |peer| {
+            ask_for_good(tls.clone(), peer, request.clone())
+        });
+        let unsettled = match round_over.await {
+            Ok(settled) => return settled,
+            Err(unsettled) => unsettled,
+        };
         let mut stranger = None;
         let mut reasons = Vec::new();
-        for peer in peers {
-            match ask(tls, peer, request, &body).await {
-                Outcome::Joined(answer) => return Ok(answer),
-                Outcome::Declined(why) => {
-                    let by = peer.clone();
-                    return Err(JoinFailure::Declined { by, why });
-                }
-                Outcome::NoPlace(roster) => return Err(JoinFailure::NoPlace(roster)),
-                Outcome::Removed => return Err(JoinFailure::Removed),
-                Outcome::Stranger(what) => {
-                    let at = peer.clone();
+        for one in unsettled {
+            match one {
+                Unsettled::Stranger(at, what) => {
                     stranger.get_or_insert(JoinFailure::Stranger { at, what });
                 }
-                Outcome::Later(why) => reasons.push((peer.clone(), why)),
+                Unsettled::Later(peer, why) => reasons.push((peer, why)),
             }
         }
         if let Some(stranger) = stranger {
@@ -155,8 +160,25 @@ pub async fn join(
     }
 }
 
+/// Ask one peer; what settles the matter is good, be it a no.
+async fn ask_for_good(
+    tls: Connector,
+    peer: Address,
+    request: JoinRequest,
+) -> Result<Result<JoinAnswer, JoinFailure>, Unsettled> {
+    match ask(&tls, &peer, &request).await {
+        Outcome::Joined(answer) => Ok(Ok(answer)),
+        Outcome::Declined(why) => Ok(Err(JoinFailure::Declined { by: peer, why })),
+        Outcome::NoPlace(roster) => Ok(Err(JoinFailure::NoPlace(roster))),
+        Outcome::Removed => Ok(Err(JoinFailure::Removed)),
+        Outcome::Stranger(what) => Err(Unsettled::Stranger(peer, what)),
+        Outcome::Later(why) => Err(Unsettled::Later(peer, why)),
+    }
+}
+
 /// Ask one peer, and whomever it sends us to.
-async fn ask(tls: &Connector, peer: &Address, request: &JoinRequest, body: &Bytes) -> Outcome {
+async fn ask(tls: &Connector, peer: &Address, request: &JoinRequest) -> Outcome {
+    let body = Bytes::from(wire::request_out(request));
     let mut to = peer.clone();
     for _ in 0..=REDIRECTS_MAX {
         let mut ask = Request::new(Full::new(body.clone()));

@@ -95,6 +95,23 @@ async fn the_first_that_can_gives_the_place() {
     assert_eq!(join(&peers, &request(), ONCE).await, Ok(answer()));
 }
 
+/// Peers that take the question and say nothing, as machines do whose disk hangs.
+#[tokio::test]
+async fn the_silent_are_not_waited_for() {
+    let mut listeners = Vec::new();
+    let mut peers = Vec::new();
+    for _ in 0..4 {
+        let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port");
+        let address = listener.local_addr().expect("bound").to_string();
+        peers.push(peer_address(&address).expect("an address"));
+        listeners.push(listener);
+    }
+    peers.push(member(|_| Ok(answer())).await);
+    let begun = std::time::Instant::now();
+    assert_eq!(join(&peers, &request(), ONCE).await, Ok(answer()));
+    assert!(begun.elapsed() < ANSWER_TIMEOUT, "{:?}", begun.elapsed());
+}
+
 #[tokio::test]
 async fn a_follower_sends_us_to_the_leader() {
     let leader = member(|_| Ok(answer())).await;

@@ -14,6 +14,7 @@ mod anew;
 mod begin;
 mod decision;
 mod discovery;
+mod first;
 mod found;
 mod join;
 mod page;

@@ -5,8 +5,9 @@ use std::time::Duration;
 use tracing::info;
 
 use super::begin::{Beginning, Begun, boot, identify, open_log, text};
+use super::first::first_good;
 use super::{JoinAnswer, JoinFailure, JoinRequest, Patience, join, roster};
-use crate::cluster::{Member, MemberId, Roster};
+use crate::cluster::{ClusterId, Member, MemberId, Roster};
 use crate::config::Address;
 use crate::consensus::core::Recovered;
 use crate::store::{HistoryLimits, Store};
@@ -119,25 +120,25 @@ impl Waiting {
         &self.roster
     }
 
-    /// Ask the members, one after the other, who they are by now. Who knows a leader is believed before
+    /// Ask the members who they are by now. Who knows a leader is believed before
     /// those who know none: they may be cut off.
     ///
     /// # Errors
     ///
     /// A sentence: none of them could tell; or the disk's.
     pub async fn sync(&mut self) -> Result<(), String> {
+        let (tls, cluster) = (self.contacts.tls.clone(), self.roster.cluster);
+        let contacts = self.contacts();
+        let found = first_good(&contacts, |member| look(tls.clone(), member, cluster));
+        let rest = match found.await {
+            Ok(roster) => return self.remember(roster),
+            Err(rest) => rest,
+        };
         let (mut leaderless, mut reasons) = (None, Vec::new());
-        for member in self.contacts() {
-            match roster::ask(&self.contacts.tls, &member).await {
-                Ok(roster) if roster.cluster != self.roster.cluster => {
-                    reasons.push(format!(
-                        "{member}: it belongs to cluster {}",
-                        roster.cluster
-                    ));
-                }
-                Ok(roster) if roster.leader().is_some() => return self.remember(roster),
-                Ok(roster) => leaderless = leaderless.or(Some(roster)),
-                Err(why) => reasons.push(format!("{member}: {why}")),
+        for one in rest {
+            match one {
+                Seen::Leaderless(roster) => leaderless = leaderless.or(Some(*roster)),
+                Seen::Nothing(why) => reasons.push(why),
             }
         }
         // Whoever led may not lead any more.
@@ -203,6 +204,25 @@ impl Waiting {
             }
         }
         contacts
+    }
+}
+
+/// What a look at one member shows that is not good enough to look at no other.
+enum Seen {
+    Leaderless(Box<Roster>),
+    Nothing(String),
+}
+
+/// The roster of `cluster`, with its leader, as one member knows it.
+async fn look(tls: Connector, member: Address, cluster: ClusterId) -> Result<Roster, Seen> {
+    match roster::ask(&tls, &member).await {
+        Ok(roster) if roster.cluster != cluster => {
+            let why = format!("{member}: it belongs to cluster {}", roster.cluster);
+            Err(Seen::Nothing(why))
+        }
+        Ok(roster) if roster.leader().is_some() => Ok(roster),
+        Ok(roster) => Err(Seen::Leaderless(Box::new(roster))),
+        Err(why) => Err(Seen::Nothing(format!("{member}: {why}"))),
     }
 }
 

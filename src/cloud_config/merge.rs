@@ -3,6 +3,7 @@
 use super::accounts::Accounts;
 use super::document::{Document, Placed, Variable};
 use super::report::Place;
+use super::written::Hooks;
 
 /// What the machine says about itself.
 #[derive(Clone, Debug, Default)]
@@ -13,6 +14,8 @@ pub struct Machine {
     pub hostname: Option<String>,
     /// Its users and groups.
     pub accounts: Accounts,
+    /// Its hooks.
+    pub hooks: Hooks,
 }
 
 /// What came beside a document.

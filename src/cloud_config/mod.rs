@@ -22,6 +22,7 @@ pub mod read;
 pub mod report;
 pub mod sources;
 pub mod substitute;
+pub mod written;
 
 #[cfg(test)]
 mod read_tests;

@@ -11,6 +11,18 @@ use super::options::{OPTIONS, Opt};
 /// What all our variables begin with.
 const PREFIX: &str = "ETCD_";
 
+/// What a command that is run for a change finds in its environment. They are not for the daemon, which such
+/// a command may well start.
+pub const OF_A_CHANGE: [&str; 7] = [
+    "ETCD_WATCH_ACTION",
+    "ETCD_WATCH_DIR",
+    "ETCD_WATCH_KEY",
+    "ETCD_WATCH_MODIFIED_INDEX",
+    "ETCD_WATCH_PREV_VALUE",
+    "ETCD_WATCH_TTL",
+    "ETCD_WATCH_VALUE",
+];
+
 /// What the variables say; `lookup` gives the value of one. A blank one says nothing, as in 0.4.
 ///
 /// # Errors
@@ -78,7 +90,7 @@ pub fn unknown(names: impl IntoIterator<Item = String>) -> Vec<String> {
     let known = || OPTIONS.iter().flat_map(|option| option.variables).copied();
     let mut notes: Vec<String> = names
         .into_iter()
-        .filter(|name| name.starts_with(PREFIX))
+        .filter(|name| name.starts_with(PREFIX) && !OF_A_CHANGE.contains(&name.as_str()))
         .filter(|name| {
             known()
                 .chain(old::VARIABLES.iter().map(|(old, _)| *old))

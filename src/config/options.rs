@@ -97,6 +97,12 @@ pub enum Key {
     BaseUrl,
     /// Of `etcd-discovery`: the cluster that keeps the tokens.
     Etcd,
+    /// Of `etcd-discovery`: who signs the certificates of that cluster.
+    EtcdCaFile,
+    /// Of `etcd-discovery`: the certificate that cluster is shown.
+    EtcdCertFile,
+    /// Of `etcd-discovery`: its private key.
+    EtcdKeyFile,
 }
 
 /// Under which heading the help shows an option.

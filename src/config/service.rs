@@ -25,6 +25,12 @@ pub static OPTIONS: &[Opt] = &[
         "Keep the tokens in this directory (default: ./discovery.etcd)."),
     row(Key::Etcd, &["etcd"], &["ETCD_DISCOVERY_ETCD"], "URL,...", None, Section::Store,
         "Keep the tokens in the cluster of these members instead, below /_etcd/registry."),
+    row(Key::EtcdCaFile, &["etcd-ca-file"], &["ETCD_DISCOVERY_ETCD_CA_FILE"], "FILE", None, Section::Store,
+        "Believe members of -etcd whose certificate one of these has signed (PEM; default: those the system trusts)."),
+    row(Key::EtcdCertFile, &["etcd-cert-file"], &["ETCD_DISCOVERY_ETCD_CERT_FILE"], "FILE", None, Section::Store,
+        "Show this certificate to members of -etcd (PEM, followed by its chain)."),
+    row(Key::EtcdKeyFile, &["etcd-key-file"], &["ETCD_DISCOVERY_ETCD_KEY_FILE"], "FILE", None, Section::Store,
+        "The private key of that certificate (PEM, not encrypted)."),
     switch(Key::Verbose, &["v"], &["ETCD_DISCOVERY_VERBOSE"], Some("false"), Section::Output,
         "Say more about what it does."),
     switch(Key::VeryVerbose, &["vv"], &["ETCD_DISCOVERY_VERY_VERBOSE"], Some("false"), Section::Output,
@@ -55,8 +61,19 @@ pub struct ServiceConfig {
 pub enum Keep {
     /// In a directory of its own, as the only member of its cluster.
     Here(Box<Config>),
-    /// In the cluster of these members.
-    Cluster(Vec<Address>),
+    /// In a cluster.
+    Cluster(Cluster),
+}
+
+/// The cluster that keeps the tokens, and how it is spoken to. Nothing is read here.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Cluster {
+    /// Its members.
+    pub members: Vec<Address>,
+    /// The authorities that sign its certificates; none for the system's.
+    pub ca: Option<PathBuf>,
+    /// The certificate it is shown.
+    pub identity: Option<TlsFiles>,
 }
 
 /// What the command line asks for.
@@ -103,9 +120,19 @@ pub fn validate(said: &Layer) -> Result<ServiceConfig, Error> {
                 let what = "is of no use where -etcd keeps the tokens";
                 problem::<()>(what, "either -data-dir or -etcd")
             })?;
-            Keep::Cluster(members)
+            Keep::Cluster(Cluster {
+                members,
+                ca: said.file(Key::EtcdCaFile)?,
+                identity: said.identity(Key::EtcdCertFile, Key::EtcdKeyFile)?,
+            })
         }
         None => {
+            for key in [Key::EtcdCaFile, Key::EtcdCertFile, Key::EtcdKeyFile] {
+                said.get(key, |_| {
+                    let what = "is of no use without -etcd";
+                    problem::<()>(what, "the members that it is for in -etcd")
+                })?;
+            }
             let directory = said.get(Key::DataDir, value::directory)?;
             Keep::Here(Box::new(member(directory)?))
         }
@@ -185,7 +212,7 @@ mod tests {
         let config = config.expect("valid");
         assert_eq!(config.port.advertised.url(), "https://d.example:443");
         assert_eq!(config.base_url.as_deref(), Some("https://d.example"));
-        assert!(matches!(config.keep, Keep::Cluster(members) if members.len() == 2));
+        assert!(matches!(config.keep, Keep::Cluster(cluster) if cluster.members.len() == 2));
     }
 
     #[test]
@@ -202,6 +229,11 @@ mod tests {
             ),
             (&["-cert-file=c"], "needs -key-file too"),
             (&["-etcd=a"], "has no port"),
+            (&["-etcd-ca-file=c"], "is of no use without -etcd"),
+            (
+                &["-etcd=https://a:1", "-etcd-cert-file=c"],
+                "needs -etcd-key-file too",
+            ),
         ] {
             let error = with(arguments).expect_err(said).to_string();
             assert!(error.contains(said), "{error}");
@@ -214,7 +246,13 @@ mod tests {
             assert_eq!(option.key.option().key, option.key);
             assert!(option.help.ends_with('.'), "{}", option.name());
         }
-        for key in [Key::BaseUrl, Key::Etcd] {
+        for key in [
+            Key::BaseUrl,
+            Key::Etcd,
+            Key::EtcdCaFile,
+            Key::EtcdCertFile,
+            Key::EtcdKeyFile,
+        ] {
             assert_eq!(key.option().key, key);
         }
     }

@@ -169,12 +169,15 @@ fn a_key_nobody_knows_is_mentioned_with_the_nearest() {
         "ETCDCTL_PEERS",
         "HOME",
         "ETCD_INITIAL_CLUSTER_STATE",
+        "ETCD_WATCH_PREV_VALUE",
+        "ETCD_WATCH_HISTROY",
     ];
     assert_eq!(
         env::unknown(names.map(String::from)),
         [
             "ETCD_INITIAL_CLUSTER_STATE: no variable of etcd's, ignored",
             "ETCD_NAEM: no variable of etcd's, ignored; did you mean ETCD_NAME?",
+            "ETCD_WATCH_HISTROY: no variable of etcd's, ignored; did you mean ETCD_WATCH_HISTORY?",
         ]
     );
 }

@@ -19,21 +19,34 @@ pub struct TlsFiles {
 impl Layer {
     /// The files of one port; none if nothing is said about them.
     pub(super) fn tls(&self, cert: Key, key: Key, ca: Key) -> Result<Option<TlsFiles>, Error> {
-        let file = |which| Ok(self.get(which, file)?.flatten());
-        let files = (file(cert)?, file(key)?, file(ca)?);
-        let without = |given: Key, missing: Key| {
-            let what = format!("needs {} too", missing.option().flag());
-            let problem = || value::problem(what, "a certificate and its key");
-            // The option that was given says where the mistake is.
-            self.get(given, |_| problem()).map(|_: Option<()>| None)
-        };
-        match files {
-            (Some(cert), Some(key), ca) => Ok(Some(TlsFiles { cert, key, ca })),
-            (Some(_), None, _) => without(cert, key),
-            (None, Some(_), _) => without(key, cert),
-            (None, None, Some(_)) => without(ca, cert),
-            (None, None, None) => Ok(None),
+        match (self.identity(cert, key)?, self.file(ca)?) {
+            (Some(files), ca) => Ok(Some(TlsFiles { ca, ..files })),
+            (None, Some(_)) => self.without(ca, cert),
+            (None, None) => Ok(None),
         }
+    }
+
+    /// A certificate and its key, and no authorities; none if nothing is said about them.
+    pub(super) fn identity(&self, cert: Key, key: Key) -> Result<Option<TlsFiles>, Error> {
+        let ca = None;
+        match (self.file(cert)?, self.file(key)?) {
+            (Some(cert), Some(key)) => Ok(Some(TlsFiles { cert, key, ca })),
+            (Some(_), None) => self.without(cert, key),
+            (None, Some(_)) => self.without(key, cert),
+            (None, None) => Ok(None),
+        }
+    }
+
+    /// A file; none if nothing is said about it.
+    pub(super) fn file(&self, which: Key) -> Result<Option<PathBuf>, Error> {
+        Ok(self.get(which, file)?.flatten())
+    }
+
+    /// The option that was given says where the mistake is.
+    fn without<T>(&self, given: Key, missing: Key) -> Result<Option<T>, Error> {
+        let what = format!("needs {} too", missing.option().flag());
+        let problem = || value::problem(what, "a certificate and its key");
+        self.get(given, |_| problem()).map(|_: Option<()>| None)
     }
 }
 

@@ -67,14 +67,17 @@ pub(super) fn command() -> Command {
             args::option("timeout", "SECONDS", "End a command that takes longer")
                 .value_parser(value_parser!(f64)),
             args::number("retry", "COUNT", "Run a command that fails again, this many times")
+                .default_value("0")
                 .value_parser(value_parser!(u32)),
             args::option(
                 "on-failure",
                 "WHAT",
-                "Go on when a command fails for good, or stop and return its exit code",
+                "Go on when a command fails for good, or stop and return its exit code [default: continue, but \
+                 stop if it cannot even be started]",
             )
             .value_parser(["continue", "stop"]),
             args::number("concurrency", "COUNT", "Run this many at once; changes of one key stay in order")
+                .default_value("1")
                 .value_parser(value_parser!(u16).range(1..)),
         ])
 }
@@ -120,8 +123,7 @@ fn plan(matches: &ArgMatches) -> Result<Plan, Exit> {
             concurrency: matches
                 .get_one::<u16>("concurrency")
                 .copied()
-                .unwrap_or(1)
-                .into(),
+                .map_or(1, usize::from),
             debounce: Duration::from_millis(args::read_number(matches, "debounce").unwrap_or(0)),
             retries: matches.get_one::<u32>("retry").copied().unwrap_or(0),
         },

@@ -8,7 +8,7 @@ use clap::{Arg, ArgAction, ArgMatches, ValueHint, value_parser};
 
 use super::{Exit, Output, args};
 use crate::config::{Address, TlsFiles};
-use crate::tls::{Connector, Trust};
+use crate::tls::Connector;
 
 /// The port of a member that is given without one.
 pub const PORT: u16 = 4001;
@@ -151,14 +151,8 @@ fn connector(matches: &ArgMatches) -> Result<Connector, Exit> {
             ));
         }
     };
-    let Some(trust) = path("ca-file")
-        .map(Trust::Only)
-        .or_else(|| identity.as_ref().map(|_| Trust::default()))
-    else {
-        // The system's authorities are read only when a member turns out to speak TLS.
-        return Ok(Connector::default());
-    };
-    Connector::open(trust, identity).map_err(|error| Exit::usage(error.to_string()))
+    let connector = Connector::of_client(path("ca-file"), identity);
+    connector.map_err(|error| Exit::usage(error.to_string()))
 }
 
 fn timeout(matches: &ArgMatches) -> Result<Option<Duration>, Exit> {

@@ -23,7 +23,7 @@ use crate::failure::Failure;
 use crate::http::{Cors, Limits, Manners, Site};
 use crate::server::Port;
 use crate::systemd;
-use crate::tls::Acceptor;
+use crate::tls::{Acceptor, Connector};
 pub use registry::{Registry, Trouble};
 pub use run::run;
 
@@ -88,6 +88,11 @@ impl Service {
     /// The TLS it speaks; none for plain HTTP.
     pub fn tls(&self) -> Option<Acceptor> {
         self.tls.clone()
+    }
+
+    /// The TLS it speaks with a cluster; none where it keeps the tokens itself.
+    pub fn cluster_tls(&self) -> Option<Connector> {
+        self.registry.tls()
     }
 
     /// Serve until `shutdown`, then stop.

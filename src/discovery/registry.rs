@@ -21,6 +21,7 @@ use crate::failure::Failure;
 use crate::http::{Body, Site};
 use crate::server::Embedded;
 use crate::store::{Code, Command, Condition, Content, Path, PathError};
+use crate::tls::Connector;
 
 /// The longest body of a request that is passed on, in bytes.
 const BODY_BYTES_MAX: usize = 64 << 10;
@@ -32,8 +33,8 @@ const ANSWER_TIMEOUT: Duration = Duration::from_secs(10);
 pub enum Registry {
     /// A member inside this process.
     Here(Box<Kept>),
-    /// A cluster.
-    Cluster(Access),
+    /// A cluster, and what is spoken with those of its members whose URL is `https`.
+    Cluster(Access, Connector),
 }
 
 /// A member, and the way to it.
@@ -78,8 +79,11 @@ impl Registry {
                 let access = Access::Here(member.handle(), member.site());
                 Self::Here(Box::new(Kept { member, access }))
             }
-            Keep::Cluster(members) => {
-                Self::Cluster(Access::Cluster(Arc::new(Client::new(members.clone()))))
+            Keep::Cluster(cluster) => {
+                let tls = Connector::of_client(cluster.ca.clone(), cluster.identity.clone());
+                let tls = tls.map_err(|why| Failure::Options(format!("TLS with -etcd: {why}")))?;
+                let client = Client::new(cluster.members.clone()).with_tls(tls.clone());
+                Self::Cluster(Access::Cluster(Arc::new(client)), tls)
             }
         })
     }
@@ -87,7 +91,15 @@ impl Registry {
     pub(super) fn access(&self) -> Access {
         match self {
             Self::Here(kept) => kept.access.clone(),
-            Self::Cluster(access) => access.clone(),
+            Self::Cluster(access, _) => access.clone(),
+        }
+    }
+
+    /// What is spoken with a cluster.
+    pub(super) fn tls(&self) -> Option<Connector> {
+        match self {
+            Self::Here(_) => None,
+            Self::Cluster(_, tls) => Some(tls.clone()),
         }
     }
 
@@ -98,7 +110,7 @@ impl Registry {
                 Ok(()) => "the member that keeps the tokens began anew".to_owned(),
                 Err(why) => why,
             },
-            Self::Cluster(_) => std::future::pending().await,
+            Self::Cluster(..) => std::future::pending().await,
         }
     }
 
@@ -111,7 +123,7 @@ impl Registry {
     pub(super) async fn close(self) -> Result<(), String> {
         match self {
             Self::Here(kept) => kept.member.stop().await,
-            Self::Cluster(_) => Ok(()),
+            Self::Cluster(..) => Ok(()),
         }
     }
 }

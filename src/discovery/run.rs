@@ -7,7 +7,7 @@ use crate::config::ServiceConfig;
 use crate::failure::Failure;
 use crate::signals;
 use crate::systemd;
-use crate::tls::Acceptor;
+use crate::tls::{self, Acceptor, Connector};
 
 /// Run the service with `config` until a signal stops it.
 ///
@@ -37,7 +37,7 @@ async fn serve(config: ServiceConfig) -> Result<(), Failure> {
     };
     let told = format!("serves {}", service.url());
     systemd::ready(&told);
-    let attending = tokio::spawn(attend(hangups, service.tls(), told));
+    let attending = tokio::spawn(attend(hangups, service.tls(), service.cluster_tls(), told));
     let stopping = async {
         let signal = shutdown.await;
         attending.abort();
@@ -47,15 +47,26 @@ async fn serve(config: ServiceConfig) -> Result<(), Failure> {
     Ok(service.run(stopping).await?)
 }
 
-/// Read the certificate again when told to, until it is aborted.
-async fn attend(mut hangups: signals::Hangups, tls: Option<Acceptor>, told: String) {
+/// Read the files of TLS again when told to, until it is aborted.
+async fn attend(
+    mut hangups: signals::Hangups,
+    port: Option<Acceptor>,
+    cluster: Option<Connector>,
+    told: String,
+) {
     while hangups.next().await {
         systemd::reloading();
-        match tls.as_ref().map(Acceptor::reload) {
-            Some(Ok(())) => info!("SIGHUP: read the certificate again"),
-            Some(Err(why)) => error!("SIGHUP: the certificate is not read again: {why}"),
-            None => info!("SIGHUP: there is no certificate to read again"),
-        }
+        let port = port.as_ref().map(Acceptor::reload);
+        report("the certificate", port);
+        report("what is for -etcd", cluster.as_ref().map(Connector::reload));
         systemd::ready(&told);
+    }
+}
+
+fn report(what: &str, read: Option<Result<(), tls::Error>>) {
+    match read {
+        Some(Ok(())) => info!("SIGHUP: read {what} again"),
+        Some(Err(why)) => error!("SIGHUP: {what} is not read again: {why}"),
+        None => {}
     }
 }

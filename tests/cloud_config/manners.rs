@@ -178,6 +178,94 @@ fn hooks_become_files_and_are_started() {
     );
 }
 
+/// Two hooks of ours, then one, then none, beside files of others.
+#[test]
+fn hooks_that_are_no_longer_in_the_document_go() {
+    let machine = Machine::new(&case(""));
+    let hook = |name: &str| format!("    - {{name: {name}, key: /k, command: \"true\"}}\n");
+    let document = |hooks: &[&str]| {
+        let hooks: String = hooks.iter().map(|name| hook(name)).collect();
+        format!("#cloud-config\ncoreos:\n  exec-watch:\n{hooks}")
+    };
+    let there = || {
+        let entries = fs::read_dir(machine.at("/etc/etcd/hooks.d")).expect("a folder");
+        let name = |entry: std::io::Result<fs::DirEntry>| entry.expect("an entry").file_name();
+        let mut names: Vec<_> = entries.map(name).collect();
+        names.sort();
+        names
+    };
+    let done = |text: &str, options: &[&str]| {
+        let output = run(&machine, text, options);
+        assert!(output.status.success(), "{}", said(&output));
+        output
+    };
+    let start = ["systemctl", "start", "--no-block", "etcd-hooks.service"];
+    done(&document(&["a", "b", "c"]), &[]);
+    fs::write(machine.at("/etc/etcd/hooks.d/c.yaml"), "key: /mine\n").expect("a file");
+
+    let output = done(&document(&["a"]), &["--dry-run"]);
+    let printed = String::from_utf8_lossy(&output.stdout).into_owned();
+    assert!(
+        printed.contains("remove /etc/etcd/hooks.d/b.yaml\n"),
+        "{printed}"
+    );
+    assert!(!printed.contains("c.yaml"), "{printed}");
+    assert_eq!(there(), ["a.yaml", "b.yaml", "c.yaml"]);
+
+    let output = done(&document(&["a"]), &[]);
+    let stop = ["systemctl", "stop", "--no-block", "etcd-hook@b.service"];
+    assert_eq!(commands(&output), [stop, start]);
+    assert!(
+        said(&output).contains("hooks.d/c.yaml was changed since"),
+        "{}",
+        said(&output)
+    );
+    assert_eq!(there(), ["a.yaml", "c.yaml"]);
+    // Another time there is nothing to take away and nothing to say.
+    let output = done(&document(&["a"]), &[]);
+    assert_eq!(commands(&output), [start]);
+    assert_eq!(said(&output), "");
+
+    // A section that does not count leaves them, and so does a document that is none.
+    let empty = "#cloud-config\ncoreos: {etcd: {name: n}}\n";
+    for (text, options) in [
+        (empty, ["--sections", "coreos.etcd"].as_slice()),
+        (empty, &["--sections", "write_files"]),
+        ("{\"ignition\": {\"version\": \"3.0.0\"}}", &[]),
+    ] {
+        done(text, options);
+        assert_eq!(there(), ["a.yaml", "c.yaml"]);
+    }
+    let output = done("#cloud-config\n", &[]);
+    let stop = ["systemctl", "stop", "--no-block", "etcd-hook@a.service"];
+    // The file that is somebody's own goes on.
+    assert_eq!(commands(&output), [stop]);
+    assert_eq!(there(), ["c.yaml"]);
+    assert!(!machine.at("/var/lib/etcd-cloudinit/hooks").exists());
+}
+
+#[test]
+fn the_service_of_hooks_is_stopped_with_the_last_one() {
+    let machine = Machine::new(&case(""));
+    let hook =
+        "#cloud-config\ncoreos:\n  exec-watch:\n    - {name: a, key: /k, command: \"true\"}\n";
+    assert!(run(&machine, hook, &[]).status.success());
+    let output = run(&machine, "#cloud-config\n", &[]);
+    assert_eq!(
+        commands(&output),
+        [
+            ["systemctl", "stop", "--no-block", "etcd-hook@a.service"],
+            ["systemctl", "stop", "--no-block", "etcd-hooks.service"],
+        ]
+    );
+    // What is written as a file now is the document's still.
+    assert!(run(&machine, hook, &[]).status.success());
+    let file = "#cloud-config\nwrite_files:\n  - {path: /etc/etcd//hooks.d/a.yaml, content: x}\n";
+    let output = run(&machine, file, &[]);
+    assert_eq!(commands(&output), [[""; 0]; 0]);
+    assert!(machine.at("/etc/etcd/hooks.d/a.yaml").exists());
+}
+
 #[test]
 fn a_url_is_asked_for_until_it_answers() {
     let page = Blob::Text(String::from(
@@ -230,6 +318,57 @@ fn cloud_init_is_asked_for_document_and_addresses() {
             .expect("a file")
             .contains("ETCD_ADDR=10.1.2.3:4001")
     );
+}
+
+/// In a container `/etc/hosts` is a mount of its own, which no file can be renamed over.
+#[test]
+fn a_file_that_is_mounted_is_written_over() {
+    let machine = Machine::new(&case(""));
+    let (hosts, document) = (machine.at("/etc/hosts"), machine.at("/tmp/input"));
+    fs::write(&hosts, "below\n").expect("a file");
+    fs::write(
+        machine.at("/tmp/mounted"),
+        "what was there before, longer\n",
+    )
+    .expect("a file");
+    fs::write(&document, "#cloud-config\nmanage_etc_hosts: localhost\n").expect("a file");
+    let script = "mount --bind \"$1/tmp/mounted\" \"$1/etc/hosts\" || exit 77\n\
+                  \"$2\" --from-file \"$1/tmp/input\" --root \"$1\" && cat \"$1/etc/hosts\" && ls -A \"$1/etc\"";
+    let output = Command::new("unshare")
+        .args([
+            "--user",
+            "--map-root-user",
+            "--mount",
+            "sh",
+            "-c",
+            script,
+            "sh",
+        ])
+        .arg(machine.at("/"))
+        .arg(env!("CARGO_BIN_EXE_etcd-cloudinit"))
+        .output();
+    let Some(output) = output
+        .ok()
+        .filter(|output| output.status.success() || !refused(output))
+    else {
+        eprintln!("skipped: nothing can be mounted here");
+        return;
+    };
+    assert!(output.status.success(), "{}", said(&output));
+    assert!(
+        said(&output).contains("something is mounted at /etc/hosts"),
+        "{}",
+        said(&output)
+    );
+    let printed = String::from_utf8_lossy(&output.stdout);
+    assert!(printed.starts_with("127.0.0.1 host1\n"), "{printed}");
+    assert!(!printed.contains(".new"), "{printed}");
+    assert_eq!(fs::read(&hosts).expect("a file"), b"below\n");
+}
+
+/// Whether no namespace was given, or nothing could be mounted in it.
+fn refused(output: &Output) -> bool {
+    output.status.code() == Some(77) || said(output).contains("unshare")
 }
 
 #[test]

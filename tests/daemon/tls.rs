@@ -217,3 +217,70 @@ fn a_token_is_found_by_tls() {
     }
     cluster.wait_until_formed();
 }
+
+/// A discovery service in front of a member that wants to see a certificate.
+#[test]
+fn tokens_are_kept_in_a_cluster_by_tls() {
+    let (mut cluster, authority) = prepare(1, "");
+    cluster.members[0].start();
+    let (cert, key) = authority.sign("discovery");
+    let ca = authority.certificate();
+    let identity = TlsFiles {
+        cert,
+        key,
+        ca: None,
+    };
+    let trust = Trust::Only(ca.clone());
+    let connector = Connector::open(trust, Some(identity.clone())).expect("good files");
+    cluster.wait_for(0, |_| ask(&cluster, connector.clone()).is_ok());
+    let arguments = [
+        format!("-etcd=https://{}", cluster.members[0].client),
+        format!("-etcd-ca-file={}", ca.display()),
+        format!("-etcd-cert-file={}", identity.cert.display()),
+        format!("-etcd-key-file={}", identity.key.display()),
+    ];
+    let arguments = arguments.each_ref().map(String::as_str);
+    // It is healthy only if the cluster answers.
+    let service = Service::start_with(cluster.directory(), &arguments);
+    let token = service.url(0);
+    assert!(token.starts_with("http://"), "{token}");
+}
+
+/// What `bench` measures, it asks as everything else of etcdctl does.
+#[test]
+fn bench_measures_by_tls() {
+    let (mut cluster, authority) = prepare(1, "");
+    cluster.members[0].start();
+    let (cert, key) = authority.sign("client");
+    let ca = authority.certificate();
+    let connector = |ca: &Path| {
+        let (cert, key) = (cert.clone(), key.clone());
+        let own = TlsFiles {
+            cert,
+            key,
+            ca: None,
+        };
+        Connector::open(Trust::Only(ca.to_path_buf()), Some(own)).expect("good files")
+    };
+    let good = connector(&ca);
+    cluster.wait_for(0, |_| ask(&cluster, good.clone()).is_ok());
+    let bench = |ca: &Path| {
+        Command::new(env!("CARGO_BIN_EXE_etcdctl"))
+            .arg(format!("--peers=https://{}", cluster.members[0].client))
+            .arg(format!("--ca-file={}", ca.display()))
+            .arg(format!("--cert-file={}", cert.display()))
+            .arg(format!("--key-file={}", key.display()))
+            .args(["bench", "--workload=mixed", "--clients=3", "--total=30"])
+            .output()
+            .expect("etcdctl runs")
+    };
+    let output = bench(&ca);
+    assert!(output.status.success(), "{output:?}");
+    assert!(
+        String::from_utf8_lossy(&output.stdout).contains("30"),
+        "{output:?}"
+    );
+    let other = Authority::new(&cluster.directory().join("other"));
+    let output = bench(&other.certificate());
+    assert!(!output.status.success(), "{output:?}");
+}

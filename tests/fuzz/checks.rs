@@ -55,7 +55,7 @@ fn known() -> Addresses {
 fn is_sound(step: &Step) {
     let path = match step {
         Step::Write(file) => &file.path,
-        Step::Mask { path, .. } | Step::Unmask { path, .. } => path,
+        Step::Mask { path, .. } | Step::Unmask { path, .. } | Step::Remove { path, .. } => path,
         Step::Hostname(_) | Step::Run(_) | Step::Keys(_) => return,
     };
     let parts: Vec<&str> = path.split('/').skip(1).collect();
@@ -163,6 +163,7 @@ pub fn drop_in(text: &[u8]) {
             Step::Write(file) => drop_in_of(file),
             Step::Mask { .. }
             | Step::Unmask { .. }
+            | Step::Remove { .. }
             | Step::Hostname(_)
             | Step::Run(_)
             | Step::Keys(_) => None,

@@ -1,7 +1,8 @@
 //! Files: written beside, synced, renamed; nothing is left over.
 
+use std::collections::BTreeMap;
 use std::fs::{self, DirBuilder, File, OpenOptions, Permissions};
-use std::io::{self, Write};
+use std::io::{self, Seek, Write};
 use std::os::unix::fs::{
     DirBuilderExt, MetadataExt, OpenOptionsExt, PermissionsExt, chown, fchown, symlink,
 };
@@ -11,6 +12,9 @@ use super::root;
 
 /// The name a file has until it is whole.
 const BESIDE: &str = ".etcd-cloudinit.new";
+
+/// How long a text may be that is read to be compared, in bytes.
+const TEXT_BYTES_MAX: u64 = 1 << 20;
 
 /// A user's and a group's number, each none to leave it.
 pub(super) type Numbers = (Option<u32>, Option<u32>);
@@ -40,27 +44,74 @@ impl Wanted<'_> {
             && fs::read(place).is_ok_and(|content| content == self.content)
     }
 
-    /// Make it so; answers whether it could be given to its owner.
-    pub(super) fn put(&self, place: &Path) -> io::Result<bool> {
+    /// Make it so.
+    pub(super) fn put(&self, place: &Path) -> io::Result<Put> {
         let folder = folder_of(place)?;
         make_folders(folder)?;
         let mut owned = true;
-        replace(place, folder, |beside| {
-            let mut file = OpenOptions::new()
+        let replaced = replace(place, folder, |beside| {
+            let file = OpenOptions::new()
                 .write(true)
                 .create_new(true)
                 .mode(0o600)
                 .open(beside)?;
-            file.write_all(self.content)?;
-            // Before the permissions, as a new owner takes the special bits away.
-            if let Some((user, group)) = self.owner {
-                owned = was_allowed(fchown(&file, user, group))?;
-            }
-            file.set_permissions(Permissions::from_mode(self.mode))?;
-            file.sync_all()
-        })?;
+            owned = self.fill(&file)?;
+            Ok(())
+        });
+        match replaced {
+            Ok(()) => Ok(Put {
+                owned,
+                in_place: false,
+            }),
+            Err(error) if is_mounted(&error) && is_file(place) => self.put_in_place(place),
+            Err(error) => Err(error),
+        }
+    }
+
+    /// Write over what is there, which others may see half done.
+    fn put_in_place(&self, place: &Path) -> io::Result<Put> {
+        let file = OpenOptions::new().write(true).open(place)?;
+        let owned = self.fill(&file)?;
+        Ok(Put {
+            owned,
+            in_place: true,
+        })
+    }
+
+    /// Fill a file and give it away; answers whether that was allowed.
+    fn fill(&self, mut file: &File) -> io::Result<bool> {
+        let mut owned = true;
+        file.write_all(self.content)?;
+        file.set_len(file.stream_position()?)?;
+        // Before the permissions, as a new owner takes the special bits away.
+        if let Some((user, group)) = self.owner {
+            owned = was_allowed(fchown(file, user, group))?;
+        }
+        file.set_permissions(Permissions::from_mode(self.mode))?;
+        file.sync_all()?;
         Ok(owned)
     }
+}
+
+/// How a file was put where it is.
+pub(super) struct Put {
+    /// Whether it could be given to its owner.
+    pub(super) owned: bool,
+    /// Whether it had to be written over, as something is mounted there and keeps it from being replaced.
+    pub(super) in_place: bool,
+}
+
+/// Whether nothing can be renamed to a place because something is mounted there, as `/etc/hosts` is in a
+/// container.
+fn is_mounted(error: &io::Error) -> bool {
+    matches!(
+        error.kind(),
+        io::ErrorKind::ResourceBusy | io::ErrorKind::CrossesDevices
+    )
+}
+
+fn is_file(place: &Path) -> bool {
+    fs::symlink_metadata(place).is_ok_and(|found| found.is_file())
 }
 
 /// Put something beside a place, and then there.
@@ -161,7 +212,43 @@ pub(super) fn put_keys(
         mode: 0o600,
         owner,
     };
-    Ok(wanted.put(&folder.join("authorized_keys"))? && owned)
+    Ok(wanted.put(&folder.join("authorized_keys"))?.owned && owned)
+}
+
+/// Whether anything is there, be it a link to nothing.
+pub(super) fn exists(place: &Path) -> bool {
+    fs::symlink_metadata(place).is_ok()
+}
+
+/// Take a file away, for good.
+pub(super) fn remove(place: &Path) -> io::Result<()> {
+    fs::remove_file(place)?;
+    File::open(folder_of(place)?)?.sync_all()
+}
+
+/// What the files in the folder of a place say whose names end so, by the name before that; none for what
+/// is no file, or no text of 1 MiB at most. Hidden ones are left out.
+pub(super) fn texts_beside(
+    place: &Path,
+    ending: &str,
+) -> io::Result<BTreeMap<String, Option<String>>> {
+    let mut texts = BTreeMap::new();
+    for entry in fs::read_dir(folder_of(place)?)? {
+        let entry = entry?;
+        let name = entry.file_name().to_string_lossy().into_owned();
+        let Some(name) = name
+            .strip_suffix(ending)
+            .filter(|name| !name.starts_with('.'))
+        else {
+            continue;
+        };
+        let place = entry.path();
+        let small = fs::symlink_metadata(&place)
+            .is_ok_and(|found| found.is_file() && found.len() <= TEXT_BYTES_MAX);
+        let text = small.then(|| fs::read_to_string(&place).ok()).flatten();
+        texts.insert(String::from(name), text);
+    }
+    Ok(texts)
 }
 
 /// Whether a unit's file is a link to nothing.
@@ -207,7 +294,7 @@ mod tests {
         let place = folder.path().join("a/b/file");
         let file = wanted(b"x", 0o4755);
         assert!(!file.is_there(&place));
-        assert!(file.put(&place).expect("a file"));
+        assert!(file.put(&place).expect("a file").owned);
         assert!(file.is_there(&place));
         assert!(!wanted(b"y", 0o4755).is_there(&place));
         assert!(!wanted(b"x", 0o755).is_there(&place));
@@ -229,6 +316,21 @@ mod tests {
         assert!(is_free(folder.path(), "/taken/inside/new").is_ok());
         fs::write(folder.path().join("file"), "").expect("a file");
         assert!(is_free(folder.path(), "/file/below").is_err());
+    }
+
+    #[test]
+    fn a_file_is_written_over_where_it_cannot_be_replaced() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let place = folder.path().join("hosts");
+        fs::write(&place, "what was longer before").expect("a file");
+        let number = |place: &Path| fs::metadata(place).expect("a file").ino();
+        let before = number(&place);
+        let put = wanted(b"short", 0o640)
+            .put_in_place(&place)
+            .expect("a file");
+        assert!(put.in_place && put.owned);
+        assert_eq!(number(&place), before);
+        assert!(wanted(b"short", 0o640).is_there(&place));
     }
 
     #[test]

@@ -13,6 +13,7 @@ use super::accounts::Accounts;
 use super::check::KeyHolder;
 use super::merge::Machine;
 use super::plan::{Command, File, Happened, Plan, Step, Wakes, after};
+use super::written::{self, Hooks};
 
 /// Where, and how much of it is real.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -95,6 +96,20 @@ impl<'o> Host<'o> {
             machine_id: line("/etc/machine-id"),
             hostname: line("/etc/hostname").or_else(kernel),
             accounts: self.accounts(),
+            hooks: self.hooks(),
+        }
+    }
+
+    /// Its hooks, and the record of those that were written from here.
+    fn hooks(&self) -> Hooks {
+        let record = self.text(written::RECORD).unwrap_or_default();
+        // Of a path all but the last part is followed.
+        let place = root::within(&self.root, &written::path("any"));
+        let files = place.and_then(|place| disk::texts_beside(&place, written::ENDING));
+        Hooks {
+            written: written::recorded(&record),
+            // There is none, or it cannot be read: then nothing in it is taken for one of ours.
+            there: files.unwrap_or_default(),
         }
     }
 
@@ -162,7 +177,11 @@ impl<'o> Host<'o> {
         let path = match step {
             Step::Write(file) => &file.path,
             Step::Mask { path, .. } => path,
-            Step::Hostname(_) | Step::Run(_) | Step::Keys(_) | Step::Unmask { .. } => return Ok(()),
+            Step::Hostname(_)
+            | Step::Run(_)
+            | Step::Keys(_)
+            | Step::Remove { .. }
+            | Step::Unmask { .. } => return Ok(()),
         };
         disk::is_free(&self.root, path).map_err(failed(path.as_str()))
     }
@@ -181,6 +200,7 @@ impl<'o> Host<'o> {
             Step::Run(command) => self.run(command),
             Step::Keys(holder) => self.keys(holder),
             Step::Write(file) => self.write(file, happened),
+            Step::Remove { path, wakes } => self.remove(path, wakes, happened),
             Step::Mask { path, unit } => self.mask(path, unit, happened),
             Step::Unmask { path, unit } => self.unmask(path, unit, happened),
         }
@@ -207,29 +227,35 @@ impl<'o> Host<'o> {
             file.path, file.mode
         ))?;
         if self.mode != Mode::Dry {
-            let owned = wanted
+            let put = wanted
                 .put(&place)
                 .map_err(failed(format!("writing {}", file.path)))?;
+            if put.in_place {
+                eprintln!(
+                    "etcd-cloudinit: something is mounted at {}, so it was written over rather than replaced",
+                    file.path
+                );
+            }
             if let Some((owner, numbers)) = &owner
-                && (numbers.is_none() || !owned)
+                && (numbers.is_none() || !put.owned)
             {
                 self.not_owned(&file.path, &owner.text())?;
             }
         }
-        match &file.wakes {
-            Wakes::Nobody => {}
-            Wakes::Unit(unit) => {
-                happened.reload = true;
-                happened.changed.insert(unit.clone());
-            }
-            Wakes::Service(unit) => {
-                happened.changed.insert(unit.clone());
-            }
-            Wakes::Network => {
-                happened.reload = true;
-                happened.network = true;
-            }
+        happened.told(&file.wakes);
+        Ok(())
+    }
+
+    fn remove(&mut self, path: &str, wakes: &Wakes, happened: &mut Happened) -> Result<(), Error> {
+        let place = root::within(&self.root, path).map_err(failed(path))?;
+        if !disk::exists(&place) {
+            return Ok(());
         }
+        self.say(&format!("remove {path}"))?;
+        if self.mode != Mode::Dry {
+            disk::remove(&place).map_err(failed(format!("removing {path}")))?;
+        }
+        happened.told(wakes);
         Ok(())
     }
 

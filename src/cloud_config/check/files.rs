@@ -3,7 +3,8 @@
 use std::collections::BTreeSet;
 
 use base64::Engine;
-use base64::engine::general_purpose::STANDARD;
+use base64::alphabet::STANDARD;
+use base64::engine::general_purpose::{GeneralPurpose, GeneralPurposeConfig};
 
 use super::refuse;
 use crate::cloud_config::accounts::{Accounts, Id, Owner};
@@ -16,6 +17,13 @@ const CONTENT_BYTES_MAX: usize = 16 << 20;
 
 /// How long a part of a path may be, in bytes.
 const NAME_BYTES_MAX: usize = 255;
+
+/// What the tools of the time took: line ends anywhere, but no other white space; padding, and no
+/// question of what the bits before it are.
+const BASE64: GeneralPurpose = GeneralPurpose::new(
+    &STANDARD,
+    GeneralPurposeConfig::new().with_decode_allow_trailing_bits(true),
+);
 
 /// A file to write.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -121,8 +129,8 @@ fn content(entry: &FileEntry, report: &mut Report) -> Option<Vec<u8>> {
     };
     let mut bytes = text.clone().into_bytes();
     if base64 {
-        bytes.retain(|byte| !byte.is_ascii_whitespace());
-        bytes = match STANDARD.decode(&bytes) {
+        bytes.retain(|byte| !matches!(byte, b'\r' | b'\n'));
+        bytes = match BASE64.decode(&bytes) {
             Ok(bytes) => bytes,
             Err(error) => return refuse(place, format!("content is no base64: {error}"), report),
         };
@@ -226,7 +234,42 @@ fn none_is_below_another(document: &Document, files: &[File], report: &mut Repor
 
 #[cfg(test)]
 mod tests {
-    use super::clean;
+    use super::*;
+    use crate::cloud_config::report::Place;
+
+    fn decoded(text: &str) -> Option<Vec<u8>> {
+        let placed = |value: &str| Placed {
+            value: String::from(value),
+            place: Place::default(),
+        };
+        let entry = FileEntry {
+            content: Some(placed(text)),
+            encoding: Some(placed("base64")),
+            ..FileEntry::default()
+        };
+        let mut report = Report::default();
+        let content = content(&entry, &mut report);
+        assert_eq!(content.is_none(), report.has_errors());
+        content
+    }
+
+    #[test]
+    fn base64_is_read_as_it_was() {
+        for good in ["aGVsbG8=", "aGVs\nbG8=\n", "aGVs\r\nbG8\r\n=", "aGVsbG9="] {
+            assert_eq!(decoded(good).as_deref(), Some(&b"hello"[..]), "{good:?}");
+        }
+        for bad in [
+            "aGVs bG8=",
+            "aGVsbG8= ",
+            "aGVs\tbG8=",
+            "aGVsbG8",
+            "aGVsbG8=\nx",
+            "aGVs_G8=",
+        ] {
+            assert_eq!(decoded(bad), None, "{bad:?}");
+        }
+        assert_eq!(decoded("").as_deref(), Some(&b""[..]));
+    }
 
     #[test]
     fn paths_stay_below_the_root() {

@@ -4,10 +4,11 @@ use std::collections::BTreeSet;
 
 use serde_yaml::{Mapping, Value};
 
+use super::files::clean;
 use super::refuse;
 use crate::cloud_config::document::{self, Placed, Setting};
-use crate::cloud_config::quote;
-use crate::cloud_config::report::{Report, shown};
+use crate::cloud_config::report::{Place, Report, shown};
+use crate::cloud_config::{quote, written};
 use crate::ctl;
 
 /// A hook.
@@ -19,7 +20,59 @@ pub struct Hook {
     pub content: String,
 }
 
-pub(super) fn check(hooks: &[document::Hook], report: &mut Report) -> Vec<Hook> {
+/// What becomes of a machine's hooks.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Hooks {
+    /// Those of the document.
+    pub wanted: Vec<Hook>,
+    /// Those that an earlier document had and this one has not, as they are on the machine.
+    pub gone: Vec<Hook>,
+    /// Whether other files of hooks are there than those that are gone.
+    pub others: bool,
+    /// Whether there is a record of earlier ones.
+    pub recorded: bool,
+}
+
+pub(super) fn check(
+    document: &document::Document,
+    machine: &written::Hooks,
+    report: &mut Report,
+) -> Option<Hooks> {
+    let wanted = wanted(document.hooks.as_ref()?, report);
+    let paths = document
+        .write_files
+        .iter()
+        .filter_map(|file| file.path.as_ref());
+    let files: BTreeSet<String> = paths.map(|path| clean(&path.value)).collect();
+    let is_named = |name: &str| {
+        wanted.iter().any(|hook| hook.name == name) || files.contains(&written::path(name))
+    };
+    let mut gone = Vec::new();
+    for (name, content) in &machine.written {
+        if is_named(name) || !machine.there.contains_key(name) {
+            continue;
+        }
+        if machine.is_as_written(name) {
+            let (name, content) = (name.clone(), content.clone());
+            gone.push(Hook { name, content });
+            continue;
+        }
+        let message = format!(
+            "hook {name} is no longer in the document, but {} was changed since it was written; it stays",
+            written::path(name)
+        );
+        report.note(Place::default(), message);
+    }
+    let is_other = |name: &String| gone.iter().all(|hook: &Hook| hook.name != *name);
+    Some(Hooks {
+        others: machine.there.keys().any(is_other),
+        recorded: !machine.written.is_empty(),
+        wanted,
+        gone,
+    })
+}
+
+fn wanted(hooks: &[document::Hook], report: &mut Report) -> Vec<Hook> {
     let mut names = BTreeSet::new();
     let mut checked = Vec::new();
     for hook in hooks {
@@ -120,7 +173,6 @@ fn environment(
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::cloud_config::report::Place;
 
     fn placed(value: &str) -> Placed<String> {
         Placed {
@@ -156,7 +208,7 @@ mod tests {
             ),
         ]);
         let mut report = Report::default();
-        let checked = check(&[hook], &mut report);
+        let checked = wanted(&[hook], &mut report);
         assert_eq!(report, Report::default());
         let read: Value = serde_yaml::from_str(&checked[0].content).expect("YAML");
         assert_eq!(read["key"], "/services");
@@ -172,7 +224,7 @@ mod tests {
     fn what_is_missing_or_odd_is_said() {
         let refused = |hooks: &[document::Hook]| {
             let mut report = Report::default();
-            check(hooks, &mut report);
+            wanted(hooks, &mut report);
             report.has_errors()
         };
         let (key, command) = (("key", text("/k")), ("command", text("true")));

@@ -12,7 +12,7 @@ mod variables;
 use std::collections::BTreeMap;
 
 pub use files::{File, MODE};
-pub use hooks::Hook;
+pub use hooks::{Hook, Hooks};
 pub use units::{DropIn, Unit, Verb};
 pub use users::{KeyHolder, User};
 
@@ -39,8 +39,8 @@ pub struct Checked {
     pub flannel: BTreeMap<String, String>,
     /// Units.
     pub units: Vec<Unit>,
-    /// Hooks.
-    pub hooks: Vec<Hook>,
+    /// Hooks; none to leave them.
+    pub hooks: Option<Hooks>,
 }
 
 /// Look at a whole document; none if there is an error in the report. `ssh_user` is who gets the keys at
@@ -65,7 +65,7 @@ pub fn check(
         environments: variables::environments(document, report),
         flannel: variables::checked(&document.flannel, "coreos.flannel", report),
         units: units::check(&document.units, report),
-        hooks: hooks::check(&document.hooks, report),
+        hooks: hooks::check(document, &machine.hooks, report),
     };
     (!report.has_errors()).then_some(checked)
 }

@@ -50,8 +50,8 @@ pub struct Document {
     pub locksmith: Variables,
     /// `coreos.units`
     pub units: Vec<Unit>,
-    /// `coreos.exec-watch`
-    pub hooks: Vec<Hook>,
+    /// `coreos.exec-watch`; none if that section does not count.
+    pub hooks: Option<Vec<Hook>>,
 }
 
 /// The sections at the top of a document.
@@ -127,7 +127,10 @@ impl Sections {
 
 /// What a document says in the sections that count.
 pub fn parse(node: &Node, sections: &Sections, report: &mut Report) -> Document {
-    let mut document = Document::default();
+    let mut document = Document {
+        hooks: sections.coreos("exec_watch").then(Vec::new),
+        ..Document::default()
+    };
     if node.value == Value::Null {
         return document;
     }
@@ -192,8 +195,8 @@ impl Document {
             }
             "exec_watch" => {
                 let items = entry.value.items("coreos.exec-watch", report);
-                self.hooks
-                    .extend(items.iter().filter_map(|item| hooks::parse(item, report)));
+                let hooks = items.iter().filter_map(|item| hooks::parse(item, report));
+                self.hooks.get_or_insert_default().extend(hooks);
             }
             name if NOT_OURS.contains(&name) => {
                 let message = format!("coreos.{name} is not handled here; left out");

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use super::{Command, Plan, Service};
+use super::{Command, Plan, Service, Wakes};
 use crate::cloud_config::check::Verb;
 
 /// What the steps changed, and how the machine was found.
@@ -20,6 +20,26 @@ pub struct Happened {
     pub enabled: BTreeSet<String>,
     /// What an earlier run since boot queued: verb and unit.
     pub queued: BTreeSet<(String, String)>,
+}
+
+impl Happened {
+    /// A file changed, and this is who has to hear of it.
+    pub fn told(&mut self, wakes: &Wakes) {
+        match wakes {
+            Wakes::Nobody => {}
+            Wakes::Unit(unit) => {
+                self.reload = true;
+                self.changed.insert(unit.clone());
+            }
+            Wakes::Service(unit) => {
+                self.changed.insert(unit.clone());
+            }
+            Wakes::Network => {
+                self.reload = true;
+                self.network = true;
+            }
+        }
+    }
 }
 
 /// The commands that are left, in order, and what of it is queued.

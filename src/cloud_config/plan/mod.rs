@@ -2,6 +2,7 @@
 
 mod commands;
 mod environment;
+mod hooks;
 
 use std::collections::BTreeMap;
 
@@ -71,6 +72,13 @@ pub enum Step {
     Keys(KeyHolder),
     /// Write a file, if it is not like that.
     Write(File),
+    /// Take a file away, if it is there.
+    Remove {
+        /// Where.
+        path: String,
+        /// Who has to hear of it.
+        wakes: Wakes,
+    },
     /// Put a link to nothing where a unit's file would be.
     Mask {
         /// Where.
@@ -122,9 +130,6 @@ const DROP_IN: &str = "20-cloudinit.conf";
 /// The service that reads the options of flannel, from a file.
 const FLANNELD: &str = "flanneld.service";
 
-/// The service that runs all hooks.
-const HOOKS: &str = "etcd-hooks.service";
-
 /// Make the plan.
 pub fn plan(checked: &Checked, accounts: &Accounts) -> Plan {
     let mut plan = Plan::default();
@@ -144,16 +149,8 @@ pub fn plan(checked: &Checked, accounts: &Accounts) -> Plan {
     if !checked.flannel.is_empty() {
         plan.heed(FLANNELD);
     }
-    for hook in &checked.hooks {
-        let path = format!("/etc/etcd/hooks.d/{}.yaml", hook.name);
-        let wakes = Wakes::Service(String::from(HOOKS));
-        plan.write(path, hook.content.clone().into_bytes(), wakes);
-    }
-    if !checked.hooks.is_empty() && !plan.services.iter().any(|one| one.unit == HOOKS) {
-        plan.services.push(Service {
-            unit: String::from(HOOKS),
-            verb: Some(Verb::Start),
-        });
+    if let Some(hooks) = &checked.hooks {
+        plan.hooks(hooks);
     }
     plan
 }

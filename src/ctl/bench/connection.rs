@@ -5,20 +5,28 @@ use std::time::Duration;
 
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
+use tokio_rustls::client::TlsStream;
 
 use super::parse::{self, BODY_MAX, Body, Head};
 use crate::config::Address;
+use crate::tls::Connector;
 
 /// How long a member may take to accept a connection.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
 
 /// A connection to a member, with what came in on it.
 pub(super) struct Connection {
-    stream: TcpStream,
+    stream: Stream,
     input: Vec<u8>,
     chunks: Vec<u8>,
     /// Whether it can take one more request.
     pub(super) alive: bool,
+}
+
+/// What goes over the wire. Most servers are measured without TLS, which is to cost them nothing.
+enum Stream {
+    Plain(TcpStream),
+    Tls(Box<TlsStream<TcpStream>>),
 }
 
 /// An answer, as far as it matters.
@@ -30,13 +38,17 @@ pub(super) struct Reply<'a> {
 }
 
 impl Connection {
-    /// Connect.
-    pub(super) async fn open(member: &Address) -> Result<Self, Error> {
+    /// Connect, by TLS if the member's URL says so.
+    pub(super) async fn open(member: &Address, tls: &Connector) -> Result<Self, Error> {
         let connecting = TcpStream::connect((member.host.as_str(), member.port));
         let stream = tokio::time::timeout(CONNECT_TIMEOUT, connecting)
             .await
             .map_err(|_| Error::from(ErrorKind::TimedOut))??;
         stream.set_nodelay(true)?;
+        let stream = match member.tls {
+            false => Stream::Plain(stream),
+            true => Stream::Tls(Box::new(tls.connect(&member.host, stream).await?)),
+        };
         Ok(Self {
             stream,
             input: Vec::with_capacity(4096),
@@ -49,7 +61,13 @@ impl Connection {
     pub(super) async fn exchange(&mut self, request: &[u8]) -> Result<Reply<'_>, Error> {
         self.alive = false;
         self.input.clear();
-        self.stream.write_all(request).await?;
+        match &mut self.stream {
+            Stream::Plain(stream) => stream.write_all(request).await?,
+            Stream::Tls(stream) => {
+                stream.write_all(request).await?;
+                stream.flush().await?;
+            }
+        }
         let head = self.head().await?;
         let whole = self.body(&head).await?;
         self.alive = head.keep_alive && whole == self.input.len();
@@ -107,7 +125,11 @@ impl Connection {
     }
 
     async fn more(&mut self) -> Result<(), Error> {
-        match self.stream.read_buf(&mut self.input).await? {
+        let read = match &mut self.stream {
+            Stream::Plain(stream) => stream.read_buf(&mut self.input).await?,
+            Stream::Tls(stream) => stream.read_buf(&mut self.input).await?,
+        };
+        match read {
             0 => Err(Error::from(ErrorKind::UnexpectedEof)),
             _ => Ok(()),
         }

@@ -16,6 +16,7 @@ use super::{Histogram, Limit, Plan, Workload, progress, watch};
 use crate::config::Address;
 use crate::ctl::Exit;
 use crate::signals;
+use crate::tls::Connector;
 
 /// A request without an answer for this long has failed.
 const ANSWER_TIMEOUT: Duration = Duration::from_secs(30);
@@ -43,6 +44,8 @@ pub(super) struct Outcome {
 /// What all clients share.
 pub(super) struct Shared {
     pub(super) plan: Plan,
+    /// What is spoken with members whose URL is `https`.
+    tls: Connector,
     /// When it began.
     pub(super) start: Instant,
     /// The next request's number.
@@ -67,9 +70,10 @@ pub(super) struct Worker {
 }
 
 impl Shared {
-    fn new(plan: &Plan) -> Arc<Self> {
+    fn new(plan: &Plan, tls: &Connector) -> Arc<Self> {
         Arc::new(Self {
             plan: plan.clone(),
+            tls: tls.clone(),
             start: Instant::now(),
             tickets: AtomicU64::new(0),
             done: AtomicU64::new(0),
@@ -186,7 +190,7 @@ impl Worker {
                 .as_ref()
                 .is_some_and(|connection| connection.alive)
             {
-                self.connection = match Connection::open(&member).await {
+                self.connection = match Connection::open(&member, &self.shared.tls).await {
                     Ok(connection) => Some(connection),
                     Err(error) => return Err(self.broken("connecting", &error)),
                 };
@@ -290,17 +294,22 @@ fn refusal(reply: &Reply<'_>) -> String {
 }
 
 fn authority(location: &str) -> Option<Address> {
-    let rest = location.strip_prefix("http://")?;
+    let (scheme, rest) = location.split_once("://")?;
+    let port = match scheme {
+        "http" => 80,
+        "https" => 443,
+        _ => return None,
+    };
     let authority = rest.split('/').next()?;
-    Address::parse_with_port(authority, 80).ok()
+    Address::parse_with_port(&format!("{scheme}://{authority}"), port).ok()
 }
 
 /// Do it all: the keys that will be read, then what is measured.
-pub(super) fn run(plan: &Plan) -> Result<Outcome, Exit> {
+pub(super) fn run(plan: &Plan, tls: &Connector) -> Result<Outcome, Exit> {
     if plan.workload.reads() {
-        fill(plan)?;
+        fill(plan, tls)?;
     }
-    let shared = Shared::new(plan);
+    let shared = Shared::new(plan, tls);
     listen_for_stop(&shared);
     let started = Instant::now();
     let mut outcome = Outcome::default();
@@ -365,9 +374,9 @@ fn on_this_thread(
 }
 
 /// Write every key once.
-fn fill(plan: &Plan) -> Result<(), Exit> {
+fn fill(plan: &Plan, tls: &Connector) -> Result<(), Exit> {
     const CLIENTS: u64 = 64;
-    let shared = Shared::new(plan);
+    let shared = Shared::new(plan, tls);
     let runtime = Builder::new_current_thread()
         .enable_all()
         .build()

@@ -35,21 +35,17 @@ use crate::client::{Client, Delete, Request};
 /// Arguments that will not do; nobody there; or not one request that was answered well.
 pub fn run(global: &Global, matches: &ArgMatches) -> Result<(), Exit> {
     let plan = Plan::read(global, matches)?;
-    if let Some(member) = plan.members.iter().find(|member| member.tls) {
-        let url = member.url();
-        return Err(Exit::usage(format!("bench speaks no TLS: {url}")));
-    }
     let runtime = Builder::new_current_thread()
         .enable_all()
         .build()
         .map_err(|error| Exit::unreachable(format!("no runtime: {error}")))?;
-    let client = Client::new(plan.members.clone());
+    let client = Client::new(plan.members.clone()).with_tls(global.tls.clone());
     let server = runtime
         .block_on(client.send(&Request::page("/version")))
         .map_err(|error| Exit::unreachable(format!("no member answers: {error}")))?;
     let server = String::from_utf8_lossy(&server.body).trim().to_owned();
 
-    let outcome = load::run(&plan);
+    let outcome = load::run(&plan, &global.tls);
     let removed = runtime.block_on(async {
         let whole = Delete {
             recursive: true,

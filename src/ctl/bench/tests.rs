@@ -10,6 +10,7 @@ use std::time::Duration;
 use super::load;
 use super::{Limit, Plan, Workload};
 use crate::config::Address;
+use crate::tls::Connector;
 
 /// How a server of this test answers.
 #[derive(Clone, Copy)]
@@ -92,7 +93,8 @@ fn plan(member: Address, workload: Workload) -> Plan {
 #[test]
 fn as_many_requests_are_made_as_were_asked_for() {
     let (member, count) = server(Manner::Good);
-    let outcome = load::run(&plan(member, Workload::Put)).expect("an outcome");
+    let outcome =
+        load::run(&plan(member, Workload::Put), &Connector::default()).expect("an outcome");
     assert_eq!(outcome.latency.count(), 100);
     assert_eq!(count.load(Ordering::SeqCst), 100);
     assert!(outcome.failures.is_empty());
@@ -101,7 +103,8 @@ fn as_many_requests_are_made_as_were_asked_for() {
 #[test]
 fn keys_that_are_read_are_written_first() {
     let (member, count) = server(Manner::Good);
-    let outcome = load::run(&plan(member, Workload::QuorumGet)).expect("an outcome");
+    let outcome =
+        load::run(&plan(member, Workload::QuorumGet), &Connector::default()).expect("an outcome");
     assert_eq!(outcome.latency.count(), 100);
     assert_eq!(count.load(Ordering::SeqCst), 107);
 }
@@ -109,7 +112,8 @@ fn keys_that_are_read_are_written_first() {
 #[test]
 fn what_fails_is_counted_by_its_kind_and_has_no_latency() {
     let (member, _) = server(Manner::Flaky);
-    let outcome = load::run(&plan(member, Workload::Put)).expect("an outcome");
+    let outcome =
+        load::run(&plan(member, Workload::Put), &Connector::default()).expect("an outcome");
     assert_eq!(outcome.latency.count(), 50);
     assert_eq!(outcome.failures.get("HTTP 503, error 300"), Some(&50));
     let (member, _) = server(Manner::HangsUp);
@@ -117,7 +121,7 @@ fn what_fails_is_counted_by_its_kind_and_has_no_latency() {
         limit: Limit::Total(8),
         ..plan(member, Workload::Put)
     };
-    let outcome = load::run(&few).expect("an outcome");
+    let outcome = load::run(&few, &Connector::default()).expect("an outcome");
     assert_eq!(outcome.latency.count(), 0);
     assert_eq!(outcome.failures.get("connection: closed"), Some(&8));
 }
@@ -126,7 +130,8 @@ fn what_fails_is_counted_by_its_kind_and_has_no_latency() {
 fn a_redirect_is_followed_once_and_remembered() {
     let (leader, led) = server(Manner::Good);
     let (follower, asked) = server(Manner::Redirects(leader.port));
-    let outcome = load::run(&plan(follower, Workload::Put)).expect("an outcome");
+    let outcome =
+        load::run(&plan(follower, Workload::Put), &Connector::default()).expect("an outcome");
     assert_eq!(outcome.latency.count(), 100);
     assert_eq!(led.load(Ordering::SeqCst), 100);
     assert!((1..=4).contains(&asked.load(Ordering::SeqCst)));
@@ -140,6 +145,6 @@ fn a_rate_is_kept_and_the_end_too() {
         limit: Limit::Duration(Duration::from_millis(200)),
         ..plan(member, Workload::Put)
     };
-    let outcome = load::run(&paced).expect("an outcome");
+    let outcome = load::run(&paced, &Connector::default()).expect("an outcome");
     assert_eq!(outcome.latency.count(), 40);
 }

@@ -22,6 +22,27 @@ const DIRECTORY: &str = "/etc/etcd/hooks.d";
 /// Where it is remembered what each has handled, unless systemd names a place.
 const STATE_DIRECTORY: &str = "/var/lib/etcd-hooks";
 
+/// What a hook is. Its directory is [`DIRECTORY`].
+const A_HOOK: &str = "A hook is a file NAME.yaml in /etc/etcd/hooks.d:
+
+  key: /services             what to watch
+  command: [reload, --now]   or a line for the shell
+
+and what else there may be, here with what holds without it, where something does:
+
+  recursive: false           all below the key, too
+  user: www-data             as whom [default: as who runs the hooks]
+  environment: {SITE: a}     more variables
+  timeout: 30                seconds until the command is ended [default: never]
+  debounce: 0                milliseconds a key must be left alone
+  initial: false             at the start, for each key that is there
+  json: false                the whole event on stdin
+  retry: 0                   how often a command that fails is run again
+  on-failure: continue       or stop, when it fails for good
+  concurrency: 1             how many run at once
+
+What the command finds in its environment is as for exec-watch. The directory and the files must be root's.";
+
 /// The command line.
 pub(in crate::ctl) fn command() -> Command {
     let directory = Arg::new("dir")
@@ -34,19 +55,7 @@ pub(in crate::ctl) fn command() -> Command {
     let names = Arg::new("name").value_name("NAME").num_args(0..);
     Command::new("hook")
         .about("Run the commands of a host when keys change")
-        .long_about(format!(
-            "Run the commands of a host when keys change. A hook is a file NAME.yaml in {DIRECTORY}:\n\n  \
-             key: /services             what to watch\n  \
-             recursive: true            all below it, too\n  \
-             command: [reload, --now]   or a line for the shell\n  \
-             user: www-data             as whom\n  \
-             environment: {{SITE: a}}     more variables\n  \
-             timeout: 30                seconds\n  \
-             debounce: 500              milliseconds\n  \
-             initial: true              at the start, for each key that is there\n\n\
-             retry, on-failure, concurrency and json are as for exec-watch, and so is what the command \
-             finds in its environment. The directory and the files must be root's."
-        ))
+        .long_about(format!("Run the commands of a host when keys change. {A_HOOK}"))
         .after_help("Example: etcdctl hook check && etcdctl hook run --all")
         .subcommand_required(true)
         .arg_required_else_help(true)
@@ -65,6 +74,7 @@ pub(in crate::ctl) fn command() -> Command {
         .subcommand(
             Command::new("run")
                 .about("Watch and run, until stopped")
+                .long_about(format!("Watch and run, until stopped. {A_HOOK}"))
                 .after_help("Example: etcdctl hook run --all")
                 .args([
                     directory,
@@ -234,4 +244,29 @@ fn prepare(hook: &Hook) -> Result<Spec, String> {
         json: hook.json,
         timeout: hook.timeout,
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::file::{KEYS, parse};
+    use super::*;
+
+    /// The lines of the help that are those of a file.
+    fn lines(wanted: impl Fn(&str) -> bool) -> String {
+        let lines = A_HOOK.lines().filter_map(|line| line.strip_prefix("  "));
+        let said = lines.filter_map(|line| line.split("   ").next());
+        let wanted = said.filter(|line| wanted(line.split(':').next().unwrap_or_default()));
+        wanted.map(|line| format!("{line}\n")).collect()
+    }
+
+    #[test]
+    fn the_help_names_every_key_and_its_default() {
+        let all = lines(|_| true);
+        assert_eq!(all.lines().count(), KEYS.len());
+        assert!(parse(&all).is_ok(), "{all}");
+        let least = lines(|key| matches!(key, "key" | "command"));
+        let without = lines(|key| !matches!(key, "user" | "environment" | "timeout"));
+        assert_eq!(parse(&without), parse(&least));
+        assert!(A_HOOK.contains(DIRECTORY));
+    }
 }

@@ -26,6 +26,16 @@ fn a_change_is_told_whole() {
     );
 }
 
+/// Where a command starts a daemon, that is not to wonder about them.
+#[test]
+fn the_daemon_knows_them_all() {
+    let json = r#"{"action":"get","node":{"key":"/a","modifiedIndex":1,"createdIndex":1}}"#;
+    let set = variables(&change(json)).set;
+    let mut names: Vec<&str> = set.into_iter().map(|(name, _)| name).collect();
+    names.sort_unstable();
+    assert_eq!(names, crate::config::env::OF_A_CHANGE);
+}
+
 #[test]
 fn what_there_is_none_of_is_empty() {
     let json = r#"{"action":"delete","node":{"key":"/d","modifiedIndex":9,"createdIndex":3},

@@ -1,5 +1,8 @@
 //! `etcd-cloudinit`: the recorded cases (`tests/data/cloud-config`), the documents in `cloud-config/`,
 //! and what holds for every document.
+//!
+//! With `OXETCD_DROP_INS=FOLDER`, each drop-in that a recorded case comes to is left there with the variables
+//! it is taken to set, so that systemd itself can be asked (`tests/system/cloudinit`).
 
 #![allow(unreachable_pub, reason = "a test is a crate of its own")]
 
@@ -151,6 +154,12 @@ fn contents(case: &Case, machine: &Machine, after: &case::Manifest) -> Result<()
             expect::spelled_once(&got),
             expect::spelled_once(&wanted),
         )?;
+        if let Some(folder) = std::env::var_os("OXETCD_DROP_INS") {
+            let path = std::path::Path::new(&folder).join(format!("{}-{service}", case.name));
+            let variables = serde_json::to_vec(&got).expect("JSON");
+            fs::write(path.with_added_extension("conf"), text).expect("a file");
+            fs::write(path.with_added_extension("json"), variables).expect("a file");
+        }
     }
     for (path, blob) in &case.newer().files {
         // The drive's own addresses are right, as the older version has it.

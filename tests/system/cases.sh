@@ -64,7 +64,7 @@ coreos:
     - name: seen
       key: /seen
       recursive: true
-      command: ["/bin/sh", "-c", "echo \$ETCD_WATCH_KEY >>/var/tmp/seen"]
+      command: ["/bin/sh", "-c", "echo \$ETCD_WATCH_KEY \$ETCD_WATCH_MODIFIED_INDEX >>/var/tmp/seen"]
   units:
     - name: etcd.service
       command: start
@@ -87,18 +87,6 @@ voters() { host_run "$1" systemctl show -P StatusText etcd | grep -qE "(leader o
 # names HOST: the members, in order.
 names() { get "$1" '/_etcd/machines?sorted=true' | grep -o '"/_etcd/machines/[^"]*"' | tr -d '"' | sed 's,.*/,,' | xargs; }
 active() { [ "$(host_run "$1" systemctl is-active "$2")" = active ]; }
-
-# three: h1, h2, h3 with the package, a cluster by peers.
-three() {
-  local number
-  for number in 1 2 3; do
-    prepared "h$number"
-    by_peers "$number" >"$(host_disk "h$number")/etc/default/etcd"
-    host_boot "h$number"
-    within 30 put "h$number" /formed yes
-  done
-  for number in 1 2 3; do within 30 voters "h$number" 3; done
-}
 
 case_package() {
   started h1
@@ -205,74 +193,41 @@ case_purge() {
   within 20 active h1 etcd
 }
 
-case_upgrade() {
-  local number next work writer
-  three
-  # The same files as a later version.
-  work=$(mktemp -d -p "$HOSTS_STATE/h1")
-  dpkg-deb -R "$SYSTEM_DEB" "$work/next"
-  sed -i 's/^Version: .*/Version: 99.0-1/' "$work/next/DEBIAN/control"
-  next=$work/next.deb
-  dpkg-deb -b "$work/next" "$next" >/dev/null
-  # A client that may try each member before it gives a write up.
+# later VERSION: the same files as the package of that version, in a repository that apt can be given.
+later() {
+  local work=$HOSTS_STATE/h4/later name
+  rm -rf "$work"
+  mkdir -p "$work/repository"
+  dpkg-deb -R "$SYSTEM_DEB" "$work/files"
+  sed -i "s/^Version: .*/Version: $1/" "$work/files/DEBIAN/control"
+  name=oxetcd_$1_amd64.deb
+  dpkg-deb -b "$work/files" "$work/repository/$name" >/dev/null
   (
-    count=0
-    until [ -e "$work/stop" ]; do
-      count=$((count + 1))
-      done=
-      for try in 1 2 3 4 5 6 7 8 9; do
-        if put "h$((try % 3 + 1))" "/load/$count" x >/dev/null; then done=yes && break; fi
-        sleep 0.3
-      done
-      echo "$count ${done:-FAILED}"
-    done >"$work/writes"
-  ) &
-  writer=$!
-  for number in 1 2 3; do
-    install "h$number" "$next"
-    is 99.0-1 host_run "h$number" dpkg-query -W -f '${Version}' oxetcd
-    within 30 active "h$number" etcd
-    within 30 voters "h$number" 3
-  done
-  touch "$work/stop"
-  wait "$writer"
-  grep -q FAILED "$work/writes" && fail "a write failed"
-  [ "$(wc -l <"$work/writes")" -gt 10 ] || fail "there was no load"
-  for number in 1 2 3; do has "h$number" "/load/$(wc -l <"$work/writes")" x; done
+    cd "$work/repository"
+    dpkg-deb -f "$name" | sed '/^$/d'
+    printf 'Filename: ./%s\nSize: %s\nSHA256: %s\n' "$name" "$(stat -c %s "$name")" "$(sha256sum "$name" | cut -d' ' -f1)"
+  ) >"$work/Packages"
+  mv "$work/Packages" "$work/repository"
+  echo "$work/repository"
 }
 
-case_outages() {
-  local number
-  three
-  put h1 /kept yes
-  host_reboot h2
-  within 30 put h2 /after/reboot 1
-  host_cut h3
-  within 30 put h1 /while/cut 1
-  sleep 3
-  host_heal h3
-  within 30 has h3 /while/cut 1
-  # A machine whose disk is lost comes back under its name, with nothing typed.
-  host_crash h1
-  rm -rf "$(host_disk h1)/var/lib/etcd"
-  within 30 put h2 /while/wiped 1
-  printf 'ETCD_PEERS=%s:7001,%s:7001\n' "$(host_address h2)" "$(host_address h3)" >>"$(host_disk h1)/etc/default/etcd"
-  host_boot h1
-  within 60 has h1 /kept yes
-  for number in 1 2 3; do within 60 voters "h$number" 3; done
-  is "h1 h2 h3" names h1
-  host_run h1 "etcdctl --peers $(host_address h1):4001 cluster-health"
+# upgrade HOST REPOSITORY: by apt, as its administrator would.
+upgrade() {
+  cp -r "$2" "$(host_disk "$1")/root/repository"
+  host_run "$1" 'rm -f /etc/apt/sources.list && echo "deb [trusted=yes] file:/root/repository ./" >/etc/apt/sources.list.d/next.list'
+  host_run "$1" 'apt-get update -q && DEBIAN_FRONTEND=noninteractive apt-get upgrade -y -q' >"$HOSTS_STATE/$1/apt" 2>&1 ||
+    { cat "$HOSTS_STATE/$1/apt" >&2; fail "no upgrade on $1"; }
 }
 
-case_cloud_config() {
-  local round
-  for round in $(seq "${SYSTEM_ROUNDS:-1}"); do
-    cloud_config_round
-    [ "$round" = "${SYSTEM_ROUNDS:-1}" ] || hosts_end
-  done
+# born HOST TOKEN: a new disk with the package and the host's cloud-config, booted.
+born() {
+  prepared "$1"
+  by_discovery "$2" "$1" | user_data "$1"
+  host_boot "$1"
 }
 
-cloud_config_round() {
+# family: h1, h2, h3 of one token of h4's discovery service, all started at once; the token is in the file `token`.
+family() {
   local number token boots
   started h4
   install h4
@@ -280,31 +235,213 @@ cloud_config_round() {
   host_run h4 systemctl disable --now etcd
   host_run h4 systemctl start etcd-discovery
   token=$(host_run h4 curl -sf "http://$(host_address h4):8087/new?size=3")
-  for number in 1 2 3; do
-    prepared "h$number"
-    by_discovery "$token" "h$number" | user_data "h$number"
-  done
-  # At once; and not waited for are the hosts' own lives, which are children too.
+  echo "$token" >"$HOSTS_STATE/h4/token"
+  # Waited for one by one: the hosts' own lives are children too.
   boots=()
   for number in 1 2 3; do
-    host_boot "h$number" &
+    born "h$number" "$token" &
     boots+=($!)
   done
-  wait "${boots[@]}"
+  for number in "${boots[@]}"; do wait "$number"; done
   for number in 1 2 3; do within 60 active "h$number" etcd; done
   within 30 put h1 /seen/1 yes
+  for number in 1 2 3; do within 30 has "h$number" /seen/1 yes; done
+  healthy
+}
+
+# healthy: three members, each of which has a leader.
+healthy() {
+  local number
+  for number in 1 2 3; do within 60 voters "h$number" 3; done
+  is "h1 h2 h3" names h2
   for number in 1 2 3; do
-    within 30 has "h$number" /seen/1 yes
+    within 10 host_run "h$number" "etcdctl --peers $(host_address "h$number"):4001 cluster-health"
+  done
+}
+
+# saw HOST KEY...: the hook of that host ran for these, once each and for nothing else below /seen. Changes are
+# known by their index.
+saw() {
+  local host=$1 lines='sort /var/tmp/seen | uniq | wc -l'
+  shift
+  within 30 host_run "$host" "[ \"\$($lines)\" -ge $# ]"
+  is "$(printf '%s\n' "$@" | sort | xargs)" host_run "$host" "cut -d' ' -f1 /var/tmp/seen | sort | xargs"
+}
+
+case_cloud_config() {
+  local round number
+  for round in $(seq "${SYSTEM_ROUNDS:-1}"); do
+    family
+    for number in 2 3 4 5; do put "h$((number % 3 + 1))" "/seen/$number" yes; done
+    for number in 1 2 3; do saw "h$number" /seen/1 /seen/2 /seen/3 /seen/4 /seen/5; done
+    [ "$round" = "${SYSTEM_ROUNDS:-1}" ] || hosts_end
+  done
+}
+
+# What hosts live through, none of it seen to by anyone.
+case_life() {
+  local number token writer work last
+  family
+  token=$(cat "$HOSTS_STATE/h4/token")
+  work=$HOSTS_STATE/h4
+
+  host_reboot h2 &
+  number=$!
+  within 30 put h1 /seen/rebooted yes
+  wait "$number"
+  within 30 has h2 /seen/rebooted yes
+  healthy
+
+  host_cut h3
+  within 30 put h1 /seen/cut yes
+  sleep 3
+  host_heal h3
+  within 30 has h3 /seen/cut yes
+  healthy
+  for number in 1 2 3; do saw "h$number" /seen/1 /seen/rebooted /seen/cut; done
+
+  # Its power fails, and its disk is lost: it is given a new one, with the same package and cloud-config.
+  host_crash h1
+  within 30 put h2 /seen/lost yes
+  host_end h1
+  born h1 "$token"
+  within 60 has h1 /seen/lost yes
+  healthy
+  for number in 2 3; do saw "h$number" /seen/1 /seen/rebooted /seen/cut /seen/lost; done
+  # The hook of the new machine has nothing to remember: it begins with what is to come.
+  within 30 active h1 etcd-hooks
+
+  # A client that may try each member before it gives a write up.
+  (
+    count=0
+    until [ -e "$work/stop" ]; do
+      count=$((count + 1))
+      done=
+      for try in 1 2 3 4 5 6 7 8 9; do
+        if put "h$((try % 3 + 1))" "/seen/load/$count" x >/dev/null; then done=yes && break; fi
+        sleep 0.3
+      done
+      echo "$count ${done:-FAILED}"
+    done >"$work/writes"
+  ) &
+  writer=$!
+  trap "kill $writer 2>/dev/null || true" EXIT
+  later 99.0-1 >/dev/null
+  for number in 1 2 3; do
+    upgrade "h$number" "$work/later/repository"
+    is 99.0-1 host_run "h$number" dpkg-query -W -f '${Version}' oxetcd
+    within 30 active "h$number" etcd
+    within 30 active "h$number" etcd-hooks
     within 30 voters "h$number" 3
   done
-  is "h1 h2 h3" names h2
-  host_run h1 "etcdctl --peers $(host_address h1):4001 cluster-health"
-  # Each host's hook ran once for each change.
-  for number in 2 3 4 5; do put "h$((number % 3 + 1))" "/seen/$number" yes; done
+  touch "$work/stop"
+  wait "$writer"
+  grep -q FAILED "$work/writes" && fail "a write failed"
+  last=$(wc -l <"$work/writes")
+  [ "$last" -gt 10 ] || fail "there was no load"
+  healthy
+  # A write that was tried again may have happened twice; each change ran once, and the same ones everywhere.
   for number in 1 2 3; do
-    within 30 host_run "h$number" '[ "$(grep -c . /var/tmp/seen)" -ge 5 ]'
-    is "$(printf '/seen/%s ' 1 2 3 4 5 | xargs)" host_run "h$number" 'sort /var/tmp/seen | xargs'
+    within 30 host_run "h$number" "grep -q '^/seen/load/$last ' /var/tmp/seen"
+    is "$(seq "$last" | sort | xargs)" host_run "h$number" \
+      "sed -n 's,^/seen/load/\\([0-9]*\\) .*,\\1,p' /var/tmp/seen | sort -u | xargs"
+    is "" host_run "h$number" "sort /var/tmp/seen | uniq -d"
+    host_run "h$number" "grep /load/ /var/tmp/seen | sort" >"$work/seen.$number"
   done
+  cmp "$work/seen.1" "$work/seen.2" && cmp "$work/seen.1" "$work/seen.3" || fail "the hooks saw different changes"
+
+  # And no more of it.
+  host_run h3 apt-get remove -y -q oxetcd >/dev/null 2>&1
+  is "" host_run h3 'cat /proc/[0-9]*/comm | grep etcd || true'
+  host_run h3 test -d /var/lib/etcd/wal
+  host_run h3 apt-get purge -y -q oxetcd >/dev/null 2>&1
+  is "" host_run h3 'find / -xdev \( -path /proc -o -path /sys -o -path /root -o -path /var/log -o -path /var/lib/apt \
+    -o -path /var/cache -o -path /var/lib/cloud \) -prune -o -iname "*etcd*" -print; find /run -xdev -iname "*etcd*"'
+  is "" host_run h3 'grep -l etcd /etc/passwd /etc/group || true'
+}
+
+# block SECTION NUMBER: that block of commands of README's section, with addresses of hosts.
+block() {
+  awk -v section="## $1" -v number="$2" '
+    /^## / { inside = $0 == section }
+    inside && /^```sh$/ { count++; code = count == number; next }
+    /^```$/ { code = 0 }
+    code' README.md | sed "s/10\.0\.0\.\([0-9]\)\b/$HOSTS_NET.1\1/g"
+}
+
+# README's section on the package, as it is written there.
+case_readme() {
+  local unit path
+  started h1
+  started h2
+  mkdir -p "$(host_disk h2)/root/target/package"
+  cp "$SYSTEM_DEB" "$(host_disk h2)/root/target/package"
+  # All but the build.
+  host_run h2 "cd /root && $(block "Install it" 1 | grep -v '^packaging/build$')" >"$HOSTS_STATE/h2/apt" 2>&1 ||
+    { cat "$HOSTS_STATE/h2/apt" >&2; fail "not installed"; }
+  within 20 active h2 etcd
+  host_run h2 "set -e; export PAGER=cat; $(block "Install it" 2)" >/dev/null
+  # The first of three, then this one.
+  install h1
+  by_peers 1 >"$(host_disk h1)/etc/default/etcd"
+  host_run h1 systemctl restart etcd
+  host_run h2 "set -e; $(block "Install it" 3)"
+  within 30 voters h2 2
+  is "h1 n2" names h2
+  within 10 host_run h2 'systemctl status etcd | grep -q "follows h1\|leader of 2"'
+  # All that it names is there.
+  for unit in $(sed -n '/^## Install it/,/^## A machine/s/^| \(.*\) | .*/\1/p' README.md | grep -o '`[^`]*`' | tr -d '`'); do
+    host_run h2 "systemctl cat ${unit/NAME/x}" >/dev/null || fail "no $unit"
+  done
+  for path in $(sed -n '/^## Install it/,/^## A machine/p' README.md | grep -oE '/(etc|var)/[a-z./-]+[a-z]' | sort -u); do
+    case $path in /var/lib/cloud/*) ;; *) host_run h2 test -e "$path" || fail "no $path" ;; esac
+  done
+  printf 'key: /a\ncommand: touch /run/seen\n' >"$(host_disk h2)/etc/etcd/hooks.d/x.yaml"
+  host_run h2 'systemctl start etcd-hook@x && etcdctl set /a 1'
+  within 10 host_run h2 test -e /run/seen
+  host_run h2 'systemctl start etcd-hooks && systemctl start etcd-discovery'
+  is inactive host_run h2 'systemctl is-active etcd-hook@x || true'
+  host_run h2 'etcdctl set /a 2'
+
+  # And its section on cloud-config, with a document that says the same.
+  cat >"$(host_disk h2)/root/user-data.yaml" <<END
+#cloud-config
+coreos:
+  etcd:
+    name: n2
+    addr: $(host_address h2):4001
+    peer-addr: $(host_address h2):7001
+    peers: $(host_address h1):7001
+END
+  host_run h2 "set -e; cd /root; $(block "A machine from its first boot" 1)"
+  within 20 active h2 etcd
+  within 30 voters h2 2
+}
+
+# The other package: put in, made a later one, and taken out, on a host that has rpm.
+case_rpm() {
+  local rpm disk before
+  rpm=$(echo "${SYSTEM_DEB%/*}"/oxetcd-*.rpm)
+  host_make h1
+  disk=$(host_disk h1)
+  chroot "$disk" apt-get install -y -q --no-install-recommends rpm >"$HOSTS_STATE/h1/apt" 2>&1 ||
+    { cat "$HOSTS_STATE/h1/apt" >&2; fail "no rpm"; }
+  cp "$rpm" "$disk/root/oxetcd.rpm"
+  host_boot h1
+  # Debian's systemd is in no database of rpm's.
+  host_run h1 rpm -i --nodeps /root/oxetcd.rpm
+  host_run h1 systemctl start etcd
+  host_run h1 etcdctl set /message hello
+  is "" host_run h1 'systemd-analyze verify --man=no /usr/lib/systemd/system/etcd* 2>&1'
+  before=$(host_run h1 systemctl show -P MainPID etcd)
+  host_run h1 'echo "# mine" >>/etc/etcd/etcd.conf && rpm -U --nodeps --replacepkgs /root/oxetcd.rpm'
+  [ "$(host_run h1 systemctl show -P MainPID etcd)" != "$before" ] || fail "it was not restarted"
+  host_run h1 tail -n 1 /etc/etcd/etcd.conf | grep -qx '# mine' || fail "its configuration was replaced"
+  is hello host_run h1 etcdctl get /message
+  host_run h1 rpm -e oxetcd
+  is "" host_run h1 'cat /proc/[0-9]*/comm | grep etcd || true'
+  is "" host_run h1 'find /usr /etc/systemd -iname "*etcd*"'
+  host_run h1 test -d /var/lib/etcd/wal
 }
 
 # The package is started before anyone set it up; the cloud-config comes later.

@@ -1,7 +1,8 @@
 """Values that are hard to hand through systemd: a document with them, and a comparison with what came out.
 
-    values.py make             print a document whose coreos.fleet section has them all
-    values.py compare FILE     FILE is a service's environment, as `env -0` prints it
+    values.py make SEED             print a document whose coreos.fleet and coreos.flannel have them all
+    values.py compare SEED FILE...  the files are the environments of the two services, as `env -0` prints them
+    values.py cases FOLDER          the folder has NAME.json, what is expected, and NAME.environment
 """
 
 import glob
@@ -11,11 +12,12 @@ import random
 import sys
 
 DRAWN = 400
-LETTERS = "%\\\"'\n\t\r =$#;,{}[]\x01\x07\x1b\x7f\x85\u00a0\u2028\ufeff\ue000ünx0sm\U0001f600"
+LETTERS = "%\\\"'\n\t\r =$#;`,{}[]\x01\x07\x1b\x7f\x85\u00a0\u2028\ufeff\ue000ünx0sm\U0001f600"
+FLANNEL = "etcd_endpoints etcd_cafile etcd_certfile etcd_keyfile etcd_username etcd_password etcd_prefix subnet_file".split()
 
 
-def values():
-    """Names and values, the same at each call."""
+def values(seed):
+    """Names and values, the same for the same seed; the recorded ones are in each."""
     found = {}
     here = os.path.dirname(os.path.abspath(__file__))
     for path in sorted(glob.glob(os.path.join(here, "../data/cloud-config/*.json"))):
@@ -24,40 +26,78 @@ def values():
                 for variables in case.get("intended", {}).values():
                     for value in variables.values():
                         found[f"FLEET_RECORDED_{len(found)}"] = value
-    chance = random.Random(1)
+    chance = random.Random(seed)
     for number in range(DRAWN):
-        length = chance.randrange(30)
-        found[f"FLEET_DRAWN_{number}"] = "".join(chance.choice(LETTERS) for _ in range(length))
+        found[f"FLEET_DRAWN_{number}"] = drawn(chance)
+    for key in FLANNEL:
+        found[f"FLANNELD_{key.upper()}"] = drawn(chance)
     return found
 
 
-def make():
-    print("#cloud-config\ncoreos:\n  fleet:")
-    for name, value in values().items():
-        key = name.removeprefix("FLEET_").lower()
-        # Each letter by its number, so that neither YAML nor the addresses mean anything in it.
-        text = "".join(f"\\U{ord(letter):08x}" for letter in value)
-        print(f'    {key}: "{text}"')
-    print("  units:\n    - name: fleet.service\n      command: start")
+def drawn(chance):
+    return "".join(chance.choice(LETTERS) for _ in range(chance.randrange(1, 30)))
 
 
-def compare(path):
+def make(seed):
+    print("#cloud-config\ncoreos:")
+    for section, begin in (("fleet", "FLEET_"), ("flannel", "FLANNELD_")):
+        print(f"  {section}:")
+        for name, value in values(seed).items():
+            if name.startswith(begin):
+                key = name.removeprefix(begin).lower()
+                # Each letter by its number, so that neither YAML nor the addresses mean anything in it.
+                text = "".join(f"\\U{ord(letter):08x}" for letter in value)
+                print(f'    {key}: "{text}"')
+    print("  units:")
+    for service in "fleet", "flanneld":
+        print(f"    - name: {service}.service\n      command: restart")
+
+
+def environment(path):
     with open(path, "rb") as file:
         pairs = (entry.partition(b"=") for entry in file.read().split(b"\0") if entry)
-        got = {name.decode(): value.decode() for name, _, value in pairs}
-    expected = values()
-    wrong = [name for name, value in expected.items() if got.get(name) != value]
+        return {name.decode(): value.decode() for name, _, value in pairs}
+
+
+def differences(what, got, expected, begins):
+    """How many values are not what was expected; each is printed."""
+    wrong = [name for name, value in expected.items() if got.get(name, "") != value]
     for name in wrong:
-        print(f"{name}: wrote {expected[name]!r}, systemd read {got.get(name)!r}")
-    strange = [name for name in got if name.startswith("FLEET_") and name not in expected]
+        print(f"{what}{name}: wrote {expected[name]!r}, systemd read {got.get(name)!r}")
+    strange = [name for name in got if name.startswith(begins) and name not in expected]
     for name in strange:
-        print(f"{name}: nobody wrote it")
-    print(f"{len(expected) - len(wrong)} of {len(expected)} values arrived")
-    return not wrong and not strange and len(expected) > DRAWN
+        print(f"{what}{name}: nobody wrote it")
+    return len(wrong) + len(strange)
+
+
+def compare(seed, paths):
+    got = {}
+    for path in paths:
+        got |= environment(path)
+    expected = values(seed)
+    wrong = differences("", got, expected, ("FLEET_", "FLANNELD_"))
+    print(f"{len(expected) - wrong} of {len(expected)} values arrived")
+    return wrong == 0 and len(expected) > DRAWN
+
+
+def cases(folder):
+    paths = sorted(glob.glob(f"{folder}/*.json"))
+    wrong = 0
+    for path in paths:
+        name = path.removesuffix(".json")
+        with open(path, encoding="utf-8") as file:
+            expected = json.load(file)
+        begins = ("ETCD_", "FLEET_", "LOCKSMITHD_", "REBOOT_")
+        what = f"{os.path.basename(name)}: "
+        wrong += differences(what, environment(f"{name}.environment"), expected, begins) > 0
+    print(f"{len(paths) - wrong} of {len(paths)} recorded drop-ins are read as they were meant")
+    return wrong == 0 and len(paths) > 40
 
 
 if __name__ == "__main__":
     if sys.argv[1] == "make":
-        make()
+        make(int(sys.argv[2]))
+    elif sys.argv[1] == "cases":
+        sys.exit(0 if cases(sys.argv[2]) else 1)
     else:
-        sys.exit(0 if compare(sys.argv[2]) else 1)
+        sys.exit(0 if compare(int(sys.argv[2]), sys.argv[3:]) else 1)

@@ -119,6 +119,9 @@ pub struct Plan {
 /// The drop-in that holds a service's variables.
 const DROP_IN: &str = "20-cloudinit.conf";
 
+/// The service that reads the options of flannel, from a file.
+const FLANNELD: &str = "flanneld.service";
+
 /// The service that runs all hooks.
 const HOOKS: &str = "etcd-hooks.service";
 
@@ -138,6 +141,9 @@ pub fn plan(checked: &Checked, accounts: &Accounts) -> Plan {
         plan.unit(unit);
     }
     plan.environments(&checked.environments);
+    if !checked.flannel.is_empty() {
+        plan.heed(FLANNELD);
+    }
     for hook in &checked.hooks {
         let path = format!("/etc/etcd/hooks.d/{}.yaml", hook.name);
         let wakes = Wakes::Service(String::from(HOOKS));
@@ -188,7 +194,8 @@ impl Plan {
                 .filter_map(|(_, name)| Some(quote::file_line(name, values.get(*name)?)))
                 .collect();
             let path = String::from("/run/flannel/options.env");
-            self.write(path, lines.join("\n").into_bytes(), Wakes::Nobody);
+            let wakes = Wakes::Service(String::from(FLANNELD));
+            self.write(path, lines.join("\n").into_bytes(), wakes);
         }
     }
 
@@ -245,9 +252,15 @@ impl Plan {
             let path = format!("/run/systemd/system/{service}.d/{DROP_IN}");
             let unit = String::from(*service);
             self.write(path, text.into_bytes(), Wakes::Unit(unit.clone()));
-            if !self.services.iter().any(|one| one.unit == unit) {
-                self.services.push(Service { unit, verb: None });
-            }
+            self.heed(service);
+        }
+    }
+
+    /// A service whose environment changes is restarted if it runs, whether the document names it or not.
+    fn heed(&mut self, unit: &str) {
+        if !self.services.iter().any(|one| one.unit == unit) {
+            let unit = String::from(unit);
+            self.services.push(Service { unit, verb: None });
         }
     }
 }

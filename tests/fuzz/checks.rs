@@ -1,0 +1,182 @@
+//! What holds for every text, whoever made it up. Each check takes bytes and panics where it does not hold.
+
+use std::collections::BTreeMap;
+use std::fmt::Write as _;
+
+use oxetcd::cloud_config::addresses::{Addresses, Kind};
+use oxetcd::cloud_config::plan::{File, Step};
+use oxetcd::cloud_config::report::Report;
+use oxetcd::cloud_config::substitute::{substitute, unknown};
+use oxetcd::cloud_config::{Outcome, Surroundings, prepare, quote};
+use oxetcd::config::{Layer, file};
+
+use crate::systemd;
+
+/// A check, and what its texts are called.
+pub type Check = (&'static str, fn(&[u8]));
+
+/// All of them.
+pub const CHECKS: [Check; 4] = [
+    ("document", document),
+    ("substitution", substitution),
+    ("drop_in", drop_in),
+    ("configuration", configuration),
+];
+
+/// A cloud-config: it is refused with an error, or each step of its plan is sound. Twice the same.
+pub fn document(text: &[u8]) {
+    let around = Surroundings {
+        addresses: known(),
+        ssh_user: String::from("core"),
+        environment: Some(String::from("A=1\n")),
+        ..Surroundings::default()
+    };
+    let mut report = Report::default();
+    let outcome = prepare(text, &around, &mut report);
+    assert_eq!(outcome.is_none(), report.has_errors());
+    let said = (report.text("x"), report.json("x"));
+    let mut again = Report::default();
+    assert_eq!(prepare(text, &around, &mut again), outcome);
+    assert_eq!((again.text("x"), again.json("x")), said);
+    if let Some(Outcome::Plan(plan)) = outcome {
+        plan.steps.iter().for_each(is_sound);
+    }
+}
+
+/// A machine with one address of the four.
+fn known() -> Addresses {
+    let mut addresses = Addresses::default();
+    let set = addresses.set(Kind::PrivateIpv4, "10.0.0.1");
+    assert!(set.is_ok());
+    addresses
+}
+
+/// What every step holds to, wherever it came from.
+fn is_sound(step: &Step) {
+    let path = match step {
+        Step::Write(file) => &file.path,
+        Step::Mask { path, .. } | Step::Unmask { path, .. } => path,
+        Step::Hostname(_) | Step::Run(_) | Step::Keys(_) => return,
+    };
+    let parts: Vec<&str> = path.split('/').skip(1).collect();
+    assert!(path.starts_with('/') && !path.contains('\0'), "{path:?}");
+    assert!(
+        parts.iter().all(|part| !matches!(*part, "" | "." | "..")),
+        "{path:?}"
+    );
+    let Step::Write(file) = step else { return };
+    for (name, value) in drop_in_of(file).unwrap_or_default() {
+        let known = ["ETCD_", "FLEET_", "LOCKSMITHD_", "REBOOT_WINDOW_"];
+        assert!(
+            known.iter().any(|begin| name.starts_with(begin)),
+            "{name}={value}"
+        );
+        assert_eq!(quote::unfit(&name, &value), None);
+    }
+}
+
+/// What systemd reads of a file, if that is a drop-in made of variables.
+fn drop_in_of(file: &File) -> Option<BTreeMap<String, String>> {
+    let ours = file.path.starts_with("/run/systemd/system/")
+        && file.path.ends_with("/20-cloudinit.conf")
+        && file.content.starts_with(b"[Service]\nEnvironment=\"");
+    let text = || String::from_utf8(file.content.clone()).expect("text");
+    ours.then(|| systemd::environment(&text()))
+}
+
+/// Addresses are put in where they are asked for and nowhere else, looked for letter by letter here.
+pub fn substitution(text: &[u8]) {
+    let text = String::from_utf8_lossy(text);
+    let addresses = known();
+    let mut expected = String::new();
+    let mut missing = None;
+    let mut rest = text.as_ref();
+    while let Some(letter) = rest.chars().next() {
+        let word = |rest: &str| {
+            let behind = rest.strip_prefix('$')?;
+            Kind::ALL
+                .into_iter()
+                .find(|kind| behind.starts_with(kind.name()))
+        };
+        if let Some(kind) = rest.strip_prefix('\\').and_then(word) {
+            expected.push('$');
+            expected.push_str(kind.name());
+            rest = &rest[2 + kind.name().len()..];
+        } else if let Some(kind) = word(rest) {
+            match addresses.get(kind) {
+                Some(address) => expected.push_str(&address.to_string()),
+                None => {
+                    missing = missing.or(Some(kind));
+                    expected.push('\u{e000}');
+                    expected.push_str(kind.name());
+                }
+            }
+            rest = &rest[1 + kind.name().len()..];
+        } else {
+            expected.push(letter);
+            rest = &rest[letter.len_utf8()..];
+        }
+    }
+    let replaced = substitute(&text, &addresses);
+    assert_eq!(replaced, expected);
+    if !text.contains('\u{e000}') {
+        assert_eq!(unknown(&replaced), missing);
+    }
+}
+
+/// Values for a service, with zero bytes between them: systemd reads each as it was written, or the document
+/// is refused because of one that no variable can hold.
+pub fn drop_in(text: &[u8]) {
+    // What stands in for an address is no value.
+    let text = String::from_utf8_lossy(text).replace('\u{e000}', "");
+    let values: BTreeMap<String, String> = text
+        .split('\0')
+        .enumerate()
+        .filter(|(_, value)| !value.is_empty())
+        .map(|(number, value)| (format!("FLEET_V{number}"), String::from(value)))
+        .collect();
+    let mut written = String::from("#cloud-config\ncoreos:\n  fleet:\n");
+    for (name, value) in &values {
+        // Each letter by its number, so that neither YAML nor the addresses mean anything in it.
+        let letters = value.chars().fold(String::new(), |mut letters, letter| {
+            let _ = write!(letters, "\\U{:08x}", u32::from(letter));
+            letters
+        });
+        let key = name.trim_start_matches("FLEET_").to_ascii_lowercase();
+        let _ = writeln!(written, "    {key}: \"{letters}\"");
+    }
+    if values.is_empty() {
+        return;
+    }
+    let mut report = Report::default();
+    let outcome = prepare(written.as_bytes(), &Surroundings::default(), &mut report);
+    let Some(Outcome::Plan(plan)) = outcome else {
+        let unfit = |(name, value): (&String, &String)| quote::unfit(name, value).is_some();
+        let too_long = written.len() > 1 << 20;
+        assert!(too_long || values.iter().any(unfit), "{}", report.text("x"));
+        return;
+    };
+    let read: Vec<_> = plan
+        .steps
+        .iter()
+        .filter_map(|step| match step {
+            Step::Write(file) => drop_in_of(file),
+            Step::Mask { .. }
+            | Step::Unmask { .. }
+            | Step::Hostname(_)
+            | Step::Run(_)
+            | Step::Keys(_) => None,
+        })
+        .collect();
+    assert_eq!(read, [values]);
+}
+
+/// A configuration file: where it is refused the error is a sentence, what is taken is checked as flags are.
+pub fn configuration(text: &[u8]) {
+    match file::parse("etcd.conf", &String::from_utf8_lossy(text)) {
+        Ok(layer) => {
+            let _ = layer.or(Layer::defaults()).validate(Some("host1"));
+        }
+        Err(error) => assert!(!error.to_string().is_empty()),
+    }
+}

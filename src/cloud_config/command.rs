@@ -292,12 +292,7 @@ impl Options {
         all = all.or(known(Addresses::from_variables(of_file), report));
         all = all.or(loaded.addresses);
         if self.detect {
-            let text = |path: &str| std::fs::read_to_string(path).unwrap_or_default();
-            let interfaces = super::addresses::of_interfaces(
-                &text("/proc/net/fib_trie"),
-                &text("/proc/net/if_inet6"),
-            );
-            all = all.or(Addresses::among(interfaces));
+            all = all.or(Addresses::among(super::interfaces::addresses()));
         }
         all
     }

@@ -13,6 +13,7 @@ pub mod check;
 pub mod command;
 pub mod document;
 pub mod form;
+pub mod interfaces;
 pub mod merge;
 pub mod node;
 pub mod plan;

@@ -41,13 +41,18 @@ prepared() {
     { cat "$HOSTS_STATE/$1/apt" >&2; fail "no package on $1"; }
 }
 
-# user_data HOST: give it the cloud-config on stdin, as cloud-init keeps it, and its address.
+# user_data HOST: give it the cloud-config on stdin, as cloud-init keeps it.
 user_data() {
+  mkdir -p "$(host_disk "$1")/var/lib/cloud/instance"
+  cat >"$(host_disk "$1")/var/lib/cloud/instance/user-data.txt"
+}
+
+# with HOST PACKAGE...: Debian's own packages, on a disk that is not booted.
+with() {
   local disk
   disk=$(host_disk "$1")
-  mkdir -p "$disk/var/lib/cloud/instance"
-  cat >"$disk/var/lib/cloud/instance/user-data.txt"
-  echo "COREOS_PRIVATE_IPV4=$(host_address "$1")" >"$disk/etc/environment"
+  chroot "$disk" sh -c 'apt-get update -q && apt-get install -y -q --no-install-recommends "$@"' - "${@:2}" \
+    >"$HOSTS_STATE/$1/apt" 2>&1 || { cat "$HOSTS_STATE/$1/apt" >&2; fail "not on $1: ${*:2}"; }
 }
 
 # by_discovery URL NAME: a cloud-config of a machine that finds its cluster by that token.
@@ -300,6 +305,14 @@ case_life() {
   healthy
   for number in 1 2 3; do saw "h$number" /seen/1 /seen/rebooted /seen/cut; done
 
+  # The power of all of them fails, and the discovery service comes back last.
+  for number in 1 2 3 4; do host_crash "h$number"; done
+  for number in 1 2 3; do host_boot "h$number"; done
+  within 30 put h1 /seen/dark yes
+  healthy
+  host_boot h4
+  for number in 1 2 3; do saw "h$number" /seen/1 /seen/rebooted /seen/cut /seen/dark; done
+
   # Its power fails, and its disk is lost: it is given a new one, with the same package and cloud-config.
   host_crash h1
   within 30 put h2 /seen/lost yes
@@ -307,7 +320,7 @@ case_life() {
   born h1 "$token"
   within 60 has h1 /seen/lost yes
   healthy
-  for number in 2 3; do saw "h$number" /seen/1 /seen/rebooted /seen/cut /seen/lost; done
+  for number in 2 3; do saw "h$number" /seen/1 /seen/rebooted /seen/cut /seen/dark /seen/lost; done
   # The hook of the new machine has nothing to remember: it begins with what is to come.
   within 30 active h1 etcd-hooks
 
@@ -424,8 +437,7 @@ case_rpm() {
   rpm=$(echo "${SYSTEM_DEB%/*}"/oxetcd-*.rpm)
   host_make h1
   disk=$(host_disk h1)
-  chroot "$disk" apt-get install -y -q --no-install-recommends rpm >"$HOSTS_STATE/h1/apt" 2>&1 ||
-    { cat "$HOSTS_STATE/h1/apt" >&2; fail "no rpm"; }
+  with h1 rpm
   cp "$rpm" "$disk/root/oxetcd.rpm"
   host_boot h1
   # Debian's systemd is in no database of rpm's.
@@ -442,6 +454,38 @@ case_rpm() {
   is "" host_run h1 'cat /proc/[0-9]*/comm | grep etcd || true'
   is "" host_run h1 'find /usr /etc/systemd -iname "*etcd*"'
   host_run h1 test -d /var/lib/etcd/wal
+}
+
+# Debian's cloud-init itself has the document, and does its part of it.
+case_cloud_init() {
+  local disk seed
+  prepared h1
+  with h1 cloud-init
+  disk=$(host_disk h1)
+  seed=$disk/var/lib/cloud/seed/nocloud
+  mkdir -p "$seed"
+  printf 'instance-id: i-1\nlocal-hostname: h1\n' >"$seed/meta-data"
+  cat >"$seed/user-data" <<'END'
+#cloud-config
+write_files:
+  - path: /root/written
+    content: by cloud-init
+coreos:
+  etcd:
+    name: by etcd-cloudinit
+    addr: $private_ipv4:4001
+    peer-addr: $private_ipv4:7001
+  units:
+    - name: etcd.service
+      command: start
+END
+  host_boot h1
+  within 60 active h1 etcd
+  is "by etcd-cloudinit" names h1
+  is "by cloud-init" host_run h1 cat /root/written
+  is "" host_run h1 'journalctl -b -o cat | grep -i "ordering cycle" || true'
+  # One member from the first start on.
+  is 1 host_run h1 'journalctl -u etcd -o cat | grep -c " founds a cluster of its own"'
 }
 
 # The package is started before anyone set it up; the cloud-config comes later.

@@ -11,7 +11,7 @@ const STATUS_EVERY: Duration = Duration::from_secs(1);
 
 /// The state of all watches of this process.
 pub(super) struct Notify {
-    /// How many watches were never established.
+    /// How many watches have not begun.
     missing: Cell<usize>,
     /// A line for each watch, by its name.
     status: RefCell<BTreeMap<String, String>>,
@@ -28,8 +28,9 @@ impl Notify {
         }
     }
 
-    /// One of them is established for the first time, or never will be.
-    pub(super) fn established(&self) {
+    /// One of them knows from which change on it runs commands, or never will. From then on it misses none,
+    /// whether a member can be reached or not.
+    pub(super) fn begun(&self) {
         if let Some(missing) = self.missing.get().checked_sub(1) {
             self.missing.set(missing);
             if missing == 0 {

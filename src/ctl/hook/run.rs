@@ -55,7 +55,6 @@ struct Run {
     running: JoinSet<(String, Outcome)>,
     /// The exit code, once no more commands are begun.
     ending: Option<u8>,
-    established: bool,
     /// Whether the last thing said of the members is that they are lost.
     lost: bool,
 }
@@ -90,7 +89,6 @@ pub(in crate::ctl) async fn run(
         backlog: VecDeque::new(),
         running: JoinSet::new(),
         ending: None,
-        established: false,
         lost: false,
     };
     if let Some(why) = run.plan.spec.missing() {
@@ -102,6 +100,7 @@ pub(in crate::ctl) async fn run(
         // Nothing was begun, so nothing needs to be saved.
         _ = stage.wait_for(|stage| *stage >= Stage::Drain) => return Ok(0),
     }
+    run.notify.begun();
     run.go_on(stage).await
 }
 
@@ -229,9 +228,6 @@ impl Run {
             })) => {
                 if std::mem::take(&mut self.lost) {
                     self.say(&format!("watching again, at {member}"));
-                }
-                if !std::mem::replace(&mut self.established, true) {
-                    self.notify.established();
                 }
                 self.show();
                 if index.saturating_add(1) < since {

@@ -123,7 +123,7 @@ async fn all(
             Err(fault) => {
                 let fault = exit(fault);
                 super::say(name.as_deref(), &fault.message);
-                notify.established();
+                notify.begun();
                 code = code.max(fault.code);
             }
         }

@@ -2,16 +2,16 @@
 
 use tracing::{info, warn};
 
-use super::begin::{Beginning, Held, boot, text};
+use super::beginning::{Beginning, restart};
 use super::found::draw_cluster;
-use super::waiting::Machine;
+use super::held::{Held, alone};
+use super::machine::Machine;
+use super::text;
 use crate::cluster::{ClusterId, Member, MemberId};
 use crate::consensus::command_of;
 use crate::consensus::core::Recovered;
-use crate::store::{Command, Stamped, Store, codec, image};
-use crate::wal::{
-    Batch, Configuration, DataDir, Entry, EntryKind, HardState, SnapshotMark, write_snapshot,
-};
+use crate::store::{Command, Stamped, Store, codec};
+use crate::wal::{DataDir, Entry, EntryKind, SnapshotMark};
 
 /// What the member was until now.
 struct Before {
@@ -54,53 +54,27 @@ pub(super) fn anew(
             "-force-new-cluster: {} is a cluster of its own already",
             before.name
         );
-        return super::begin::restart(directory, held, machine);
+        return restart(directory, held, machine);
     }
     let Held {
-        mut wal,
+        wal,
         recovered,
         mut store,
     } = held;
     replay(&mut store, &recovered.entries)?;
     let cluster = draw_cluster()?;
     let id = directory.begin_anew(cluster).map_err(text)?;
-    let boot = boot(&mut directory)?;
-    let member = machine.member(id);
+    let member = machine.clone().member(id);
     let others = change_members(&mut store, &member)?;
-    let (snapshot, hard_state) = begin_log(&recovered, id);
-    write_snapshot(&directory.disk(), &snapshot, image::encode(&store)).map_err(text)?;
-    let batch = Batch {
-        hard_state: Some(hard_state),
-        reset: Some(snapshot.clone()),
-        ..Batch::default()
-    };
-    wal.write(&batch, true).map_err(text)?;
+    let held = Held::begin(&directory, wal, store, after(&recovered, id))?;
     tell(&before, &member, cluster, &recovered, &others);
-    let recovered = Recovered {
-        hard_state,
-        snapshot,
-        entries: Vec::new(),
-    };
-    Ok(Beginning {
-        directory,
-        wal,
-        recovered,
-        store,
-        member,
-        cluster,
-        boot,
-        named: Vec::new(),
-    })
+    Beginning::new(directory, held, machine)
 }
 
 /// Whether nobody else votes or learns, and no entry says that anyone may.
 fn is_alone(id: MemberId, recovered: &Recovered) -> bool {
-    let alone = Configuration {
-        voters: vec![id.get()],
-        ..Configuration::default()
-    };
     let mut entries = recovered.entries.iter();
-    recovered.snapshot.configuration == alone
+    recovered.snapshot.configuration == alone(id)
         && entries.all(|entry| entry.kind != EntryKind::Membership)
 }
 
@@ -147,26 +121,14 @@ fn change_members(store: &mut Store, member: &Member) -> Result<Vec<String>, Str
     Ok(others)
 }
 
-/// The snapshot and the state that the new log begins with: after all that was, and in a later term.
-fn begin_log(recovered: &Recovered, id: MemberId) -> (SnapshotMark, HardState) {
+/// Where the new log begins: after all that was, and in a later term.
+fn after(recovered: &Recovered, id: MemberId) -> SnapshotMark {
     let last = recovered.entries.last().map(|entry| entry.index);
-    let index = last.unwrap_or(recovered.snapshot.index) + 1;
-    let term = recovered.hard_state.term + 1;
-    let configuration = Configuration {
-        voters: vec![id.get()],
-        ..Configuration::default()
-    };
-    let hard_state = HardState {
-        term,
-        vote: 0,
-        commit: index,
-    };
-    let snapshot = SnapshotMark {
-        index,
-        term,
-        configuration,
-    };
-    (snapshot, hard_state)
+    SnapshotMark {
+        index: last.unwrap_or(recovered.snapshot.index) + 1,
+        term: recovered.hard_state.term + 1,
+        configuration: alone(id),
+    }
 }
 
 /// Say what became of what, and what may be lost.

@@ -1,74 +1,24 @@
-//! From a data directory and the peers given to a member that can run: the only part of this module that
-//! touches the disk.
+//! From a data directory and the peers given to a member that can run: looks, decides, and does it.
 
 use std::path::Path;
 
-use tracing::{info, warn};
+use tracing::info;
 
 use super::anew::anew;
+use super::beginning::restart;
 use super::discovery::Search;
 use super::found::{Foundation, found};
-use super::waiting::{Contacts, Machine, Waiting, join_or_wait, remembered};
-use super::{Directory, Given, Patience, Registry, Start, Treatment, decide};
-use crate::cluster::{ClusterId, Member, MemberId};
+use super::held::{Held, describe, held_in, limits};
+use super::machine::Machine;
+use super::roster::remembered;
+use super::waiting::{Begun, Contacts, Waiting, join_or_wait};
+use super::{Directory, Given, Patience, Registry, Start, Treatment, decide, text};
 use crate::config::Config;
-use crate::consensus::core::Recovered;
 use crate::failure::Failure;
-use crate::store::{HistoryLimits, Store, codec, image};
 use crate::systemd;
 use crate::tls::Connector;
 use crate::transport::peer_address;
-use crate::wal::{
-    DataDir, EntryKind, Founding, Identity, LogOptions, RealDisk, Snapshot, Wal, random_number,
-};
-
-/// A member that can run.
-pub struct Beginning {
-    /// Its directory; nobody else can have it while this lives.
-    pub directory: DataDir,
-    /// The log.
-    pub wal: Wal<RealDisk>,
-    /// What the log holds.
-    pub recovered: Recovered,
-    /// The store as of the recovered snapshot.
-    pub store: Store,
-    /// Who this is.
-    pub member: Member,
-    /// Of which cluster.
-    pub cluster: ClusterId,
-    /// How often the directory was opened.
-    pub boot: u32,
-    /// Members known from elsewhere than the store: those the cluster named when it gave this one its place.
-    pub named: Vec<Member>,
-}
-
-/// How a start came out.
-pub enum Begun {
-    /// This is a member.
-    Member(Box<Beginning>),
-    /// There is no place in the cluster, and it waits for one.
-    Standby(Box<Waiting>),
-}
-
-impl Begun {
-    /// Who this machine is; its id, if it is a member.
-    pub fn machine(&self) -> (Machine, Option<MemberId>) {
-        match self {
-            Self::Member(beginning) => {
-                let member = &beginning.member;
-                (Machine::from(member.clone()), Some(member.id))
-            }
-            Self::Standby(waiting) => (waiting.machine().clone(), None),
-        }
-    }
-}
-
-/// What a used directory holds.
-pub(super) struct Held {
-    pub(super) wal: Wal<RealDisk>,
-    pub(super) recovered: Recovered,
-    pub(super) store: Store,
-}
+use crate::wal::{DataDir, Founding, Identity};
 
 /// Open the directory, decide what to do, and do it: found, join, wait, or go on. `urls` are this member's client
 /// and peer URL.
@@ -194,27 +144,6 @@ async fn start(
     }
 }
 
-/// What the directory holds; nothing where it cannot be read and is to be thrown away, or is what a machine
-/// without a place left of itself.
-fn held_in(
-    directory: &mut DataDir,
-    limits: HistoryLimits,
-    force: bool,
-) -> Result<Option<Held>, Failure> {
-    match look(directory, limits) {
-        Err(why) if force => {
-            warn!("what is thrown away cannot be read: {why}");
-            Ok(None)
-        }
-        Err(why) if remembered(directory)?.is_some() => {
-            warn!("a member without a place left this, which is thrown away: {why}");
-            directory.discard_member().map_err(text)?;
-            Ok(None)
-        }
-        held => held,
-    }
-}
-
 /// Do with the directory what was decided; what is used from then on.
 fn treat(
     treatment: Treatment,
@@ -239,14 +168,6 @@ fn treat(
         }
     }
     Ok((DataDir::open(path).map_err(text)?, None))
-}
-
-/// How much history the store keeps.
-pub fn limits(config: &Config) -> HistoryLimits {
-    HistoryLimits {
-        events: config.watch_history,
-        bytes: config.watch_history_bytes,
-    }
 }
 
 /// The member's name: the one asked for, or the directory's.
@@ -289,137 +210,4 @@ fn is_in_vain(identity: Option<&Identity>, start: &Start, name: &str) -> bool {
             alone || (identity.cluster.is_none() && identity.name != name)
         }
     }
-}
-
-/// Read what the directory holds; none when no member has begun in it.
-fn look(directory: &DataDir, limits: HistoryLimits) -> Result<Option<Held>, Failure> {
-    if directory.identity().is_none() {
-        return Ok(None);
-    }
-    let (wal, recovered) = open_log(directory)?;
-    let Some(snapshot) = recovered.snapshot else {
-        return Ok(None);
-    };
-    let read = Snapshot::open(&directory.disk(), &snapshot).and_then(|snapshot| snapshot.image());
-    let damaged = |error| Failure::Directory(text(error));
-    let store = image::decode(&read?, limits).map_err(damaged)?;
-    let recovered = Recovered {
-        hard_state: recovered.hard_state,
-        snapshot,
-        entries: recovered.entries,
-    };
-    Ok(Some(Held {
-        wal,
-        recovered,
-        store,
-    }))
-}
-
-/// What the directory holds, for the decision. One that cannot be read, or in which a member has not begun
-/// yet, is as good as empty, but for `-force`, and where a standby remembers its cluster.
-fn describe(directory: &DataDir, held: Option<&Held>, force: bool) -> Result<Directory, String> {
-    let Some((identity, held)) = directory.identity().zip(held) else {
-        let founding = directory.identity().map(|identity| identity.founding);
-        return Ok(match founding {
-            Some(founding) if force => Directory::Used {
-                founding,
-                members: 0,
-                client_keys: 0,
-            },
-            _ if force && directory.standby_file().map_err(text)?.is_some() => Directory::Standby,
-            _ if force => Directory::Empty,
-            _ if remembered(directory)?.is_some() => Directory::Standby,
-            _ => Directory::Empty,
-        });
-    };
-    let founding = identity.founding;
-    let mut store = held.store.clone();
-    let mut events = Vec::new();
-    // What was not committed counts too: better to refuse than to set a key aside.
-    for entry in held
-        .recovered
-        .entries
-        .iter()
-        .filter(|entry| entry.kind == EntryKind::Command)
-    {
-        if let Ok(stamped) = codec::decode_stamped(&entry.data) {
-            // Whether it succeeds is of no interest here.
-            let _ = store.apply(&stamped, &mut events);
-            events.clear();
-        }
-    }
-    let members = held
-        .recovered
-        .entries
-        .iter()
-        .any(|entry| entry.kind == EntryKind::Membership);
-    let members = store.members().count() + usize::from(members);
-    Ok(Directory::Used {
-        founding,
-        members,
-        client_keys: store.client_keys(),
-    })
-}
-
-/// Go on as the member that the directory holds.
-pub(super) fn restart(
-    mut directory: DataDir,
-    held: Held,
-    machine: Machine,
-) -> Result<Beginning, String> {
-    let boot = boot(&mut directory)?;
-    let known = directory
-        .identity()
-        .and_then(|identity| Some((identity.id, identity.cluster?)));
-    let (id, cluster) =
-        known.ok_or("the data directory does not say which cluster it belongs to")?;
-    let Held {
-        wal,
-        recovered,
-        store,
-    } = held;
-    let member = machine.member(id);
-    info!("{} goes on as a member of cluster {cluster}", member.name);
-    Ok(Beginning {
-        directory,
-        wal,
-        recovered,
-        store,
-        member,
-        cluster,
-        boot,
-        named: Vec::new(),
-    })
-}
-
-/// The directory's member, made if there is none yet.
-pub(super) fn identify(
-    directory: &mut DataDir,
-    name: &str,
-    founding: Founding,
-) -> Result<MemberId, String> {
-    match directory.identity() {
-        Some(identity) => Ok(identity.id),
-        None => directory.found(name, founding).map_err(text),
-    }
-}
-
-/// Count this start.
-pub(super) fn boot(directory: &mut DataDir) -> Result<u32, String> {
-    let boot = directory.boot().map_err(text)?;
-    // Its ids have room for 2^24 starts: one every second for half a year.
-    u32::try_from(boot).map_err(|_| "this directory was opened too often".to_owned())
-}
-
-/// The directory's log.
-pub(super) fn open_log(
-    directory: &DataDir,
-) -> Result<(Wal<RealDisk>, crate::wal::Recovered), Failure> {
-    let seed = random_number().map_err(text)?;
-    Ok(Wal::open(directory.disk(), LogOptions::new(seed))?)
-}
-
-/// An error as a sentence.
-pub(super) fn text(error: impl std::fmt::Display) -> String {
-    error.to_string()
 }

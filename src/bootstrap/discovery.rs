@@ -8,10 +8,11 @@ use std::time::Duration;
 use tokio::time::{Instant, sleep};
 use tracing::{info, warn};
 
-use super::begin::{Begun, identify};
+use super::beginning::identify;
 use super::found::{Foundation, found};
+use super::machine::Machine;
 use super::registry::{Claim, Failure, Pauses, Registry};
-use super::waiting::{Contacts, Machine, Tried, join_or_wait, try_to_join};
+use super::waiting::{Begun, Contacts, Tried, join_or_wait, try_to_join};
 use super::{JoinFailure, Patience};
 use crate::cluster::MemberId;
 use crate::config::{Address, Config};

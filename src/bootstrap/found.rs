@@ -2,16 +2,15 @@
 
 use tracing::info;
 
-use super::begin::{Beginning, boot, identify, open_log, text};
-use super::waiting::Machine;
+use super::beginning::{Beginning, identify};
+use super::held::{Held, alone, open_log};
+use super::machine::Machine;
+use super::text;
 use crate::cluster::{ClusterId, Member, Settings};
-use crate::consensus::core::Recovered;
 use crate::failure::Failure;
-use crate::store::{ClusterTime, Command, HistoryLimits, Stamped, Store, image};
+use crate::store::{ClusterTime, Command, HistoryLimits, Stamped, Store};
 use crate::systemd;
-use crate::wal::{
-    Batch, Configuration, DataDir, Founding, HardState, SnapshotMark, random_number, write_snapshot,
-};
+use crate::wal::{DataDir, Founding, SnapshotMark, random_number};
 
 /// How a new cluster comes to be, and how it begins.
 pub(super) struct Foundation {
@@ -43,48 +42,16 @@ pub(super) fn found(
     }
     let id = identify(&mut directory, &machine.name, founding)?;
     let cluster = name_cluster(&mut directory)?;
-    let boot = boot(&mut directory)?;
-    let member = machine.member(id);
-    let store = first_store(&member, &settings, limits)?;
-    let configuration = Configuration {
-        voters: vec![id.get()],
-        ..Configuration::default()
-    };
+    let store = first_store(&machine.clone().member(id), &settings, limits)?;
     let snapshot = SnapshotMark {
         index: 1,
         term: 1,
-        configuration,
+        configuration: alone(id),
     };
-    let (mut wal, _) = open_log(&directory)?;
-    write_snapshot(&directory.disk(), &snapshot, image::encode(&store)).map_err(text)?;
-    let hard_state = HardState {
-        term: 1,
-        vote: 0,
-        commit: 1,
-    };
-    let reset = Some(snapshot.clone());
-    let batch = Batch {
-        hard_state: Some(hard_state),
-        reset,
-        ..Batch::default()
-    };
-    wal.write(&batch, true).map_err(text)?;
-    info!("{} founds a cluster of its own, {cluster}", member.name);
-    let recovered = Recovered {
-        hard_state,
-        snapshot,
-        entries: Vec::new(),
-    };
-    Ok(Beginning {
-        directory,
-        wal,
-        recovered,
-        store,
-        member,
-        cluster,
-        boot,
-        named: Vec::new(),
-    })
+    let (wal, _) = open_log(&directory)?;
+    let held = Held::begin(&directory, wal, store, snapshot)?;
+    info!("{} founds a cluster of its own, {cluster}", machine.name);
+    Ok(Beginning::new(directory, held, machine)?)
 }
 
 /// The cluster this directory founds, drawn once.

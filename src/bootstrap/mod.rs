@@ -5,18 +5,22 @@
 //! - [`join`]: asking the peers for a place, and the page of the peer port where they are asked.
 //! - `discovery` and [`Registry`]: finding the others by a token, and being found.
 //! - [`begin`]: from the data directory to a member that can run, or a machine that waits for a
-//!   place; `anew`: alone, when the others are lost.
-//! - [`Waiting`]: such a machine, and how it gets one.
+//!   place; `found`: the first of its cluster; `anew`: alone, when the others are lost.
+//! - `held`, [`Beginning`]: what the directory holds, and the member that goes on with it.
+//! - [`Waiting`]: a machine without a place, and how it gets one.
 //! - [`admit`]: whether a machine that asks may have one, purely.
 
 mod admission;
 mod anew;
 mod begin;
+mod beginning;
 mod decision;
 mod discovery;
 mod first;
 mod found;
+mod held;
 mod join;
+mod machine;
 mod page;
 mod registry;
 mod roster;
@@ -24,13 +28,16 @@ mod waiting;
 mod wire;
 
 pub use admission::{Admission, admit};
-pub use begin::{Beginning, Begun, begin, limits};
+pub use begin::begin;
+pub use beginning::Beginning;
 pub use decision::{Decision, Directory, Given, Refusal, Start, Treatment, decide};
+pub use held::limits;
 pub use join::{JoinFailure, Patience, join};
+pub use machine::Machine;
 pub use page::{no_page, page};
 pub use registry::Registry;
 pub use roster::roster_page;
-pub use waiting::{Asked, Contacts, Machine, Waiting};
+pub use waiting::{Asked, Begun, Contacts, Waiting};
 
 use std::fmt;
 
@@ -165,3 +172,8 @@ impl fmt::Display for JoinError {
 }
 
 impl std::error::Error for JoinError {}
+
+/// An error as a sentence.
+fn text(error: impl std::fmt::Display) -> String {
+    error.to_string()
+}

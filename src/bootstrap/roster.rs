@@ -9,11 +9,12 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use super::wire::{self, Machine};
-use super::{ROSTER_PATH, page};
+use super::{ROSTER_PATH, page, text};
 use crate::cluster::{MemberId, Roster, Settings};
 use crate::config::Address;
 use crate::tls::Connector;
 use crate::transport::http;
+use crate::wal::DataDir;
 
 /// How long a member may take to show its roster.
 const ANSWER_TIMEOUT: Duration = Duration::from_secs(2);
@@ -66,6 +67,23 @@ pub(super) fn to_json(roster: &Roster) -> Vec<u8> {
 pub(super) fn from_json(json: &[u8]) -> Result<Roster, String> {
     let written: Written = serde_json::from_slice(json).map_err(|error| error.to_string())?;
     written.roster()
+}
+
+/// The roster that a directory keeps for a machine without a place.
+///
+/// # Errors
+///
+/// A sentence: it cannot be read.
+pub(super) fn remembered(directory: &DataDir) -> Result<Option<Roster>, String> {
+    let Some(json) = directory.standby_file().map_err(text)? else {
+        return Ok(None);
+    };
+    from_json(&json).map(Some).map_err(|why| {
+        format!(
+            "the file standby in {} cannot be read ({why}): start with -force to throw it away",
+            directory.path().display()
+        )
+    })
 }
 
 /// The page at [`ROSTER_PATH`].

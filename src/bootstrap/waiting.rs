@@ -4,10 +4,12 @@ use std::time::Duration;
 
 use tracing::info;
 
-use super::begin::{Beginning, Begun, boot, identify, open_log, text};
+use super::beginning::{Beginning, identify};
 use super::first::first_good;
-use super::{JoinAnswer, JoinFailure, JoinRequest, Patience, join, roster};
-use crate::cluster::{ClusterId, Member, MemberId, Roster};
+use super::held::{Held, open_log};
+use super::machine::Machine;
+use super::{JoinAnswer, JoinFailure, JoinRequest, Patience, join, roster, text};
+use crate::cluster::{ClusterId, MemberId, Roster};
 use crate::config::Address;
 use crate::consensus::core::Recovered;
 use crate::store::{HistoryLimits, Store};
@@ -20,17 +22,6 @@ const ONCE: Patience = Patience {
     attempts: 1,
     interval: Duration::ZERO,
 };
-
-/// What a machine is called and where it is reached, before it has an id.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Machine {
-    /// Its name.
-    pub name: String,
-    /// Where clients reach it.
-    pub client_url: String,
-    /// Where its peers do.
-    pub peer_url: String,
-}
 
 /// Whom a machine may ask for a place besides the members it knows, and how those are called.
 #[derive(Clone)]
@@ -51,34 +42,33 @@ pub struct Waiting {
     limits: HistoryLimits,
 }
 
+/// How a start came out.
+pub enum Begun {
+    /// This is a member.
+    Member(Box<Beginning>),
+    /// There is no place in the cluster, and it waits for one.
+    Standby(Box<Waiting>),
+}
+
+impl Begun {
+    /// Who this machine is; its id, if it is a member.
+    pub fn machine(&self) -> (Machine, Option<MemberId>) {
+        match self {
+            Self::Member(beginning) => {
+                let member = &beginning.member;
+                (Machine::from(member.clone()), Some(member.id))
+            }
+            Self::Standby(waiting) => (waiting.machine().clone(), None),
+        }
+    }
+}
+
 /// What asking for a place came to.
 pub enum Asked {
     /// It has one.
     Place(Box<Beginning>),
     /// It has none, and why.
     None(Box<Waiting>, String),
-}
-
-impl Machine {
-    /// The member it is with this id.
-    pub fn member(self, id: MemberId) -> Member {
-        Member {
-            id,
-            name: self.name,
-            client_url: self.client_url,
-            peer_url: self.peer_url,
-        }
-    }
-}
-
-impl From<Member> for Machine {
-    fn from(member: Member) -> Self {
-        Self {
-            name: member.name,
-            client_url: member.client_url,
-            peer_url: member.peer_url,
-        }
-    }
 }
 
 impl Waiting {
@@ -171,7 +161,7 @@ impl Waiting {
         };
         match join(&self.contacts.tls, &self.contacts(), &request, ONCE).await {
             Ok(answer) => {
-                let begun = joined(self.directory, request.member, answer, self.limits)?;
+                let begun = joined(self.directory, self.machine, answer, self.limits)?;
                 Ok(Asked::Place(Box::new(begun)))
             }
             Err(failure) => {
@@ -226,23 +216,6 @@ async fn look(tls: Connector, member: Address, cluster: ClusterId) -> Result<Ros
     }
 }
 
-/// The roster that a directory keeps for a machine without a place.
-///
-/// # Errors
-///
-/// A sentence: it cannot be read.
-pub(super) fn remembered(directory: &DataDir) -> Result<Option<Roster>, String> {
-    let Some(json) = directory.standby_file().map_err(text)? else {
-        return Ok(None);
-    };
-    roster::from_json(&json).map(Some).map_err(|why| {
-        format!(
-            "the file standby in {} cannot be read ({why}): start with -force to throw it away",
-            directory.path().display()
-        )
-    })
-}
-
 /// What asking peers came to.
 pub(super) enum Tried {
     /// This machine is something.
@@ -286,7 +259,7 @@ pub(super) async fn try_to_join(
         let request = JoinRequest { member, cluster };
         match join(&contacts.tls, &contacts.peers, &request, patience).await {
             Ok(answer) => {
-                let begun = joined(directory, request.member, answer, limits)?;
+                let begun = joined(directory, machine, answer, limits)?;
                 return Ok(Tried::Begun(Begun::Member(Box::new(begun))));
             }
             Err(JoinFailure::NoPlace(roster)) => {
@@ -309,29 +282,26 @@ pub(super) async fn try_to_join(
 /// A member that has a place, and nothing yet of the cluster's data.
 fn joined(
     mut directory: DataDir,
-    member: Member,
+    machine: Machine,
     answer: JoinAnswer,
     limits: HistoryLimits,
 ) -> Result<Beginning, String> {
-    let boot = boot(&mut directory)?;
     let JoinAnswer { cluster, members } = answer;
     directory.set_cluster(cluster).map_err(text)?;
-    info!("{} joins cluster {cluster}", member.name);
+    info!("{} joins cluster {cluster}", machine.name);
     let (wal, recovered) = open_log(&directory).map_err(text)?;
-    let recovered = Recovered {
-        hard_state: recovered.hard_state,
-        snapshot: SnapshotMark::default(),
-        entries: recovered.entries,
+    let held = Held {
+        wal,
+        recovered: Recovered {
+            hard_state: recovered.hard_state,
+            snapshot: SnapshotMark::default(),
+            entries: recovered.entries,
+        },
+        store: Store::new(limits),
     };
     Ok(Beginning {
-        directory,
-        wal,
-        recovered,
-        store: Store::new(limits),
-        member,
-        cluster,
-        boot,
         named: members,
+        ..Beginning::new(directory, held, machine)?
     })
 }
 

@@ -4,9 +4,10 @@ use hyper::service::service_fn;
 use hyper_util::rt::TokioIo;
 use tokio::net::TcpListener;
 
+use super::super::roster::remembered;
 use super::super::roster_page;
 use super::*;
-use crate::cluster::{ClusterId, Settings};
+use crate::cluster::{ClusterId, Member, Settings};
 
 fn member(number: u64, peer: &Address) -> Member {
     Member {

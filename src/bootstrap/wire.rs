@@ -121,27 +121,16 @@ pub(super) fn answer_in(body: &[u8], asking: MemberId) -> Result<JoinAnswer, Str
 
 /// The error as JSON.
 pub(super) fn error_out(error: &JoinError) -> Vec<u8> {
-    let leader = match error {
-        JoinError::NotLeader { leader } => Some(leader.clone()),
+    let (leader, roster) = match error {
+        JoinError::NotLeader { leader } => (Some(leader.clone()), None),
+        JoinError::NoPlace(roster) => (None, Some(Written::new(roster))),
         JoinError::NameTaken { .. }
         | JoinError::AddressTaken { .. }
         | JoinError::Version { .. }
         | JoinError::ForeignCluster { .. }
         | JoinError::Removed
         | JoinError::Invalid(_)
-        | JoinError::NoPlace(_)
-        | JoinError::Unready(_) => None,
-    };
-    let roster = match error {
-        JoinError::NoPlace(roster) => Some(Written::new(roster)),
-        JoinError::NameTaken { .. }
-        | JoinError::AddressTaken { .. }
-        | JoinError::Version { .. }
-        | JoinError::ForeignCluster { .. }
-        | JoinError::Removed
-        | JoinError::Invalid(_)
-        | JoinError::NotLeader { .. }
-        | JoinError::Unready(_) => None,
+        | JoinError::Unready(_) => (None, None),
     };
     json(&Declined {
         oxetcd: version(),

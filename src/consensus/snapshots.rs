@@ -37,7 +37,10 @@ pub struct HashJob {
 /// is as large as that one was, so that the work of taking them stays in proportion to the writes.
 pub(super) struct Snapshots {
     every: Option<u64>,
+    /// Where the last one was begun.
     last_index: u64,
+    /// Where the last one is that is on disk.
+    durable_index: u64,
     last_bytes: u64,
     log_bytes: u64,
     running: bool,
@@ -54,6 +57,7 @@ impl Snapshots {
         Self {
             every,
             last_index: last,
+            durable_index: last,
             last_bytes: 0,
             log_bytes: 0,
             running: false,
@@ -75,9 +79,7 @@ impl Snapshots {
     /// The snapshot to take now, if one is due; `term` is that of the last applied entry.
     pub(super) fn due(&mut self, applier: &Applier, term: u64) -> Option<SnapshotJob> {
         let index = applier.applied();
-        let grown = index - self.last_index;
-        let wanted = self.wanted && grown > 0;
-        if self.running || !(self.is_enough(grown) || wanted) {
+        if !self.is_due(index) {
             return None;
         }
         self.running = true;
@@ -96,6 +98,13 @@ impl Snapshots {
         })
     }
 
+    /// Whether one is to be taken at this index. A follower that needs one cannot wait for the next write
+    /// when the last one came to nothing.
+    fn is_due(&self, index: u64) -> bool {
+        let wanted = self.wanted && index > self.durable_index;
+        !self.running && (wanted || self.is_enough(index - self.last_index))
+    }
+
     /// Whether so many entries since the last one are enough for another.
     fn is_enough(&self, grown: u64) -> bool {
         let long = |every| grown >= every || self.log_bytes >= LOG_BYTES_MAX;
@@ -106,10 +115,11 @@ impl Snapshots {
     pub(super) fn written(&mut self, mark: SnapshotMark, bytes: u64) {
         self.running = false;
         self.last_bytes = bytes;
+        self.durable_index = mark.index;
         self.to_note = Some(mark);
     }
 
-    /// It came to nothing; the next is tried when it is due.
+    /// It came to nothing; the next is tried when it is due, or a follower needs one.
     pub(super) fn failed(&mut self) {
         self.running = false;
     }
@@ -117,6 +127,7 @@ impl Snapshots {
     /// One from the leader took its place.
     pub(super) fn installed(&mut self, mark: &SnapshotMark) {
         self.last_index = mark.index;
+        self.durable_index = mark.index;
         self.log_bytes = 0;
         self.to_note = None;
     }
@@ -197,6 +208,27 @@ mod tests {
         let mut never = Snapshots::new(&settings, 0);
         never.count(LOG_BYTES_MAX);
         assert!(!never.is_enough(100));
+    }
+
+    #[test]
+    fn one_that_failed_is_tried_again_for_who_needs_it() {
+        let member = MemberId::new(1).expect("not zero");
+        let mut snapshots = Snapshots::new(&Settings::new(member, 1), 5);
+        snapshots.want();
+        assert!(!snapshots.is_due(5), "there is none newer");
+        assert!(snapshots.is_due(6));
+        // It is begun, and fails; nothing is written meanwhile.
+        (snapshots.running, snapshots.wanted, snapshots.last_index) = (true, false, 6);
+        snapshots.failed();
+        assert!(!snapshots.is_due(6));
+        snapshots.want();
+        assert!(snapshots.is_due(6));
+        let mark = SnapshotMark {
+            index: 6,
+            ..SnapshotMark::default()
+        };
+        snapshots.written(mark, 1);
+        assert!(!snapshots.is_due(6));
     }
 
     #[test]

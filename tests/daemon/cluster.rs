@@ -222,6 +222,15 @@ impl Member {
         }
     }
 
+    /// Start it, and wait for its end: it must end by itself with this code; what it said.
+    pub fn start_in_vain(&mut self, code: i32) -> String {
+        self.start();
+        let status = self.end(PATIENCE).expect("it ends");
+        let log = self.log();
+        assert!(exited_with(status, code), "{status:?}:\n{log}");
+        log
+    }
+
     /// What it said so far.
     pub fn log(&self) -> String {
         let mut text = String::new();

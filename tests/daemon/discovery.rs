@@ -1,10 +1,11 @@
 //! Machines that find each other by a token.
 
 use std::net::TcpListener;
+use std::path::Path;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
 
-use crate::cluster::{Cluster, PATIENCE, exited_with};
+use crate::cluster::Cluster;
 use crate::mock::{Asked, Mock};
 use crate::tokens::Service;
 
@@ -16,6 +17,33 @@ fn prepare(size: usize, url: &str) -> Cluster {
 
 fn folder() -> tempfile::TempDir {
     tempfile::tempdir().expect("a folder")
+}
+
+/// A machine that founded its cluster with a token, which every machine can be given as this URL.
+struct Founded {
+    service: Service,
+    /// As a path of the service.
+    token: String,
+    url: String,
+    cluster: Cluster,
+}
+
+impl Founded {
+    /// The service keeps its tokens in this folder.
+    fn in_folder(folder: &Path) -> Self {
+        let service = Service::start(folder);
+        let token = service.token(0);
+        let url = format!("http://{}{token}", service.address);
+        let mut cluster = prepare(1, &url);
+        cluster.members[0].start();
+        cluster.wait_until_formed();
+        Self {
+            service,
+            token,
+            url,
+            cluster,
+        }
+    }
 }
 
 fn started_at_once_are_one_cluster(size: usize) {
@@ -71,10 +99,11 @@ fn the_size_becomes_that_of_the_cluster_and_more_stand_by() {
 #[test]
 fn a_restart_goes_on_though_the_service_is_away() {
     let folder = folder();
-    let mut service = Service::start(folder.path());
-    let mut cluster = prepare(1, &service.url(0));
-    cluster.members[0].start();
-    cluster.wait_until_formed();
+    let Founded {
+        mut service,
+        mut cluster,
+        ..
+    } = Founded::in_folder(folder.path());
     cluster.members[0].kill();
     service.kill();
     cluster.members[0].start();
@@ -89,12 +118,12 @@ fn a_restart_goes_on_though_the_service_is_away() {
 #[test]
 fn a_used_token_is_said_to_be_one() {
     let folder = folder();
-    let service = Service::start(folder.path());
-    let token = service.token(0);
-    let url = format!("http://{}{token}", service.address);
-    let mut cluster = prepare(1, &url);
-    cluster.members[0].start();
-    cluster.wait_until_formed();
+    let Founded {
+        service,
+        token,
+        url,
+        mut cluster,
+    } = Founded::in_folder(folder.path());
     cluster.members[0].kill();
     assert_eq!(
         service.ask("DELETE", &format!("{token}/m0"), "").status,
@@ -104,10 +133,7 @@ fn a_used_token_is_said_to_be_one() {
     let mut late = prepare(1, &url);
     late.members[0].add_argument("-name=late");
     late.members[0].add_argument("-retry-interval=0.2");
-    late.members[0].start();
-    let status = late.members[0].end(PATIENCE).expect("it gives up");
-    let log = late.members[0].log();
-    assert!(exited_with(status, 1), "{log}");
+    let log = late.members[0].start_in_vain(1);
     assert!(
         log.contains("no other machine is registered with it any more"),
         "{log}"
@@ -120,10 +146,7 @@ fn a_used_token_is_said_to_be_one() {
         service.ask("PUT", &format!("{token}/old"), &form).status,
         201
     );
-    late.members[0].start();
-    let status = late.members[0].end(PATIENCE).expect("it gives up");
-    let log = late.members[0].log();
-    assert!(exited_with(status, 1), "{log}");
+    let log = late.members[0].start_in_vain(1);
     assert!(
         log.contains("none of the machines registered with it gives a place"),
         "{log}"
@@ -133,21 +156,15 @@ fn a_used_token_is_said_to_be_one() {
 #[test]
 fn a_name_that_a_living_member_has_is_not_taken_from_it() {
     let folder = folder();
-    let service = Service::start(folder.path());
-    let token = service.token(0);
-    let url = format!("http://{}{token}", service.address);
-    let mut cluster = prepare(1, &url);
-    cluster.members[0].start();
-    cluster.wait_until_formed();
-    let registered =
-        || service.ask("GET", &format!("{token}/m0"), "").json()["node"]["value"].clone();
+    let founded = Founded::in_folder(folder.path());
+    let registered = || {
+        let page = format!("{}/m0", founded.token);
+        founded.service.ask("GET", &page, "").json()["node"]["value"].clone()
+    };
     let before = registered();
 
-    let mut namesake = prepare(1, &url);
-    namesake.members[0].start();
-    let status = namesake.members[0].end(PATIENCE).expect("it gives up");
-    let log = namesake.members[0].log();
-    assert!(exited_with(status, 1), "{log}");
+    let mut namesake = prepare(1, &founded.url);
+    let log = namesake.members[0].start_in_vain(1);
     assert!(
         log.contains("the name m0 belongs to a living member"),
         "{log}"
@@ -169,10 +186,8 @@ fn an_unknown_token_and_garbage_end_it() {
         (garbage.address, "is no discovery token"),
     ] {
         let mut cluster = prepare(1, &format!("http://{address}/{token}"));
-        cluster.members[0].start();
-        let status = cluster.members[0].end(PATIENCE).expect("it gives up");
-        let log = cluster.members[0].log();
-        assert!(exited_with(status, 1) && log.contains(said), "{log}");
+        let log = cluster.members[0].start_in_vain(1);
+        assert!(log.contains(said), "{log}");
     }
 }
 

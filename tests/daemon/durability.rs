@@ -1,12 +1,9 @@
 //! What was acknowledged is there, however the members end.
 
-use std::collections::BTreeMap;
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
-use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
 use crate::cluster::{Cluster, Member, PATIENCE};
-use crate::http::request;
+use crate::writers::Writers;
 
 /// How long the storm of kills lasts, in seconds; a longer one by `OXETCD_STORM_SECONDS`.
 const STORM_SECONDS: u64 = 8;
@@ -86,32 +83,8 @@ fn a_storm_of_kills_loses_nothing() {
         .and_then(|text| text.parse().ok());
     let length = Duration::from_secs(seconds.unwrap_or(STORM_SECONDS));
     let mut cluster = Cluster::start(3);
-    let addresses: Vec<_> = cluster.members.iter().map(|member| member.client).collect();
-    let acknowledged: Arc<Mutex<BTreeMap<String, u64>>> = Arc::default();
-    let (stop, count) = (
-        Arc::new(AtomicBool::new(false)),
-        Arc::new(AtomicU64::new(0)),
-    );
-    let writers: Vec<_> = (0..WRITERS)
-        .map(|writer| {
-            let (addresses, acknowledged) = (addresses.clone(), acknowledged.clone());
-            let (stop, count) = (stop.clone(), count.clone());
-            std::thread::spawn(move || {
-                let mut number = 0_u64;
-                while !stop.load(Ordering::Relaxed) {
-                    number += 1;
-                    let key = format!("/storm/{writer}/{number}");
-                    let to = addresses[(writer + number as usize / 50) % addresses.len()];
-                    let path = format!("/v2/keys{key}");
-                    let answer = request(to, "PUT", &path, &format!("value={number}"), PATIENCE);
-                    if answer.is_ok_and(|answer| answer.status == 201) {
-                        acknowledged.lock().expect("no panic").insert(key, number);
-                        count.fetch_add(1, Ordering::Relaxed);
-                    }
-                }
-            })
-        })
-        .collect();
+    let addresses = cluster.members.iter().map(|member| member.client);
+    let writers = Writers::start(WRITERS, addresses.collect());
 
     let started = Instant::now();
     let mut victim = 0;
@@ -123,18 +96,18 @@ fn a_storm_of_kills_loses_nothing() {
             all_were_killed = true;
             cluster.members.iter_mut().for_each(|member| member.kill());
         } else {
-            victim = (victim * 7 + 1 + count.load(Ordering::Relaxed) as usize) % 3;
+            victim = (victim * 7 + 1 + writers.answered()) % 3;
             cluster.members[victim].kill();
         }
         let killed = Instant::now();
-        let before = count.load(Ordering::Relaxed);
+        let before = writers.answered();
         std::thread::sleep(Duration::from_millis(300));
         cluster
             .members
             .iter_mut()
             .filter(|member| !member.runs())
             .for_each(|member| member.start());
-        while count.load(Ordering::Relaxed) < before + WRITERS as u64 {
+        while writers.answered() < before + WRITERS {
             let outage = if all { PATIENCE } else { OUTAGE_MAX };
             assert!(
                 killed.elapsed() < outage,
@@ -144,52 +117,12 @@ fn a_storm_of_kills_loses_nothing() {
             std::thread::sleep(Duration::from_millis(5));
         }
     }
-    stop.store(true, Ordering::Relaxed);
-    writers
-        .into_iter()
-        .for_each(|writer| writer.join().expect("no panic"));
-    let acknowledged = acknowledged.lock().expect("no panic");
-    assert!(
-        acknowledged.len() > 100,
-        "only {} writes in all",
-        acknowledged.len()
-    );
-    check_all_there(&cluster, &acknowledged);
-    check_hashes(&cluster);
-}
-
-fn check_all_there(cluster: &Cluster, acknowledged: &BTreeMap<String, u64>) {
-    for number in 0..cluster.members.len() {
-        cluster.wait_for(number, |member| {
-            member
-                .get("/v2/keys/storm?quorum=true")
-                .is_ok_and(|answer| answer.status == 200)
-        });
-        for writer in 0..WRITERS {
-            let path = format!("/v2/keys/storm/{writer}");
-            let listing = cluster.members[number]
-                .get(&path)
-                .expect("it serves")
-                .json();
-            let nodes = listing["node"]["nodes"].as_array().expect("a directory");
-            let held: BTreeMap<&str, &str> = nodes
-                .iter()
-                .filter_map(|node| Some((node["key"].as_str()?, node["value"].as_str()?)))
-                .collect();
-            let prefix = format!("/storm/{writer}/");
-            for (key, value) in acknowledged
-                .iter()
-                .filter(|(key, _)| key.starts_with(&prefix))
-            {
-                let found = held.get(key.as_str()).copied();
-                assert_eq!(
-                    found,
-                    Some(value.to_string().as_str()),
-                    "{key} at member {number}"
-                );
-            }
-        }
+    let written = writers.stop();
+    assert!(written.len() > 100, "only {} writes in all", written.len());
+    for number in 0..3 {
+        written.check_at(&cluster, number);
     }
+    check_hashes(&cluster);
 }
 
 /// All stores are the same at the same index.

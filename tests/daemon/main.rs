@@ -23,3 +23,5 @@ mod standby;
 mod sync;
 mod tls;
 mod tokens;
+mod walk;
+mod writers;

@@ -64,14 +64,8 @@ fn a_directory_in_use_is_refused() {
     let mut second = Cluster::prepare(1, &[]);
     let taken = cluster.directory().join("m0.etcd");
     second.members[0].add_argument(&format!("-data-dir={}", taken.display()));
-    second.members[0].start();
-    let status = second.members[0].end(PATIENCE).expect("it ends");
-    assert!(exited_with(status, 1));
-    assert!(
-        second.members[0].log().contains("in use"),
-        "{}",
-        second.members[0].log()
-    );
+    let log = second.members[0].start_in_vain(1);
+    assert!(log.contains("in use"), "{log}");
     assert_eq!(
         cluster.members[0]
             .put("/v2/keys/a", "value=1")
@@ -86,10 +80,7 @@ fn an_occupied_port_is_refused_and_nothing_touched() {
     let cluster = Cluster::start(1);
     let mut second = Cluster::prepare(1, &[]);
     second.members[0].add_argument(&format!("-addr={}", cluster.members[0].client));
-    second.members[0].start();
-    let status = second.members[0].end(PATIENCE).expect("it ends");
-    assert!(exited_with(status, 1));
-    let log = second.members[0].log();
+    let log = second.members[0].start_in_vain(1);
     assert!(
         log.contains(&cluster.members[0].client.to_string()),
         "{log}"
@@ -119,14 +110,8 @@ fn a_damaged_log_is_refused_and_nothing_changed() {
             true
         });
     assert!(damaged, "no segment holds the value");
-    cluster.members[0].start();
-    let status = cluster.members[0].end(PATIENCE).expect("it ends");
-    assert!(exited_with(status, DATA_ERROR));
-    assert!(
-        cluster.members[0].log().contains("damaged at byte"),
-        "{}",
-        cluster.members[0].log()
-    );
+    let log = cluster.members[0].start_in_vain(DATA_ERROR);
+    assert!(log.contains("damaged at byte"), "{log}");
 }
 
 #[test]
@@ -135,13 +120,7 @@ fn a_foreign_directory_and_wrong_options_have_their_own_exit_statuses() {
     let folder = cluster.directory().join("m0.etcd");
     std::fs::create_dir(&folder).expect("a folder");
     std::fs::write(folder.join("holiday.jpg"), "x").expect("a file");
-    cluster.members[0].start();
-    let status = cluster.members[0].end(PATIENCE).expect("it ends");
-    let log = cluster.members[0].log();
-    assert!(exited_with(status, DATA_ERROR), "{status:?}: {log}");
+    cluster.members[0].start_in_vain(DATA_ERROR);
     cluster.members[0].add_argument("-snapshot-count=none");
-    cluster.members[0].start();
-    let status = cluster.members[0].end(PATIENCE).expect("it ends");
-    let log = cluster.members[0].log();
-    assert!(exited_with(status, CONFIG_ERROR), "{status:?}: {log}");
+    cluster.members[0].start_in_vain(CONFIG_ERROR);
 }

@@ -2,7 +2,7 @@
 
 use std::fs;
 
-use crate::cluster::{Cluster, Member, PATIENCE, exited_with};
+use crate::cluster::{Cluster, Member};
 
 fn writes(member: &Member, key: &str) -> bool {
     let written = member.put(&format!("/v2/keys/{key}"), "value=x");
@@ -100,10 +100,7 @@ fn a_living_members_name_and_address_are_its_own() {
     let cluster = Cluster::start(2);
     let peers = format!("-peers={}", cluster.members[0].peer);
     let mut namesake = Cluster::prepare(1, &["-name=m1", &peers]);
-    namesake.members[0].start();
-    let status = namesake.members[0].end(PATIENCE).expect("it ends");
-    assert!(exited_with(status, 1));
-    let log = namesake.members[0].log();
+    let log = namesake.members[0].start_in_vain(1);
     assert!(
         log.contains("the name m1 belongs to a living member"),
         "{log}"
@@ -114,10 +111,7 @@ fn a_living_members_name_and_address_are_its_own() {
         cluster.members[1].peer.port()
     );
     let mut other = Cluster::prepare(1, &["-name=other", &peers, &address, &bind]);
-    other.members[0].start();
-    let status = other.members[0].end(PATIENCE).expect("it ends");
-    assert!(exited_with(status, 1));
-    let log = other.members[0].log();
+    let log = other.members[0].start_in_vain(1);
     assert!(log.contains("other cannot have the peer address"), "{log}");
     assert!(log.contains("belongs to the member m1"), "{log}");
     assert_eq!(machines(&cluster.members[0]), 2);
@@ -171,10 +165,7 @@ fn one_of_three_goes_on_alone_when_told_to() {
 #[test]
 fn there_must_be_something_to_go_on_with() {
     let mut cluster = Cluster::prepare(1, &["-force-new-cluster"]);
-    cluster.members[0].start();
-    let status = cluster.members[0].end(PATIENCE).expect("it ends");
-    assert!(exited_with(status, 1));
-    let log = cluster.members[0].log();
+    let log = cluster.members[0].start_in_vain(1);
     assert!(
         log.contains("holds nothing of a cluster to go on with"),
         "{log}"

@@ -2,7 +2,7 @@
 
 use std::time::{Duration, Instant};
 
-use crate::cluster::{Cluster, Member, PATIENCE, exited_with};
+use crate::cluster::{Cluster, Member, PATIENCE};
 use crate::http::request;
 
 /// A member that was taken out has no name any more within this time.
@@ -160,14 +160,8 @@ fn a_peer_address_belongs_to_one_name() {
         if let Some(directory) = directory {
             other.members[1].add_argument(&format!("-data-dir={}", directory.display()));
         }
-        other.members[1].start();
-        let status = other.members[1].end(PATIENCE).expect("it ends");
-        assert!(exited_with(status, 1));
-        assert!(
-            other.members[1].log().contains("m2"),
-            "{}",
-            other.members[1].log()
-        );
+        let log = other.members[1].start_in_vain(1);
+        assert!(log.contains("m2"), "{log}");
     }
     cluster.members[2].start();
     cluster.wait_for_size(2, 3);

@@ -9,7 +9,7 @@ use oxetcd::config::{Address, TlsFiles};
 use oxetcd::tls::{Connector, Trust};
 
 use crate::authority::Authority;
-use crate::cluster::{Cluster, PATIENCE, exited_with};
+use crate::cluster::{Cluster, PATIENCE};
 use crate::tokens::Service;
 
 /// The flags for a certificate of `name`; `prefix` is empty for the client port.
@@ -58,10 +58,7 @@ fn three_members_talk_by_tls_and_strangers_get_no_place() {
         stranger.members[0].add_argument(argument);
     }
     stranger.members[0].add_argument(&format!("-peers={first}"));
-    stranger.members[0].start();
-    let status = stranger.members[0].end(PATIENCE).expect("it gives up");
-    let log = stranger.members[0].log();
-    assert!(exited_with(status, 1), "{log}");
+    let log = stranger.members[0].start_in_vain(1);
     assert!(log.contains("TLS with it fails"), "{log}");
 }
 
@@ -167,10 +164,8 @@ fn files_of_no_use_end_it_before_it_begins() {
         (&["-ca-file=x.crt"], "needs -cert-file too"),
     ] {
         let mut cluster = Cluster::prepare(1, flags);
-        cluster.members[0].start();
-        let status = cluster.members[0].end(PATIENCE).expect("it ends");
-        let log = cluster.members[0].log();
-        assert!(exited_with(status, 78) && log.contains(said), "{log}");
+        let log = cluster.members[0].start_in_vain(78);
+        assert!(log.contains(said), "{log}");
         assert!(!cluster.directory().join("m0.etcd/member").exists());
     }
 }

@@ -1,6 +1,6 @@
 //! One machine: a member's real consensus and storage code on a simulated disk and clock.
 
-use std::collections::VecDeque;
+use std::collections::{BTreeSet, VecDeque};
 use std::sync::mpsc::{Receiver, channel};
 use std::sync::{Arc, RwLock};
 use std::time::{Duration, Instant};
@@ -471,6 +471,17 @@ impl Machine {
         commit(&mut running.wal, batch)?;
         let _ = running.reports.send(Input::Persisted(number));
         running.wal.tend().map(|_| ())
+    }
+
+    /// Whether it runs, these are the voters as it knows them, and its disk knows as much.
+    pub fn has_written(&self, voters: &BTreeSet<u64>) -> bool {
+        self.running.as_ref().is_some_and(|running| {
+            let known = &running.view().configuration.voters;
+            running.writing.is_none()
+                && running.queue.is_empty()
+                && known.len() == voters.len()
+                && known.iter().all(|id| voters.contains(id))
+        })
     }
 
     /// What becomes of it when its log failed; the disk had met so many faults before.

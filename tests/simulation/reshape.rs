@@ -107,11 +107,10 @@ impl World {
             (Shaping::Never, _) => return None,
             (_, 0..4) if count < MEMBERS_MAX => self.build(None),
             (Shaping::Losses, _) => {
-                // Those that stay are a majority, or nothing can be done about it.
-                if voters.len() < 3 {
+                let lost = Machine::number_of(some);
+                if !self.can_lose(lost) {
                     return None;
                 }
-                let lost = Machine::number_of(some);
                 self.count("loss of a disk for good");
                 self.die(lost, true, true);
                 self.machines[lost].standing = Standing::Gone;
@@ -130,6 +129,19 @@ impl World {
             }
         };
         Some(Project::new(aim))
+    }
+
+    /// Whether nothing is lost with a member's disk. Those that stay must be a majority, and have it on
+    /// their disks who votes: as long as they know of fewer voters, they may need the lost one's vote, and
+    /// nothing can be done about it.
+    fn can_lose(&self, lost: usize) -> bool {
+        let (voters, _) = self.truth.configuration();
+        let knows = |machine: &&Machine| {
+            machine.number != lost
+                && voters.contains(&Machine::id(machine.number).get())
+                && machine.has_written(voters)
+        };
+        self.machines.iter().filter(knows).count() > voters.len() / 2
     }
 
     /// A machine that never came has a place after all: an entry from before that was given up.

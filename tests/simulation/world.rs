@@ -330,7 +330,14 @@ impl World {
     /// A member dies, perhaps in the middle of a write.
     pub fn die(&mut self, member: usize, power: bool, writing: bool) {
         self.machines[member].die(&mut self.random, power, writing);
-        self.postponed.retain(|(to, ..)| *to != member);
+        let (lost, others) = std::mem::take(&mut self.postponed)
+            .into_iter()
+            .partition(|(to, ..)| *to == member);
+        self.postponed = others;
+        for (_, message, body) in lost {
+            let from = Machine::number_of(message.from);
+            self.undelivered(from, &message, body.is_some());
+        }
         self.poll(member);
     }
 

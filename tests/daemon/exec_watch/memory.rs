@@ -5,33 +5,33 @@ use std::fs;
 use super::manners::Scene;
 use super::{Watcher, lines, wait, wait_for_lines};
 
-const SHOW: &str = "echo $ETCD_WATCH_ACTION $ETCD_WATCH_KEY $ETCD_WATCH_VALUE";
+/// A watch of everything in `/w` that remembers, and tells each change in a line.
+const WATCH: [&str; 8] = [
+    "--state",
+    "state",
+    "--recursive",
+    "/w",
+    "--",
+    "sh",
+    "-c",
+    "echo $ETCD_WATCH_ACTION $ETCD_WATCH_KEY $ETCD_WATCH_VALUE",
+];
 
 #[test]
 fn what_changed_while_it_was_down_runs_at_the_start() {
     let scene = Scene::set(&[]);
-    let arguments = [
-        "--state",
-        "state",
-        "--recursive",
-        "/w",
-        "--",
-        "sh",
-        "-c",
-        SHOW,
-    ];
     scene.put("/w/before", "0");
-    let mut watcher = scene.watch(&arguments);
+    let mut watcher = scene.watch(&WATCH);
     scene.put("/w/a", "1");
     wait_for_lines(&scene.out(), &["set /w/a 1"]);
     watcher.stop(0);
     scene.put("/w/a", "2");
     scene.put("/elsewhere", "x");
     scene.put("/w/b", "3");
-    let mut watcher = scene.watch(&arguments);
+    let mut watcher = scene.watch(&WATCH);
     wait_for_lines(&scene.out(), &["set /w/a 1", "set /w/a 2", "set /w/b 3"]);
     watcher.stop(0);
-    let mut watcher = scene.watch(&arguments);
+    let mut watcher = scene.watch(&WATCH);
     scene.put("/w/c", "4");
     wait_for_lines(
         &scene.out(),
@@ -45,17 +45,7 @@ fn what_is_there_at_the_start_runs_if_asked_for() {
     let scene = Scene::set(&[]);
     scene.put("/w/a", "1");
     scene.put("/w/d/b", "2");
-    let arguments = [
-        "--initial",
-        "--state",
-        "state",
-        "--recursive",
-        "/w",
-        "--",
-        "sh",
-        "-c",
-        SHOW,
-    ];
+    let arguments = [&["--initial"], &WATCH[..]].concat();
     let mut watcher = scene.watch(&arguments);
     scene.put("/w/a", "3");
     wait_for_lines(&scene.out(), &["get /w/a 1", "get /w/d/b 2", "set /w/a 3"]);
@@ -74,17 +64,7 @@ fn when_the_history_is_gone_it_runs_for_what_differs() {
     for key in ["/w/kept", "/w/changed", "/w/gone", "/w/d/gone"] {
         scene.put(key, "1");
     }
-    let arguments = [
-        "--state",
-        "state",
-        "--recursive",
-        "/w",
-        "--",
-        "sh",
-        "-c",
-        SHOW,
-    ];
-    let mut watcher = scene.watch(&arguments);
+    let mut watcher = scene.watch(&WATCH);
     scene.put("/w/late", "1");
     wait_for_lines(&scene.out(), &["set /w/late 1"]);
     watcher.stop(0);
@@ -99,7 +79,7 @@ fn when_the_history_is_gone_it_runs_for_what_differs() {
     for number in 0..200 {
         scene.put("/elsewhere", &number.to_string());
     }
-    let mut watcher = scene.watch(&arguments);
+    let mut watcher = scene.watch(&WATCH);
     watcher.wait_until_said("reading all there is");
     let expected = [
         "set /w/late 1",
@@ -117,7 +97,7 @@ fn when_the_history_is_gone_it_runs_for_what_differs() {
     );
     watcher.stop(0);
     // All of that is handled now.
-    let mut watcher = scene.watch(&arguments);
+    let mut watcher = scene.watch(&WATCH);
     scene.put("/w/last", "4");
     wait(|| lines(&scene.out()).len() == 7, || watcher.said());
     watcher.stop(0);
@@ -126,18 +106,8 @@ fn when_the_history_is_gone_it_runs_for_what_differs() {
 #[test]
 fn a_store_that_began_anew_is_noticed() {
     let mut scene = Scene::set(&[]);
-    let arguments = [
-        "--state",
-        "state",
-        "--recursive",
-        "/w",
-        "--",
-        "sh",
-        "-c",
-        SHOW,
-    ];
     scene.put("/w/gone", "1");
-    let mut watcher = scene.watch(&arguments);
+    let mut watcher = scene.watch(&WATCH);
     for number in 0..20 {
         scene.put("/w/a", &number.to_string());
     }
@@ -150,7 +120,7 @@ fn a_store_that_began_anew_is_noticed() {
     scene.cluster.members[0].start();
     scene.cluster.wait_until_formed();
     scene.put("/w/a", "new");
-    let mut watcher = scene.watch(&arguments);
+    let mut watcher = scene.watch(&WATCH);
     wait_for_lines(&scene.out(), &["delete /w/gone", "set /w/a new"]);
     assert!(
         watcher
@@ -206,17 +176,7 @@ fn a_state_file_that_will_not_do_is_refused() {
 #[test]
 fn a_quiet_key_is_not_forgotten_in_a_busy_store() {
     let scene = Scene::set(&["-watch-history=1500"]);
-    let arguments = [
-        "--state",
-        "state",
-        "--recursive",
-        "/w",
-        "--",
-        "sh",
-        "-c",
-        SHOW,
-    ];
-    let mut watcher = scene.watch(&arguments);
+    let mut watcher = scene.watch(&WATCH);
     let state = scene.directory.path().join("state");
     let handled = || {
         let lines = lines(&state);
@@ -239,7 +199,7 @@ fn a_quiet_key_is_not_forgotten_in_a_busy_store() {
         scene.put("/elsewhere", &number.to_string());
     }
     scene.put("/w/a", "1");
-    let mut watcher = scene.watch(&arguments);
+    let mut watcher = scene.watch(&WATCH);
     wait_for_lines(&scene.out(), &["set /w/a 1"]);
     assert_eq!(watcher.said(), "");
     watcher.stop(0);

@@ -1,0 +1,97 @@
+//! A member that can run, and its identity.
+
+use tracing::info;
+
+use super::held::Held;
+use super::machine::Machine;
+use super::text;
+use crate::cluster::{ClusterId, Member, MemberId};
+use crate::consensus::core::Recovered;
+use crate::store::Store;
+use crate::wal::{DataDir, Founding, RealDisk, Wal};
+
+/// A member that can run.
+pub struct Beginning {
+    /// Its directory; nobody else can have it while this lives.
+    pub directory: DataDir,
+    /// The log.
+    pub wal: Wal<RealDisk>,
+    /// What the log holds.
+    pub recovered: Recovered,
+    /// The store as of the recovered snapshot.
+    pub store: Store,
+    /// Who this is.
+    pub member: Member,
+    /// Of which cluster.
+    pub cluster: ClusterId,
+    /// How often the directory was opened.
+    pub boot: u32,
+    /// Members known from elsewhere than the store: those the cluster named when it gave this one its place.
+    pub named: Vec<Member>,
+}
+
+impl Beginning {
+    /// The member that the directory belongs to, which goes on with what is held there. Counts this start.
+    ///
+    /// # Errors
+    ///
+    /// A sentence: the directory has no member, or that one no cluster; or the disk's.
+    pub(super) fn new(
+        mut directory: DataDir,
+        held: Held,
+        machine: Machine,
+    ) -> Result<Self, String> {
+        let boot = boot(&mut directory)?;
+        let known = directory
+            .identity()
+            .and_then(|identity| Some((identity.id, identity.cluster?)));
+        let (id, cluster) =
+            known.ok_or("the data directory does not say which cluster it belongs to")?;
+        let Held {
+            wal,
+            recovered,
+            store,
+        } = held;
+        Ok(Self {
+            directory,
+            wal,
+            recovered,
+            store,
+            member: machine.member(id),
+            cluster,
+            boot,
+            named: Vec::new(),
+        })
+    }
+}
+
+/// Go on as the member that the directory holds.
+pub(super) fn restart(
+    directory: DataDir,
+    held: Held,
+    machine: Machine,
+) -> Result<Beginning, String> {
+    let begun = Beginning::new(directory, held, machine)?;
+    let (name, cluster) = (&begun.member.name, begun.cluster);
+    info!("{name} goes on as a member of cluster {cluster}");
+    Ok(begun)
+}
+
+/// The directory's member, made if there is none yet.
+pub(super) fn identify(
+    directory: &mut DataDir,
+    name: &str,
+    founding: Founding,
+) -> Result<MemberId, String> {
+    match directory.identity() {
+        Some(identity) => Ok(identity.id),
+        None => directory.found(name, founding).map_err(text),
+    }
+}
+
+/// Count this start.
+fn boot(directory: &mut DataDir) -> Result<u32, String> {
+    let boot = directory.boot().map_err(text)?;
+    // Its ids have room for 2^24 starts: one every second for half a year.
+    u32::try_from(boot).map_err(|_| "this directory was opened too often".to_owned())
+}

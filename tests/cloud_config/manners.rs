@@ -389,3 +389,37 @@ fn keys_are_added_to_those_that_are_there() {
     let output = run(&machine, text, &["--ssh-user", "nobody-here"]);
     assert_eq!(output.status.code(), Some(1));
 }
+
+/// A user who led the keys elsewhere is told so, and nobody else goes without for it.
+#[test]
+fn keys_are_not_followed_below_a_home() {
+    let machine = Machine::new(&case(""));
+    fs::create_dir_all(machine.at("/home/core/.ssh")).expect("a folder");
+    machine.link("/home/core/.ssh/authorized_keys", "/etc/machine-id");
+    let text = "#cloud-config\nssh_authorized_keys: [ssh-rsa NEW]\nwrite_files:\n  - {path: /x, content: y}\n\
+                users:\n  - {name: root, ssh_authorized_keys: [ssh-rsa ROOT]}\n";
+    let output = run(&machine, text, &[]);
+    assert_eq!(output.status.code(), Some(1));
+    assert!(
+        said(&output).contains("the keys of core: /home/core/.ssh/authorized_keys is a link"),
+        "{}",
+        said(&output)
+    );
+    let link = fs::symlink_metadata(machine.at("/home/core/.ssh/authorized_keys"));
+    assert!(link.expect("it is there").is_symlink());
+    assert_eq!(fs::read(machine.at("/x")).expect("a file"), b"y");
+    let keys = fs::read_to_string(machine.at("/root/.ssh/authorized_keys"));
+    assert_eq!(keys.expect("keys"), "ssh-rsa ROOT\n");
+}
+
+#[test]
+fn a_pipe_in_place_of_a_file_is_not_waited_for() {
+    let machine = Machine::new(&case(""));
+    let pipe = machine.at("/etc/environment");
+    let made = Command::new("mkfifo").arg(&pipe).status().expect("mkfifo");
+    assert!(made.success());
+    let text = "#cloud-config\nwrite_files:\n  - {path: /etc/environment, content: y}\n";
+    let output = run(&machine, text, &["--write-environment"]);
+    assert!(output.status.success(), "{}", said(&output));
+    assert_eq!(fs::read(pipe).expect("a file"), b"y");
+}

@@ -1,11 +1,12 @@
 //! Carrying out a plan: the only place where anything is touched.
 
 mod disk;
+mod keys;
 mod root;
 mod systemd;
 
 use std::fmt;
-use std::io::{Read, Write};
+use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 use std::process::{ExitStatus, Stdio};
 
@@ -132,11 +133,7 @@ impl<'o> Host<'o> {
             }
             Ok(_) | Err(_) => place,
         };
-        let mut text = Vec::new();
-        let file = std::fs::File::open(place).ok()?;
-        file.take(SYSTEM_FILE_BYTES_MAX)
-            .read_to_end(&mut text)
-            .ok()?;
+        let text = disk::read(&place, SYSTEM_FILE_BYTES_MAX).ok()?;
         Some(String::from_utf8_lossy(&text).into_owned())
     }
 
@@ -259,42 +256,46 @@ impl<'o> Host<'o> {
         Ok(())
     }
 
+    /// Add what is missing to a user's keys. A user whose home is not as it should be keeps nobody else from
+    /// having theirs, nor the machine from being set up.
     fn keys(&mut self, holder: &KeyHolder) -> Result<(), Error> {
-        let doing = format!("the keys of {}", holder.user);
+        match self.add_keys(holder) {
+            Ok(true) => Ok(()),
+            Ok(false) => self.not_owned(&format!("{}/.ssh", holder.home), &holder.user),
+            Err(cause) => {
+                let error = failed(format!("the keys of {}", holder.user))(cause);
+                eprintln!("etcd-cloudinit: {error}");
+                self.failed.push(error.to_string());
+                Ok(())
+            }
+        }
+    }
+
+    /// Answers whether they could be given to the user.
+    fn add_keys(&mut self, holder: &KeyHolder) -> io::Result<bool> {
+        let folder = keys::Folder::open(&self.root, &holder.home)?;
+        let there = match &folder {
+            Some(folder) => folder.read()?,
+            None => Vec::new(),
+        };
+        let Some((content, added)) = keys::with_missing(&there, &holder.keys) else {
+            return Ok(true);
+        };
+        let path = format!("{}/.ssh/authorized_keys", holder.home);
+        self.say(&format!("add {added} keys to {path}"))
+            .map_err(io::Error::other)?;
+        if self.mode == Mode::Dry {
+            return Ok(true);
+        }
         let accounts = self.accounts();
         let account = accounts.user(&holder.user);
-        let folder = format!("{}/.ssh", holder.home);
-        let path = format!("{folder}/authorized_keys");
-        let there = self.text(&path).unwrap_or_default();
-        let have: Vec<&str> = there.lines().map(str::trim).collect();
-        let missing: Vec<&str> = holder
-            .keys
-            .iter()
-            .map(String::as_str)
-            .filter(|key| !have.contains(key))
-            .collect();
-        if missing.is_empty() {
-            return Ok(());
-        }
-        self.say(&format!("add {} keys to {path}", missing.len()))?;
-        if self.mode == Mode::Dry {
-            return Ok(());
-        }
-        let mut text = there.clone();
-        if !text.is_empty() && !text.ends_with('\n') {
-            text.push('\n');
-        }
-        for key in missing {
-            text.push_str(key);
-            text.push('\n');
-        }
         let owner = account.map(|account| (Some(account.uid), Some(account.gid)));
-        let owned = disk::put_keys(&self.root, &holder.home, &text, owner)
-            .map_err(failed(doing.as_str()))?;
-        match owned && account.is_some() {
-            true => Ok(()),
-            false => self.not_owned(&folder, &holder.user),
-        }
+        let (folder, made_owned) = match folder {
+            Some(folder) => (folder, true),
+            None => keys::Folder::make(&self.root, &holder.home, owner)?,
+        };
+        let owned = folder.put(&content, owner)?;
+        Ok(made_owned && owned && account.is_some())
     }
 
     /// Below another root its users may be strangers, and it may be someone else's: then that is said.

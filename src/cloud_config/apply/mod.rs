@@ -146,10 +146,11 @@ impl<'o> Host<'o> {
         for step in &plan.steps {
             self.can(step)?;
         }
-        let mut happened = self.found(plan);
+        let mut happened = Happened::default();
         for step in &plan.steps {
             self.step(step, &mut happened)?;
         }
+        self.found(plan, &mut happened);
         let (commands, queued) = after(plan, &happened);
         for command in &commands {
             // One unit that is not there keeps nobody else from starting.
@@ -340,15 +341,15 @@ impl<'o> Host<'o> {
         Ok(())
     }
 
-    /// How the machine is found: what runs, what is enabled, what was queued.
-    fn found(&self, plan: &Plan) -> Happened {
-        let mut happened = Happened::default();
+    /// How the machine is found: what runs, what is enabled, what was queued. It is asked late: a unit that
+    /// started while its files were written may have read the old ones.
+    fn found(&self, plan: &Plan, happened: &mut Happened) {
         if !self.running {
-            return happened;
+            return;
         }
         happened.queued = systemd::remembered(&self.root);
         for service in &plan.services {
-            if systemd::is("is-active", &service.unit) {
+            if systemd::runs(&service.unit) {
                 happened.active.insert(service.unit.clone());
             }
         }
@@ -357,7 +358,6 @@ impl<'o> Host<'o> {
                 happened.enabled.insert(enable.unit.clone());
             }
         }
-        happened
     }
 
     fn run(&mut self, command: &Command) -> Result<(), Error> {

@@ -14,7 +14,7 @@ pub struct Happened {
     pub reload: bool,
     /// Whether its network daemon has to.
     pub network: bool,
-    /// Units that run.
+    /// Units that run, or are about to.
     pub active: BTreeSet<String>,
     /// Units that are enabled.
     pub enabled: BTreeSet<String>,

@@ -423,3 +423,40 @@ fn a_pipe_in_place_of_a_file_is_not_waited_for() {
     assert!(output.status.success(), "{}", said(&output));
     assert_eq!(fs::read(pipe).expect("a file"), b"y");
 }
+
+/// Whoever writes a path last wins, once, and the one that loses is named.
+#[test]
+fn a_path_that_two_parts_write_is_written_once() {
+    let machine = Machine::new(&case(""));
+    let text = "#cloud-config\nmanage_etc_hosts: localhost\nwrite_files:\n  - {path: /etc//systemd/system/a.service, \
+                content: lost}\n  - {path: /etc/hosts, content: mine}\n  - {path: /run/systemd/system/m.service, content: \
+                x}\ncoreos:\n  units:\n    - {name: a.service, content: first, command: start}\n    - {name: a.service, \
+                content: won, command: start}\n    - {name: m.service, mask: true, runtime: true}\n";
+    let output = run(&machine, text, &["--validate"]);
+    let report = String::from_utf8_lossy(&output.stdout).into_owned();
+    let lines: Vec<&str> = report.lines().collect();
+    assert_eq!(lines.len(), 4, "{report}");
+    for (line, part) in lines.iter().zip([
+        ":2: warning: /etc/hosts is written by manage_etc_hosts and by write_files,",
+        ":4: warning: /etc/systemd/system/a.service is written by write_files and by unit a.service,",
+        ":6: warning: /run/systemd/system/m.service is written by write_files and by unit m.service,",
+        ":10: warning: unit a.service is on line 9 already;",
+    ]) {
+        assert!(line.contains(part), "{line}");
+    }
+    for reloads in [1, 0] {
+        let output = run(&machine, text, &[]);
+        assert!(output.status.success(), "{}", said(&output));
+        let commands = commands(&output);
+        let count = |word: &str| {
+            let has = |words: &&Vec<String>| words.iter().any(|one| one == word);
+            commands.iter().filter(has).count()
+        };
+        assert_eq!((count("daemon-reload"), count("start")), (reloads, 1));
+        let at = |path: &str| fs::read_to_string(machine.at(path)).expect("a file");
+        assert_eq!(
+            (at("/etc/systemd/system/a.service"), at("/etc/hosts")),
+            (String::from("won"), String::from("mine"))
+        );
+    }
+}

@@ -5,6 +5,7 @@ mod keys;
 mod root;
 mod systemd;
 
+use std::collections::BTreeSet;
 use std::fmt;
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
@@ -151,15 +152,17 @@ impl<'o> Host<'o> {
             self.step(step, &mut happened)?;
         }
         self.found(plan, &mut happened);
-        let (commands, queued) = after(plan, &happened);
-        for command in &commands {
+        let after = after(plan, &happened);
+        let mut failed_ones = BTreeSet::new();
+        for (number, command) in after.commands.iter().enumerate() {
             // One unit that is not there keeps nobody else from starting.
             if let Err(error) = self.run(command) {
                 self.failed.push(error.to_string());
+                failed_ones.insert(number);
             }
         }
-        if self.mode == Mode::Machine && self.failed.is_empty() {
-            systemd::remember(&self.root, &queued)
+        if self.mode == Mode::Machine {
+            systemd::remember(&self.root, &after.queued_but(&failed_ones))
                 .map_err(failed("remembering what was queued"))?;
         }
         match self.failed.is_empty() {

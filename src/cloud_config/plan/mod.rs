@@ -6,7 +6,7 @@ mod hooks;
 
 use std::collections::{BTreeMap, BTreeSet};
 
-pub use commands::{Happened, after};
+pub use commands::{After, Happened, after};
 pub use environment::merged;
 
 use super::accounts::{Accounts, Owner};

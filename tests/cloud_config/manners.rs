@@ -460,3 +460,31 @@ fn a_path_that_two_parts_write_is_written_once() {
         );
     }
 }
+
+/// Runs at once on one machine: each waits for those before it, and none finds another's work half done.
+#[test]
+fn runs_at_once_do_not_collide() {
+    let machine = Machine::new(&case(""));
+    let content = "x".repeat(1000);
+    let files = (0..30).map(|n| format!("  - {{path: /d/f{n}, content: {content}}}\n"));
+    let text = format!("#cloud-config\nwrite_files:\n{}", files.collect::<String>());
+    let input = machine.at("/tmp/input");
+    fs::write(&input, text).expect("a file");
+    let document = [String::from("--from-file"), input.display().to_string()];
+    let run = || machine.run(&case(""), &document, &[]);
+    let lock = fs::File::open(machine.at("/")).expect("the root");
+    lock.lock().expect("the lock");
+    let outputs: Vec<Output> = std::thread::scope(|scope| {
+        let runs: Vec<_> = (0..4).map(|_| scope.spawn(run)).collect();
+        // Nobody touches anything before the lock is given back.
+        assert!(!machine.at("/d").exists());
+        drop(lock);
+        let end = |run: std::thread::ScopedJoinHandle<'_, Output>| run.join().expect("a run");
+        runs.into_iter().map(end).collect()
+    });
+    for output in &outputs {
+        assert!(output.status.success(), "{}", said(output));
+    }
+    let names = fs::read_dir(machine.at("/d")).expect("a folder");
+    assert_eq!(names.count(), 30);
+}

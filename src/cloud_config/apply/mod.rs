@@ -2,6 +2,7 @@
 
 mod disk;
 mod keys;
+mod lock;
 mod root;
 mod systemd;
 
@@ -36,6 +37,8 @@ pub struct Host<'o> {
     running: bool,
     out: &'o mut dyn Write,
     failed: Vec<String>,
+    /// Held until all is done.
+    lock: Option<std::fs::File>,
 }
 
 /// Why a plan could not be carried out.
@@ -80,7 +83,25 @@ impl<'o> Host<'o> {
             running,
             out,
             failed: Vec::new(),
+            lock: None,
         }
+    }
+
+    /// Wait until no other run is under way, and keep others from beginning as long as this host is there.
+    /// What the machine says holds only from then on. Who touches nothing does not wait.
+    ///
+    /// # Errors
+    ///
+    /// The lock cannot be had, as for a user who may change nothing here anyway.
+    pub fn alone(&mut self) -> Result<(), Error> {
+        let is_machine = match self.mode {
+            Mode::Dry => return Ok(()),
+            Mode::Machine => true,
+            Mode::Root => false,
+        };
+        let lock = lock::take(&self.root, is_machine);
+        self.lock = Some(lock.map_err(failed("waiting for other runs to end"))?);
+        Ok(())
     }
 
     /// What the machine says about itself.

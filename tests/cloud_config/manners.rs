@@ -326,32 +326,12 @@ fn a_file_that_is_mounted_is_written_over() {
     let machine = Machine::new(&case(""));
     let (hosts, document) = (machine.at("/etc/hosts"), machine.at("/tmp/input"));
     fs::write(&hosts, "below\n").expect("a file");
-    fs::write(
-        machine.at("/tmp/mounted"),
-        "what was there before, longer\n",
-    )
-    .expect("a file");
+    let mounted = machine.at("/tmp/mounted");
+    fs::write(mounted, "what was there before, longer\n").expect("a file");
     fs::write(&document, "#cloud-config\nmanage_etc_hosts: localhost\n").expect("a file");
     let script = "mount --bind \"$1/tmp/mounted\" \"$1/etc/hosts\" || exit 77\n\
                   \"$2\" --from-file \"$1/tmp/input\" --root \"$1\" && cat \"$1/etc/hosts\" && ls -A \"$1/etc\"";
-    let output = Command::new("unshare")
-        .args([
-            "--user",
-            "--map-root-user",
-            "--mount",
-            "sh",
-            "-c",
-            script,
-            "sh",
-        ])
-        .arg(machine.at("/"))
-        .arg(env!("CARGO_BIN_EXE_etcd-cloudinit"))
-        .output();
-    let Some(output) = output
-        .ok()
-        .filter(|output| output.status.success() || !refused(output))
-    else {
-        eprintln!("skipped: nothing can be mounted here");
+    let Some(output) = in_a_namespace(&machine, script) else {
         return;
     };
     assert!(output.status.success(), "{}", said(&output));
@@ -364,6 +344,50 @@ fn a_file_that_is_mounted_is_written_over() {
     assert!(printed.starts_with("127.0.0.1 host1\n"), "{printed}");
     assert!(!printed.contains(".new"), "{printed}");
     assert_eq!(fs::read(&hosts).expect("a file"), b"below\n");
+}
+
+/// That nothing can be written at one place is found before anything is written at another, unless what is
+/// there is right already.
+#[test]
+fn a_read_only_place_is_found_before_anything_is_touched() {
+    let machine = Machine::new(&case(""));
+    fs::create_dir(machine.at("/fixed")).expect("a folder");
+    let document = "#cloud-config\nwrite_files:\n  - {path: /x, content: y}\n  - {path: /fixed/z, content: w}\n";
+    fs::write(machine.at("/tmp/input"), document).expect("a file");
+    let script = "touch \"$1/fixed/z\"; chmod 0644 \"$1/fixed/z\"; mount --bind \"$1/fixed\" \"$1/fixed\" || exit 77\n\
+                  mount -o remount,bind,ro \"$1/fixed\" || exit 77\n\
+                  \"$2\" --from-file \"$1/tmp/input\" --root \"$1\"; code=$?; ls -A \"$1\"; exit $code";
+    let Some(output) = in_a_namespace(&machine, script) else {
+        return;
+    };
+    assert_eq!(output.status.code(), Some(1), "{}", said(&output));
+    let said_of = format!(
+        "/fixed/z: {}: Read-only file system",
+        machine.at("/fixed").display()
+    );
+    assert!(said(&output).contains(&said_of), "{}", said(&output));
+    assert!(!machine.at("/x").exists());
+    let script = script.replace("touch ", "printf w >");
+    let output = in_a_namespace(&machine, &script).expect("it could be had before");
+    assert!(output.status.success(), "{}", said(&output));
+    assert!(machine.at("/x").exists());
+}
+
+/// Run a script where things can be mounted, with the machine's root and the program; none, said, if that
+/// is not allowed here.
+fn in_a_namespace(machine: &Machine, script: &str) -> Option<Output> {
+    let output = Command::new("unshare")
+        .args(["--user", "--map-root-user", "--mount", "sh", "-c"])
+        .args([script, "sh"])
+        .arg(machine.at("/"))
+        .arg(env!("CARGO_BIN_EXE_etcd-cloudinit"))
+        .output();
+    let allowed = |output: &Output| output.status.success() || !refused(output);
+    let output = output.ok().filter(allowed);
+    if output.is_none() {
+        eprintln!("skipped: nothing can be mounted here");
+    }
+    output
 }
 
 /// Whether no namespace was given, or nothing could be mounted in it.

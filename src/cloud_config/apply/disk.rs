@@ -6,7 +6,9 @@ use std::io::{self, Read, Seek, Write};
 use std::os::unix::fs::{MetadataExt, OpenOptionsExt, PermissionsExt, fchown, symlink};
 use std::path::{Path, PathBuf};
 
+use nix::errno::Errno;
 use nix::fcntl::OFlag;
+use nix::unistd::{AccessFlags, access};
 
 use super::root;
 
@@ -187,7 +189,8 @@ fn make_folders(folder: &Path) -> io::Result<()> {
     Ok(())
 }
 
-/// Whether a file can be put at a path: no directory is there, and what is above is one or is missing.
+/// Whether a file can be put at a path: no directory is there, and what is above is missing or is a directory
+/// that can be written to.
 pub(super) fn is_free(root: &Path, path: &str) -> io::Result<()> {
     let place = root::within(root, path)?;
     if fs::symlink_metadata(&place).is_ok_and(|found| found.is_dir()) {
@@ -198,7 +201,11 @@ pub(super) fn is_free(root: &Path, path: &str) -> io::Result<()> {
     let mut above = place.parent();
     while let Some(one) = above {
         match fs::symlink_metadata(one) {
-            Ok(found) if found.is_dir() => return Ok(()),
+            Ok(found) if found.is_dir() => {
+                let why = |errno: Errno| format!("{}: {}", one.display(), errno.desc());
+                return access(one, AccessFlags::W_OK)
+                    .map_err(|errno| io::Error::other(why(errno)));
+            }
             Ok(_) => {
                 let cause = format!("{} is no directory", one.display());
                 return Err(io::Error::other(cause));

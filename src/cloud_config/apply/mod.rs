@@ -195,17 +195,40 @@ impl<'o> Host<'o> {
         }
     }
 
+    /// Nothing has to be possible that is done already: what is there may be read-only.
     fn can(&self, step: &Step) -> Result<(), Error> {
-        let path = match step {
-            Step::Write(file) => &file.path,
-            Step::Mask { path, .. } => path,
+        let (path, is_done) = match step {
+            Step::Write(file) => {
+                let place = self.place(&file.path)?;
+                let wanted = self.wanted(file);
+                (&file.path, wanted.is_there(&place))
+            }
+            Step::Mask { path, .. } => (path, disk::is_mask(&self.place(path)?)),
             Step::Hostname(_)
             | Step::Run(_)
             | Step::Keys(_)
             | Step::Remove { .. }
             | Step::Unmask { .. } => return Ok(()),
         };
-        disk::is_free(&self.root, path).map_err(failed(path.as_str()))
+        match is_done {
+            true => Ok(()),
+            false => disk::is_free(&self.root, path).map_err(failed(path.as_str())),
+        }
+    }
+
+    /// Where a path is below the root.
+    fn place(&self, path: &str) -> Result<PathBuf, Error> {
+        root::within(&self.root, path).map_err(failed(path))
+    }
+
+    /// A file as it shall be; of an owner whose name nobody knows, as if nobody had asked for one.
+    fn wanted<'f>(&self, file: &'f File) -> disk::Wanted<'f> {
+        let owner = file.owner.as_ref();
+        disk::Wanted {
+            content: &file.content,
+            mode: file.mode,
+            owner: owner.and_then(|owner| self.accounts().numbers(owner)),
+        }
     }
 
     fn step(&mut self, step: &Step, happened: &mut Happened) -> Result<(), Error> {
@@ -229,17 +252,8 @@ impl<'o> Host<'o> {
     }
 
     fn write(&mut self, file: &File, happened: &mut Happened) -> Result<(), Error> {
-        let owner = file
-            .owner
-            .as_ref()
-            .map(|owner| (owner, self.accounts().numbers(owner)));
-        let numbers = owner.as_ref().and_then(|(_, numbers)| *numbers);
-        let place = root::within(&self.root, &file.path).map_err(failed(file.path.as_str()))?;
-        let wanted = disk::Wanted {
-            content: &file.content,
-            mode: file.mode,
-            owner: numbers,
-        };
+        let wanted = self.wanted(file);
+        let place = self.place(&file.path)?;
         if wanted.is_there(&place) {
             return Ok(());
         }
@@ -258,8 +272,8 @@ impl<'o> Host<'o> {
                     file.path
                 );
             }
-            if let Some((owner, numbers)) = &owner
-                && (numbers.is_none() || !put.owned)
+            if let Some(owner) = &file.owner
+                && (wanted.owner.is_none() || !put.owned)
             {
                 self.not_owned(&file.path, &owner.text())?;
             }
@@ -269,7 +283,7 @@ impl<'o> Host<'o> {
     }
 
     fn remove(&mut self, path: &str, wakes: &Wakes, happened: &mut Happened) -> Result<(), Error> {
-        let place = root::within(&self.root, path).map_err(failed(path))?;
+        let place = self.place(path)?;
         if !disk::exists(&place) {
             return Ok(());
         }
@@ -338,7 +352,7 @@ impl<'o> Host<'o> {
     }
 
     fn mask(&mut self, path: &str, unit: &str, happened: &mut Happened) -> Result<(), Error> {
-        let place = root::within(&self.root, path).map_err(failed(path))?;
+        let place = self.place(path)?;
         if disk::is_mask(&place) {
             return Ok(());
         }
@@ -352,7 +366,7 @@ impl<'o> Host<'o> {
     }
 
     fn unmask(&mut self, path: &str, unit: &str, happened: &mut Happened) -> Result<(), Error> {
-        let place = root::within(&self.root, path).map_err(failed(path))?;
+        let place = self.place(path)?;
         if !disk::is_mask(&place) && !disk::is_empty(&place) {
             return Ok(());
         }

@@ -455,7 +455,8 @@ fn a_path_that_two_parts_write_is_written_once() {
     let text = "#cloud-config\nmanage_etc_hosts: localhost\nwrite_files:\n  - {path: /etc//systemd/system/a.service, \
                 content: lost}\n  - {path: /etc/hosts, content: mine}\n  - {path: /run/systemd/system/m.service, content: \
                 x}\ncoreos:\n  units:\n    - {name: a.service, content: first, command: start}\n    - {name: a.service, \
-                content: won, command: start}\n    - {name: m.service, mask: true, runtime: true}\n";
+                content: won, command: start}\n    - {name: m.service, mask: true, runtime: true}\nhostname: \
+                h\n";
     let output = run(&machine, text, &["--validate"]);
     let report = String::from_utf8_lossy(&output.stdout).into_owned();
     let lines: Vec<&str> = report.lines().collect();

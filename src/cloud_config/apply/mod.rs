@@ -147,14 +147,8 @@ impl<'o> Host<'o> {
 
     /// A file of the host; none if it cannot be read.
     pub fn text(&self, path: &str) -> Option<String> {
-        let place = root::within(&self.root, path).ok()?;
         // It may be a link itself, as /etc/hostname often is.
-        let place = match std::fs::read_link(&place) {
-            Ok(target) if target.is_absolute() => {
-                root::within(&self.root, &target.to_string_lossy()).ok()?
-            }
-            Ok(_) | Err(_) => place,
-        };
+        let place = root::behind(&self.root, path).ok()?;
         let text = disk::read(&place, SYSTEM_FILE_BYTES_MAX).ok()?;
         Some(String::from_utf8_lossy(&text).into_owned())
     }

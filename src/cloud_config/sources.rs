@@ -268,10 +268,18 @@ fn config_drive(folder: &str, root: &Path) -> Result<Loaded, String> {
         Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(loaded),
         Err(error) => return Err(format!("{}: {error}", path.display())),
     };
+    // As good as none, as some providers leave it.
+    if bytes.is_empty() {
+        return Ok(loaded);
+    }
     let meta: Value =
         serde_json::from_slice(&bytes).map_err(|error| format!("{}: {error}", path.display()))?;
     loaded.metadata = metadata(&meta);
     loaded.addresses = addresses_of(&[Some(&meta)]);
+    // What came beside a document counts without one, too.
+    if loaded.bytes.is_none() && loaded.metadata != Metadata::default() {
+        loaded.bytes = Some(Vec::new());
+    }
     Ok(loaded)
 }
 
@@ -319,6 +327,26 @@ mod tests {
         let addresses = addresses_of(&[Some(&meta)]);
         assert_eq!(addresses.get(Kind::PrivateIpv4), "10.9.9.9".parse().ok());
         assert_eq!(addresses.get(Kind::PublicIpv4), None);
+    }
+
+    #[test]
+    fn a_drive_without_a_document_still_names_the_machine() {
+        let root = tempfile::tempdir().expect("a folder");
+        let latest = root.path().join("drive/openstack/latest");
+        std::fs::create_dir_all(&latest).expect("a folder");
+        let load = || config_drive("/drive", root.path());
+        let put = |name: &str, text: &str| std::fs::write(latest.join(name), text).expect("a file");
+        assert_eq!(load().expect("a drive").bytes, None);
+        put("meta_data.json", "");
+        assert_eq!(load().expect("a drive").bytes, None);
+        put("meta_data.json", "{\"uuid\": \"x\"}");
+        assert_eq!(load().expect("a drive").bytes, None);
+        put("meta_data.json", "{\"hostname\": \"h\"}");
+        let loaded = load().expect("a drive");
+        assert_eq!(loaded.bytes.as_deref(), Some(&b""[..]));
+        assert_eq!(loaded.metadata.hostname.as_deref(), Some("h"));
+        put("meta_data.json", "{");
+        assert!(load().is_err());
     }
 
     #[test]

@@ -8,7 +8,7 @@ use std::time::Duration;
 use serde_json::Value;
 
 use super::addresses::{Addresses, Kind};
-use super::form::DOCUMENT_BYTES_MAX;
+use super::form::{self, DOCUMENT_BYTES_MAX};
 use super::merge::Metadata;
 use crate::client::{Client, Request};
 use crate::config::Address;
@@ -183,7 +183,7 @@ fn cloud_init(root: &Path) -> Result<Loaded, String> {
             Err(error) if error.kind() == io::ErrorKind::NotFound => continue,
             Err(error) => return Err(format!("{}: {error}", path.display())),
         };
-        let good = bytes.starts_with(b"#cloud-config") || bytes.starts_with(&[0x1f, 0x8b]);
+        let good = form::is_cloud_config(&bytes);
         if good || first.is_none() {
             first = Some((path, bytes));
         }
@@ -367,6 +367,14 @@ mod tests {
                 .ends_with("user-data.txt")
         );
         std::fs::write(folder.join("cloud-config.txt"), "#cloud-config\n").expect("a file");
+        assert!(
+            cloud_init(root.path())
+                .expect("a file")
+                .name
+                .ends_with("cloud-config.txt")
+        );
+        let archive = "#cloud-config-archive\n- content: x\n";
+        std::fs::write(folder.join("user-data.txt"), archive).expect("a file");
         assert!(
             cloud_init(root.path())
                 .expect("a file")

@@ -113,19 +113,7 @@ fn url_of(line: &str) -> Option<String> {
 }
 
 fn from_url(url: &str) -> Result<Loaded, String> {
-    let (rest, port) = match (url.strip_prefix("http://"), url.strip_prefix("https://")) {
-        (Some(rest), _) => (rest, 80),
-        (None, Some(rest)) => (rest, 443),
-        (None, None) => return Err(format!("{url}: expected http:// or https://")),
-    };
-    let host = rest.find(['/', '?']).unwrap_or(rest.len());
-    let (base, path) = url.split_at(url.len() - rest.len() + host);
-    let address =
-        Address::parse_with_port(base, port).map_err(|error| format!("{base} {error}"))?;
-    let path = match path.starts_with('/') {
-        true => String::from(path),
-        false => format!("/{path}"),
-    };
+    let (address, path) = parts(url)?;
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
         .build()
@@ -136,6 +124,42 @@ fn from_url(url: &str) -> Result<Loaded, String> {
         bytes: Some(bytes),
         ..Loaded::default()
     })
+}
+
+/// Where a URL is served, and what to ask for there.
+fn parts(url: &str) -> Result<(Address, String), String> {
+    const EXPECTED: &str = "expected http:// or https://";
+    let Some((scheme, rest)) = url.split_once("://") else {
+        return Err(format!("{url}: {EXPECTED}"));
+    };
+    let scheme = scheme.to_ascii_lowercase();
+    let port = match scheme.as_str() {
+        "http" => 80,
+        "https" => 443,
+        _ => return Err(format!("{url}: {EXPECTED}")),
+    };
+    // What stands behind `#` is for whoever reads the page.
+    let rest = rest.split('#').next().unwrap_or_default();
+    let (host, path) = rest.split_at(rest.find(['/', '?']).unwrap_or(rest.len()));
+    if let Some((_, host)) = host.rsplit_once('@') {
+        // The password is not shown.
+        return Err(format!(
+            "{scheme}://...@{host}{path}: a name and password cannot be sent; leave them out of the URL"
+        ));
+    }
+    if !rest.bytes().all(|byte| byte.is_ascii_graphic()) {
+        return Err(format!(
+            "{url:?} has a character in it that no URL has; write it as %20 and the like"
+        ));
+    }
+    let base = format!("{scheme}://{host}");
+    let address =
+        Address::parse_with_port(&base, port).map_err(|error| format!("{base} {error}"))?;
+    let path = match path.starts_with('/') {
+        true => String::from(path),
+        false => format!("/{path}"),
+    };
+    Ok((address, path))
 }
 
 /// Ask until there is an answer that another attempt would not change.
@@ -310,9 +334,40 @@ mod tests {
 
     #[test]
     fn only_what_can_be_fetched_is_tried() {
-        assert!(from_url("https:///x").is_err());
-        assert!(from_url("http://").is_err());
-        assert!(from_url("ftp://example.com").is_err());
+        for bad in [
+            "https:///x",
+            "http://",
+            "ftp://example.com",
+            "example.com/x",
+            "http://a/b c",
+            "http://a b/c",
+            "http://a/\u{fc}",
+            "http://a/b\n",
+        ] {
+            assert!(from_url(bad).is_err(), "{bad}");
+        }
+        let error = from_url("http://me:secret@a.example/x").map(|loaded| loaded.name);
+        let error = error.expect_err("a password");
+        assert!(
+            !error.contains("secret") && error.contains("a.example/x"),
+            "{error}"
+        );
+    }
+
+    #[test]
+    fn a_url_has_a_place_and_a_path() {
+        for (url, place, path) in [
+            ("HTTP://a.example", "http://a.example:80", "/"),
+            ("Https://a.example?b=c", "https://a.example:443", "/?b=c"),
+            (
+                "http://[fd00::1]:8080/d?e#f",
+                "http://[fd00::1]:8080",
+                "/d?e",
+            ),
+        ] {
+            let (address, asked) = parts(url).expect(url);
+            assert_eq!((address.url().as_str(), asked.as_str()), (place, path));
+        }
     }
 
     #[test]

@@ -49,6 +49,10 @@ pub fn read(text: &str, report: &mut Report) -> Option<Node> {
                 line: at.line(),
                 column: at.column(),
             });
+            let place = match error.to_string().contains("control characters") {
+                true => control_character(text).or(place),
+                false => place,
+            };
             report.error(
                 place.unwrap_or_default(),
                 format!("this is not YAML: {error}"),
@@ -84,6 +88,22 @@ fn read_twice(text: &str) -> Result<(Node, bool), serde_yaml::Error> {
         lines: &lines,
     };
     Ok((seed.deserialize(again)?, more))
+}
+
+/// The place of the first letter that YAML does not let stand for itself; the library does not say where.
+fn control_character(text: &str) -> Option<Place> {
+    let allowed = |letter: char| match letter {
+        '\t' | '\n' | '\r' | '\u{85}' => true,
+        '\u{fffe}' | '\u{ffff}' => false,
+        letter => !letter.is_control(),
+    };
+    let at = text.find(|letter| !allowed(letter))?;
+    let lines = Lines::new(text.get(..at)?);
+    let last = lines.0.last()?;
+    Some(Place {
+        line: lines.0.len(),
+        column: 1 + last.text.chars().count(),
+    })
 }
 
 /// The line where brackets nest too deep. One that follows a letter is part of a text.

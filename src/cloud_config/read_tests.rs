@@ -79,6 +79,10 @@ fn syntax_errors_have_line_and_column() {
     assert_eq!(error("a:\n  b: c: d\n").0, Place { line: 2, column: 7 });
     assert_eq!(error("a:\n\tb: 1\n").0, Place { line: 2, column: 1 });
     assert!(error("a: *nobody\n").1.contains("unknown anchor"));
+    for bad in ['\u{1}', '\u{7f}', '\u{9f}', '\u{ffff}'] {
+        let text = format!("a: 1\r\n\u{fc}: x{bad}\nc: 2\n");
+        assert_eq!(error(&text).0, Place { line: 2, column: 5 }, "{bad:?}");
+    }
 }
 
 #[test]

@@ -20,6 +20,7 @@ pub mod plan;
 pub mod quote;
 pub mod read;
 pub mod report;
+mod scalar;
 pub mod sources;
 pub mod substitute;
 pub mod written;

@@ -15,6 +15,7 @@ use serde::de::{
 
 use super::node::{Node, Value};
 use super::report::{Place, Report};
+use super::scalar;
 
 /// How many nodes a document may come to, its aliases counted as often as they are used.
 const NODES_MAX: usize = 100_000;
@@ -49,9 +50,10 @@ pub fn read(text: &str, report: &mut Report) -> Option<Node> {
                 line: at.line(),
                 column: at.column(),
             });
-            let place = match error.to_string().contains("control characters") {
+            let said = error.to_string();
+            let place = match said.contains("control characters") {
                 true => control_character(text).or(place),
-                false => place,
+                false => place.or_else(|| self::place(&said)),
             };
             report.error(
                 place.unwrap_or_default(),
@@ -64,7 +66,8 @@ pub fn read(text: &str, report: &mut Report) -> Option<Node> {
 
 /// The first document, and whether there is another one.
 fn read_twice(text: &str) -> Result<(Node, bool), serde_yaml::Error> {
-    let mut documents = serde_yaml::Deserializer::from_str(text);
+    let untyped = scalar::without_types(text);
+    let mut documents = serde_yaml::Deserializer::from_str(&untyped);
     let nothing = Node {
         place: Place::default(),
         value: Value::Null,
@@ -292,13 +295,13 @@ impl NodeSeed<'_> {
             return Err(stopped);
         };
         let place = place(&stopped.to_string()).unwrap_or(self.near);
-        let plain = self.lines.is_plain(place);
-        let null = plain && matches!(text.as_str(), "" | "~" | "null" | "Null" | "NULL");
-        let value = if null {
-            Value::Null
-        } else {
-            Value::Scalar { text, plain }
-        };
+        let style = self.lines.style(place);
+        let value = scalar::value(text, style.plain, style.tag).map_err(|why| {
+            D::Error::custom(format!(
+                "{why} at line {} column {}",
+                place.line, place.column
+            ))
+        })?;
         Ok(Node { place, value })
     }
 }
@@ -433,9 +436,13 @@ impl<'t> Lines<'t> {
         Self(lines)
     }
 
-    /// Whether the scalar at a place is written without quotes, and not as a block.
-    fn is_plain(&self, place: Place) -> bool {
+    /// How the scalar at a place is written.
+    fn style(&self, place: Place) -> Style<'t> {
         const BLANK: [char; 2] = [' ', '\t'];
+        let mut style = Style {
+            plain: true,
+            tag: None,
+        };
         let mut skip = place.column.saturating_sub(1);
         // Its anchor and tag stand before it, perhaps on a line of their own.
         let mut behind_property = false;
@@ -450,14 +457,26 @@ impl<'t> Lines<'t> {
             }
             while rest.starts_with(['&', '!']) {
                 behind_property = true;
-                let end = rest.find(BLANK).unwrap_or(rest.len());
-                rest = rest[end..].trim_start_matches(BLANK);
+                let (property, after) = rest.split_at(rest.find(BLANK).unwrap_or(rest.len()));
+                if property.starts_with('!') {
+                    style.tag = Some(property.trim_end_matches([',', ']', '}']));
+                }
+                rest = after.trim_start_matches(BLANK);
             }
             if !(rest.is_empty() && behind_property) {
-                return !rest.starts_with(['"', '\'', '|', '>']);
+                style.plain = !rest.starts_with(['"', '\'', '|', '>']);
+                return style;
             }
             skip = 0;
         }
-        true
+        style
     }
+}
+
+/// How a scalar is written.
+struct Style<'t> {
+    /// Without quotes, and not as a block.
+    plain: bool,
+    /// Behind which tag, with its `!`.
+    tag: Option<&'t str>,
 }

@@ -2,28 +2,18 @@
 
 use std::collections::BTreeSet;
 
-use base64::Engine;
-use base64::alphabet::STANDARD;
-use base64::engine::general_purpose::{GeneralPurpose, GeneralPurposeConfig};
-
 use super::refuse;
 use crate::cloud_config::accounts::{Accounts, Id, Owner};
 use crate::cloud_config::document::{Document, FileEntry, Placed};
 use crate::cloud_config::form::gunzip;
 use crate::cloud_config::report::{Report, shown};
+use crate::cloud_config::scalar::from_base64;
 
 /// How large a compressed file's content may become, in bytes.
 const CONTENT_BYTES_MAX: usize = 16 << 20;
 
 /// How long a part of a path may be, in bytes.
 const NAME_BYTES_MAX: usize = 255;
-
-/// What the tools of the time took: line ends anywhere, but no other white space; padding, and no
-/// question of what the bits before it are.
-const BASE64: GeneralPurpose = GeneralPurpose::new(
-    &STANDARD,
-    GeneralPurposeConfig::new().with_decode_allow_trailing_bits(true),
-);
 
 /// A file to write.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -127,14 +117,13 @@ fn content(entry: &FileEntry, report: &mut Report) -> Option<Vec<u8>> {
             return refuse(place, String::from("content cannot be decoded"), report);
         }
     };
-    let mut bytes = text.clone().into_bytes();
-    if base64 {
-        bytes.retain(|byte| !matches!(byte, b'\r' | b'\n'));
-        bytes = match BASE64.decode(&bytes) {
+    let mut bytes = match base64 {
+        true => match from_base64(text) {
             Ok(bytes) => bytes,
             Err(error) => return refuse(place, format!("content is no base64: {error}"), report),
-        };
-    }
+        },
+        false => text.clone().into_bytes(),
+    };
     if packed {
         bytes = match gunzip(&bytes, CONTENT_BYTES_MAX) {
             Ok(bytes) => bytes,

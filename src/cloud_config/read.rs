@@ -5,7 +5,7 @@
 //! shape, and once along that shape with every scalar asked for as text. In the second pass a scalar is
 //! taken with an error that is caught at once: the library puts the scalar's place into each error.
 
-use std::cell::Cell;
+use std::cell::{Cell, RefCell};
 use std::fmt;
 
 use serde::de::{
@@ -37,8 +37,16 @@ pub fn read(text: &str, report: &mut Report) -> Option<Node> {
         report.error(Place::line(line), message);
         return None;
     }
-    match read_twice(text) {
+    let belied = RefCell::default();
+    match read_twice(text, &belied) {
         Ok((node, more)) => {
+            let belied = belied.into_inner();
+            if !belied.is_empty() {
+                for (place, why) in belied {
+                    report.error(place, why);
+                }
+                return None;
+            }
             if more {
                 let message = "there is more than one YAML document here; only the first counts";
                 report.warning(Place::default(), message);
@@ -53,7 +61,7 @@ pub fn read(text: &str, report: &mut Report) -> Option<Node> {
             let said = error.to_string();
             let place = match said.contains("control characters") {
                 true => control_character(text).or(place),
-                false => place.or_else(|| self::place(&said)),
+                false => place,
             };
             report.error(
                 place.unwrap_or_default(),
@@ -65,7 +73,10 @@ pub fn read(text: &str, report: &mut Report) -> Option<Node> {
 }
 
 /// The first document, and whether there is another one.
-fn read_twice(text: &str) -> Result<(Node, bool), serde_yaml::Error> {
+fn read_twice(
+    text: &str,
+    belied: &RefCell<Vec<(Place, String)>>,
+) -> Result<(Node, bool), serde_yaml::Error> {
     let untyped = scalar::without_types(text);
     let mut documents = serde_yaml::Deserializer::from_str(&untyped);
     let nothing = Node {
@@ -89,6 +100,7 @@ fn read_twice(text: &str) -> Result<(Node, bool), serde_yaml::Error> {
         shape: &shape,
         near: Place::line(1),
         lines: &lines,
+        belied,
     };
     Ok((seed.deserialize(again)?, more))
 }
@@ -269,6 +281,8 @@ struct NodeSeed<'s> {
     /// Where it is, for what has no place of its own.
     near: Place,
     lines: &'s Lines<'s>,
+    /// Tags that their text belies: the library would say another place.
+    belied: &'s RefCell<Vec<(Place, String)>>,
 }
 
 impl<'de> DeserializeSeed<'de> for NodeSeed<'_> {
@@ -296,12 +310,10 @@ impl NodeSeed<'_> {
         };
         let place = place(&stopped.to_string()).unwrap_or(self.near);
         let style = self.lines.style(place);
-        let value = scalar::value(text, style.plain, style.tag).map_err(|why| {
-            D::Error::custom(format!(
-                "{why} at line {} column {}",
-                place.line, place.column
-            ))
-        })?;
+        let value = scalar::value(text, style.plain, style.tag).unwrap_or_else(|why| {
+            self.belied.borrow_mut().push((place, why));
+            Value::Null
+        });
         Ok(Node { place, value })
     }
 }

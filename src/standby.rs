@@ -85,7 +85,7 @@ impl Standby {
             let interval = waiting.roster().settings.sync_interval();
             let rest = *until_asking.get_or_insert(interval);
             if rest.is_zero() && why.is_none() && waiting.roster().has_place() {
-                match waiting.ask().await? {
+                match waiting.ask().await.map_err(|why| why.to_string())? {
                     Asked::Place(beginning) => return Ok(*beginning),
                     Asked::None(back, reason) => {
                         waiting = back;

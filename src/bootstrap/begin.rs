@@ -59,7 +59,7 @@ pub async fn begin(
         force: config.force,
         renamed,
     };
-    let decision = decide(&found_there, &given).map_err(text)?;
+    let decision = decide(&found_there, &given)?;
     let (mut directory, held) = treat(decision.treatment, directory, held, &config.data_dir)?;
     if held.is_none() && is_in_vain(directory.identity(), &decision.start, &machine.name) {
         drop(directory);
@@ -126,7 +126,7 @@ async fn start(
                 tls: tls.clone(),
                 peers,
             };
-            Ok(join_or_wait(directory, machine, contacts, patience, limits).await?)
+            join_or_wait(directory, machine, contacts, patience, limits).await
         }
         (Start::Standby, _) => {
             let roster = remembered(&directory)?.ok_or("the file standby is gone")?;
@@ -175,7 +175,7 @@ fn name_of(
     config: &Config,
     directory: &DataDir,
     found_there: &Directory,
-) -> Result<String, String> {
+) -> Result<String, Failure> {
     match directory.identity() {
         Some(identity) if identity.name == config.name || config.force => Ok(config.name.clone()),
         // It never was a member of anything.
@@ -183,13 +183,13 @@ fn name_of(
         // It was started before anyone said what it is to be.
         Some(_) if config.name_chosen && found_there.is_untouched() => Ok(config.name.clone()),
         Some(identity) if !config.name_chosen => Ok(identity.name.clone()),
-        Some(identity) => Err(format!(
+        Some(identity) => Err(Failure::Directory(format!(
             "{} belongs to the member {}, not to {}: start with -name {}, or choose another -data-dir",
             directory.path().display(),
             identity.name,
             config.name,
             identity.name
-        )),
+        ))),
         None => Ok(config.name.clone()),
     }
 }

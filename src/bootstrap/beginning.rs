@@ -7,6 +7,7 @@ use super::machine::Machine;
 use super::text;
 use crate::cluster::{ClusterId, Member, MemberId};
 use crate::consensus::core::Recovered;
+use crate::failure::Failure;
 use crate::store::Store;
 use crate::wal::{DataDir, Founding, RealDisk, Wal};
 
@@ -82,10 +83,10 @@ pub(super) fn identify(
     directory: &mut DataDir,
     name: &str,
     founding: Founding,
-) -> Result<MemberId, String> {
+) -> Result<MemberId, Failure> {
     match directory.identity() {
         Some(identity) => Ok(identity.id),
-        None => directory.found(name, founding).map_err(text),
+        None => Ok(directory.found(name, founding)?),
     }
 }
 

@@ -3,6 +3,7 @@
 use std::fmt;
 
 use crate::config::Address;
+use crate::failure::Failure;
 use crate::wal::Founding;
 
 /// What the data directory holds.
@@ -122,6 +123,16 @@ impl fmt::Display for Refusal {
 }
 
 impl std::error::Error for Refusal {}
+
+impl From<Refusal> for Failure {
+    fn from(refusal: Refusal) -> Self {
+        let why = refusal.to_string();
+        match refusal {
+            Refusal::OnlySelf(_) => Self::Options(why),
+            Refusal::WouldLose { .. } => Self::Directory(why),
+        }
+    }
+}
 
 /// What a line of the log says about it; none for a directory that is kept.
 impl Treatment {

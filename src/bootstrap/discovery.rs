@@ -53,7 +53,7 @@ impl Search<'_> {
         let fresh = directory.identity().is_none();
         let id = identify(&mut directory, &self.machine.name, Founding::Discovery)?;
         let Some(before) = self.register().await? else {
-            return Ok(self.join_peers(directory).await?);
+            return self.join_peers(directory).await;
         };
         if self.leads(id, fresh).await? {
             return self.found(directory).await;
@@ -133,7 +133,11 @@ impl Search<'_> {
     }
 
     /// Ask the machines with the same token for a place, until one gives it.
-    async fn join(self, mut directory: DataDir, before: Option<String>) -> Result<Begun, String> {
+    async fn join(
+        self,
+        mut directory: DataDir,
+        before: Option<String>,
+    ) -> Result<Begun, failure::Failure> {
         let started = Instant::now();
         let mut pause = ROUND_PAUSE_MIN;
         let mut said = String::new();
@@ -159,7 +163,7 @@ impl Search<'_> {
                 if let Some(before) = &before {
                     self.registry.give_back(&self.machine, before).await;
                 }
-                return Err(self.explain(failure));
+                return Err(self.explain(failure).into());
             }
             // The founder starts at the same time, and the first answers say only that.
             let why = waiting(&failure);
@@ -227,7 +231,7 @@ impl Search<'_> {
         }
     }
 
-    async fn join_peers(self, directory: DataDir) -> Result<Begun, String> {
+    async fn join_peers(self, directory: DataDir) -> Result<Begun, failure::Failure> {
         let others = self.config.peers.iter();
         let others = others.filter(|peer| !self.is_self(peer)).cloned().collect();
         let patience = Patience {

@@ -12,6 +12,7 @@ use super::{JoinAnswer, JoinFailure, JoinRequest, Patience, join, roster, text};
 use crate::cluster::{ClusterId, MemberId, Roster};
 use crate::config::Address;
 use crate::consensus::core::Recovered;
+use crate::failure::Failure;
 use crate::store::{HistoryLimits, Store};
 use crate::tls::Connector;
 use crate::transport::peer_address;
@@ -153,7 +154,7 @@ impl Waiting {
     /// # Errors
     ///
     /// The disk's.
-    pub async fn ask(mut self: Box<Self>) -> Result<Asked, String> {
+    pub async fn ask(mut self: Box<Self>) -> Result<Asked, Failure> {
         let id = identify(&mut self.directory, &self.machine.name, Founding::Peers)?;
         let request = JoinRequest {
             member: self.machine.clone().member(id),
@@ -231,7 +232,7 @@ pub(super) async fn join_or_wait(
     contacts: Contacts,
     patience: Patience,
     limits: HistoryLimits,
-) -> Result<Begun, String> {
+) -> Result<Begun, Failure> {
     let list: Vec<String> = contacts.peers.iter().map(Address::to_string).collect();
     info!(
         "{} asks for a place in the cluster of {}",
@@ -240,7 +241,7 @@ pub(super) async fn join_or_wait(
     );
     match try_to_join(directory, machine, contacts, patience, limits).await? {
         Tried::Begun(begun) => Ok(begun),
-        Tried::Failed(_, failure) => Err(failure.to_string()),
+        Tried::Failed(_, failure) => Err(failure.to_string().into()),
     }
 }
 
@@ -251,7 +252,7 @@ pub(super) async fn try_to_join(
     contacts: Contacts,
     patience: Patience,
     limits: HistoryLimits,
-) -> Result<Tried, String> {
+) -> Result<Tried, Failure> {
     loop {
         let id = identify(&mut directory, &machine.name, Founding::Peers)?;
         let cluster = directory.identity().and_then(|identity| identity.cluster);
@@ -285,11 +286,11 @@ fn joined(
     machine: Machine,
     answer: JoinAnswer,
     limits: HistoryLimits,
-) -> Result<Beginning, String> {
+) -> Result<Beginning, Failure> {
     let JoinAnswer { cluster, members } = answer;
-    directory.set_cluster(cluster).map_err(text)?;
+    directory.set_cluster(cluster)?;
     info!("{} joins cluster {cluster}", machine.name);
-    let (wal, recovered) = open_log(&directory).map_err(text)?;
+    let (wal, recovered) = open_log(&directory)?;
     let held = Held {
         wal,
         recovered: Recovered {

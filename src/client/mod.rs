@@ -162,6 +162,11 @@ impl Client {
         }
     }
 
+    /// Tell whoever wants to see it what is asked of whom.
+    fn asking(&self, member: &Address, request: &Request) {
+        (self.watched)(Step::Asking(member, request));
+    }
+
     /// Have a request answered by the first member that can. Another member is asked if one could not
     /// be reached, if the request surely did not get to it, or if it only reads.
     ///
@@ -177,7 +182,7 @@ impl Client {
             let Some(member) = self.members.get(place) else {
                 break;
             };
-            (self.watched)(Step::Asking(member, request));
+            self.asking(member, request);
             let outcome = self.send_to(member, request).await;
             if let Err(failure) = &outcome {
                 (self.watched)(Step::Failed(member, &failure.cause));

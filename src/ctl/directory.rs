@@ -2,7 +2,7 @@
 
 use super::Exit;
 use super::session::Session;
-use crate::client::{Answer, ApiError, Error, Get, Put};
+use crate::client::{Answer, ApiError, Error, Get, Put, Request};
 
 /// The API's number for a file where there should be a directory.
 const NOT_A_DIRECTORY: u64 = 104;
@@ -38,8 +38,20 @@ pub(super) async fn refresh(session: &Session, key: &str, ttl: Option<u64>) -> R
         ..Put::default()
     };
     match look(session, key).await {
-        Err(Error::Api(error)) if error.error_code == NOT_A_DIRECTORY => Err(error.into()),
+        Err(Error::Api(error)) if error.error_code == NOT_A_DIRECTORY => {
+            if ttl.is_none() && is_of_0_4(session).await {
+                return session.directory(&put.request(key)).await;
+            }
+            Err(error.into())
+        }
         // What else is wrong the server says of the change itself.
         Ok(_) | Err(_) => session.directory(&put.request(key)).await,
     }
+}
+
+/// Whether the server is of 0.4, which refuses a change that changes nothing, be it of a file. A later one
+/// empties the file.
+async fn is_of_0_4(session: &Session) -> bool {
+    let version = session.client.send(&Request::page("/version")).await;
+    version.is_ok_and(|page| page.is_success() && page.body.starts_with(b"etcd 0."))
 }

@@ -1,13 +1,17 @@
 //! `etcdctl watch`.
 
+use std::sync::Arc;
 use std::time::Duration;
 
+use bytes::Bytes;
 use clap::{ArgMatches, Command};
 use tokio::time::sleep;
 
+use super::hook::{self, Subject};
 use super::session::Session;
 use super::{Exit, Global, args, session};
-use crate::client::{Answer, Error, Event, Request};
+use crate::client::watch::{Change, Heard, Watch, Watched};
+use crate::client::{Answer, Error};
 
 /// How long to wait before the members are tried again when none could be reached.
 const PAUSE: Duration = Duration::from_millis(500);
@@ -35,63 +39,142 @@ pub(super) fn command() -> Command {
         ])
 }
 
-/// What is waited for.
-struct Wanted<'a> {
-    key: &'a str,
-    recursive: bool,
-    since: Option<u64>,
-    /// How many changes; none for all.
-    count: Option<u64>,
-}
-
 /// Watch a key.
 pub(super) fn run(global: &Global, matches: &ArgMatches) -> Result<(), Exit> {
     session::run(global, async |session| {
+        let key = args::read_key(matches)?;
+        let recursive = matches.get_flag("recursive");
         let after = args::read_number(matches, "after-index");
+        let since = after.map(|index| index.saturating_add(1));
         let count = args::read_number(matches, "exit-after");
         let forever = matches.get_flag("forever");
-        let wanted = Wanted {
-            key: args::read_key(matches)?,
-            recursive: matches.get_flag("recursive"),
-            since: after.map(|index| index.saturating_add(1)),
-            count: count.or((!forever).then_some(1)),
-        };
-        if !forever {
-            return watch(session, wanted).await;
+        if !forever && count.unwrap_or(1) == 1 {
+            let (answer, event) = session.client.watch(key, recursive, since).await?;
+            return Ok(session.output.file(&answer, &event)?);
         }
-        if !global.sync {
-            // Members that were never there are not waited for.
-            session.client.send(&Request::page("/version")).await?;
+        let subject = Subject {
+            key: format!("/{}", key.trim_matches('/')),
+            recursive,
+        };
+        let mut following = Following::new(session, subject, since);
+        if !forever {
+            return following.print(count).await;
         }
         tokio::select! {
-            ended = watch(session, wanted) => ended,
+            ended = following.print(count) => ended,
             interrupted = tokio::signal::ctrl_c() => Ok(interrupted?),
         }
     })
 }
 
-async fn watch(session: &Session, mut wanted: Wanted<'_>) -> Result<(), Exit> {
-    let mut seen = 0;
-    while wanted.count.is_none_or(|count| seen < count) {
-        let (answer, event) = next(session, &wanted).await?;
-        wanted.since = Some(event.node.modified_index.saturating_add(1));
-        session.output.file(&answer, &event)?;
-        seen += 1;
-    }
-    Ok(())
+/// A watch that goes on.
+struct Following<'s> {
+    session: &'s Session,
+    subject: Subject,
+    watch: Watch,
+    /// The next change has this index at least; none until a member has answered.
+    since: Option<u64>,
+    /// The member that is watched, with its indices.
+    at: Option<Answer>,
 }
 
-/// The next change. Once one is to be followed by others, members that are away are waited for.
-async fn next(session: &Session, wanted: &Wanted<'_>) -> Result<(Answer, Event), Error> {
-    loop {
-        let found = session
-            .client
-            .watch(wanted.key, wanted.recursive, wanted.since);
-        match found.await {
-            Err(error) if wanted.count != Some(1) && passes(&error) => sleep(PAUSE).await,
-            found => return found,
+impl<'s> Following<'s> {
+    fn new(session: &'s Session, subject: Subject, since: Option<u64>) -> Self {
+        Self {
+            watch: watch(session, &subject, since),
+            session,
+            subject,
+            since: None,
+            at: None,
         }
     }
+
+    /// Print changes, so many or without end.
+    async fn print(&mut self, count: Option<u64>) -> Result<(), Exit> {
+        let mut seen = 0;
+        while count.is_none_or(|count| seen < count) {
+            match self.watch.next().await {
+                Ok(Heard::Change(change)) => {
+                    self.show(&change)?;
+                    seen += 1;
+                }
+                Ok(Heard::Established {
+                    member,
+                    index,
+                    since,
+                    raft_index,
+                    raft_term,
+                }) => {
+                    self.since = Some(since);
+                    self.at = Some(Answer {
+                        member,
+                        status: 200,
+                        index: Some(index),
+                        raft_index,
+                        raft_term,
+                        // Nobody asks that of what is printed.
+                        ours: false,
+                        body: Bytes::new(),
+                    });
+                }
+                Ok(Heard::Quiet { index }) => self.since = Some(index.saturating_add(1)),
+                Ok(Heard::Lost { .. }) => {}
+                Err(error) => match self.since {
+                    Some(since) if error.is_forgotten() => {
+                        for change in self.catch_up(since, &error).await? {
+                            if count.is_none_or(|count| seen < count) {
+                                self.show(&change)?;
+                                seen += 1;
+                            }
+                        }
+                    }
+                    Some(_) | None => return Err(error.into()),
+                },
+            }
+        }
+        Ok(())
+    }
+
+    fn show(&mut self, change: &Change) -> Result<(), Exit> {
+        let index = change.event.node.modified_index;
+        self.since = Some(index.saturating_add(1));
+        if let Some(at) = &mut self.at {
+            at.body = change.json.clone();
+            self.session.output.file(at, &change.event)?;
+            at.index = at.index.max(Some(index));
+        }
+        Ok(())
+    }
+
+    /// The server has forgotten what happened since then. Gives what is there now and is younger, and
+    /// watches on behind it.
+    async fn catch_up(&mut self, since: u64, error: &Error) -> Result<Vec<Arc<Change>>, Exit> {
+        let client = &self.session.client;
+        let (index, there) = loop {
+            match hook::present(client, &self.subject, since.saturating_sub(1)).await {
+                Err(error) if passes(&error) => sleep(PAUSE).await,
+                read => break read?,
+            }
+        };
+        eprintln!(
+            "etcdctl: {error}; what is there by index {index} and is younger than {since} follows, but \
+             nothing that was removed meanwhile"
+        );
+        let next = index.saturating_add(1);
+        self.since = Some(next);
+        self.watch = watch(self.session, &self.subject, Some(next));
+        let is_younger = |change: &Arc<Change>| change.event.node.modified_index >= since;
+        Ok(there.into_iter().filter(is_younger).collect())
+    }
+}
+
+fn watch(session: &Session, subject: &Subject, since: Option<u64>) -> Watch {
+    let watched = Watched {
+        key: subject.key.clone(),
+        recursive: subject.recursive,
+        since,
+    };
+    Watch::start(Arc::clone(&session.client), watched)
 }
 
 /// Whether it may be otherwise in a while: the cluster's trouble does, what it says of the key does not.

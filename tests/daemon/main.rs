@@ -8,6 +8,7 @@
 
 mod authority;
 mod cluster;
+mod directories;
 mod discovery;
 mod durability;
 mod exec_watch;

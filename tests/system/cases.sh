@@ -188,6 +188,11 @@ case_purge() {
   host_run h1 apt-get remove -y -q oxetcd >/dev/null 2>&1
   is inactive host_run h1 'systemctl is-active etcd || true'
   host_run h1 test -d /var/lib/etcd/wal
+  # Put in again it goes on with what it had.
+  install h1
+  within 20 active h1 etcd
+  is 1 host_run h1 etcdctl get /a
+  host_run h1 apt-get remove -y -q oxetcd >/dev/null 2>&1
   host_run h1 apt-get purge -y -q oxetcd >/dev/null 2>&1
   files >"$HOSTS_STATE/after"
   left=$(diff "$HOSTS_STATE/before" "$HOSTS_STATE/after" | grep '^[<>]' | grep -vE ' /etc/(passwd|group|shadow|gshadow)-$| /etc/\.pwd\.lock$') || true
@@ -486,6 +491,52 @@ END
   is "" host_run h1 'journalctl -b -o cat | grep -i "ordering cycle" || true'
   # One member from the first start on.
   is 1 host_run h1 'journalctl -u etcd -o cat | grep -c " founds a cluster of its own"'
+}
+
+# In the place of Debian's own etcd, whose data is nobody's to delete.
+case_debian() {
+  host_make h1
+  with h1 etcd-server etcd-client
+  host_boot h1
+  within 20 active h1 etcd
+  host_run h1 'ETCDCTL_API=3 etcdctl put old value'
+  install h1
+  within 20 active h1 etcd
+  host_run h1 etcdctl set /new value
+  host_run h1 test -d /var/lib/etcd-before-oxetcd/member
+  grep -q "WARNING: apt-get purge etcd-server would delete" "$HOSTS_STATE/h1/apt" || fail "nobody was warned"
+  host_run h1 apt-get purge -y -q oxetcd >/dev/null 2>&1
+  host_run h1 test -d /var/lib/etcd-before-oxetcd/member
+}
+
+# A document that is refused makes no member, least of all one that nobody asked for.
+case_refused() {
+  prepared h1
+  user_data h1 <<'END'
+#cloud-config
+coreos:
+  etcd:
+    name: [web1
+END
+  host_boot h1
+  is failed host_run h1 'systemctl is-active etcd-cloudinit || true'
+  is inactive host_run h1 'systemctl is-active etcd || true'
+  host_run h1 'test ! -e /var/lib/etcd/member'
+  user_data h1 <<'END'
+#cloud-config
+coreos:
+  etcd:
+    name: web1
+END
+  host_run h1 systemctl restart etcd-cloudinit etcd
+  within 20 active h1 etcd
+  is web1 host_run h1 'curl -s http://127.0.0.1:7001/name'
+  # It holds a key now, and is nobody else's: no start of another name will do, or is tried again and again.
+  host_run h1 etcdctl set /a 1
+  sed 's/web1/web2/' "$(host_disk h1)/var/lib/cloud/instance/user-data.txt" | user_data h1
+  host_run h1 'systemctl restart etcd-cloudinit etcd' && fail "it started"
+  within 10 host_run h1 '[ "$(systemctl show -P ExecMainStatus etcd)" = 65 ]'
+  is failed host_run h1 'systemctl is-active etcd || true'
 }
 
 # The package is started before anyone set it up; the cloud-config comes later.

@@ -139,6 +139,8 @@ impl Follow {
             member: pulse.member.clone(),
             index: pulse.index,
             since: self.since(),
+            raft_index: pulse.raft.0,
+            raft_term: pulse.raft.1,
         };
         Ok(self.teller.tell(heard).await?)
     }
@@ -151,6 +153,7 @@ impl Follow {
             since,
         } = &self.watched;
         let request = Request::stream(key, *recursive, *since);
+        self.client.asking(&pulse.member, &request);
         let opening = self.client.pool.open(&pulse.member, &request);
         let response = match timeout(BEAT_TIMEOUT, opening).await {
             Ok(response) => response.map_err(lost)?,
@@ -197,6 +200,7 @@ impl Follow {
                 since,
             } = &self.watched;
             let request = Request::watch(key, *recursive, *since);
+            self.client.asking(&member, &request);
             let asked = Instant::now();
             let mut asking = Box::pin(client.send_to(&member, &request));
             let answer = loop {

@@ -32,6 +32,8 @@ pub(super) struct Pulse {
     pub(super) member: Address,
     /// Its store's index.
     pub(super) index: u64,
+    /// The index of its log, and the term, if it says so.
+    pub(super) raft: (Option<u64>, Option<u64>),
     /// Whether it is of this project.
     pub(super) ours: bool,
 }
@@ -148,6 +150,7 @@ async fn ask(client: &Client, member: &Address, page: &str) -> Result<Pulse, Str
     };
     match answer.index {
         Some(index) if answer.status < 500 => Ok(Pulse {
+            raft: (answer.raft_index, answer.raft_term),
             member: answer.member,
             index,
             ours: answer.ours,

@@ -54,6 +54,10 @@ pub enum Heard {
         index: u64,
         /// From where on.
         since: u64,
+        /// The index of the log there, if the member says so.
+        raft_index: Option<u64>,
+        /// The term, if it says so.
+        raft_term: Option<u64>,
     },
     /// The next event.
     Change(Arc<Change>),

@@ -151,6 +151,8 @@ async fn a_stream_of_ours_is_resumed_behind_the_last_event() {
         member: address,
         index: 100,
         since: 101,
+        raft_index: None,
+        raft_term: None,
     };
     assert_eq!(watch.next().await, Ok(established));
     assert_eq!(indices(&mut watch, 3).await, [101, 105, 107]);

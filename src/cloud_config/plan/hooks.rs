@@ -1,6 +1,6 @@
 //! The files of hooks, and the service that runs them.
 
-use super::{Plan, Service, Step, Wakes};
+use super::{Plan, Step, Wakes};
 use crate::cloud_config::check::{Hook, Hooks, Verb};
 use crate::cloud_config::written::{self, RECORD};
 
@@ -57,12 +57,6 @@ impl Plan {
             // Those that others put there go on without the ones that are gone.
             let verb = (!hooks.others).then_some(Verb::Stop);
             self.unless_named(String::from(ALL), verb);
-        }
-    }
-
-    fn unless_named(&mut self, unit: String, verb: Option<Verb>) {
-        if !self.services.iter().any(|one| one.unit == unit) {
-            self.services.push(Service { unit, verb });
         }
     }
 }

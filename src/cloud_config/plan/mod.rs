@@ -255,9 +255,12 @@ impl Plan {
 
     /// A service whose environment changes is restarted if it runs, whether the document names it or not.
     fn heed(&mut self, unit: &str) {
+        self.unless_named(String::from(unit), None);
+    }
+
+    fn unless_named(&mut self, unit: String, verb: Option<Verb>) {
         if !self.services.iter().any(|one| one.unit == unit) {
-            let unit = String::from(unit);
-            self.services.push(Service { unit, verb: None });
+            self.services.push(Service { unit, verb });
         }
     }
 }

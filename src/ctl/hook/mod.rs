@@ -29,6 +29,12 @@ mod verbs;
 mod tests;
 
 use std::io::Write;
+use std::sync::Arc;
+
+use crate::client::watch::Change;
+use crate::client::{Client, Error};
+use ledger::Known;
+use relist::Told;
 
 pub(super) use command::Spec;
 pub(super) use plan::{OnFailure, Plan};
@@ -36,6 +42,19 @@ pub(super) use queue::Rules;
 pub(super) use service::{Seek, serve};
 pub(super) use state::Subject;
 pub(super) use verbs::{command, run};
+
+/// What is there of a subject, each as a change with the action `set`, by age, and as of which index. It is
+/// not below `at_least` unless the store never gets there.
+pub(super) async fn present(
+    client: &Client,
+    subject: &Subject,
+    at_least: u64,
+) -> Result<(u64, Vec<Arc<Change>>), Error> {
+    let listing = listing::read(client, subject, at_least).await?;
+    let items = listing.changes(&Known::default(), Told::Changed);
+    let changes = items.into_iter().map(|item| item.change);
+    Ok((listing.index, changes.collect()))
+}
 
 /// All that is wrong with the text of a hook's file.
 pub(super) fn problems(text: &str) -> Vec<String> {

@@ -225,6 +225,7 @@ impl Run {
                 member,
                 index,
                 since,
+                ..
             })) => {
                 if std::mem::take(&mut self.lost) {
                     self.say(&format!("watching again, at {member}"));

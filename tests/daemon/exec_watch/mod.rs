@@ -1,6 +1,7 @@
 //! `etcdctl exec-watch` and hooks as real processes.
 
 mod failures;
+mod forever;
 mod hooks;
 mod manners;
 mod memory;

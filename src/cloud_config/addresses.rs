@@ -120,21 +120,18 @@ impl Addresses {
         self
     }
 
-    /// From variables such as the lines of `/etc/environment`.
-    ///
-    /// # Errors
-    ///
-    /// One of them is not an address.
+    /// From variables such as the lines of `/etc/environment`; and those that are no address, which are as
+    /// good as none.
     pub fn from_variables<'v>(
         lookup: impl Fn(&'static str) -> Option<std::borrow::Cow<'v, str>>,
-    ) -> Result<Self, NoAddress> {
+    ) -> (Self, Vec<NoAddress>) {
         let mut addresses = Self::default();
-        for kind in Kind::ALL {
-            if let Some(text) = lookup(kind.variable()) {
-                addresses.set(kind, &text)?;
-            }
-        }
-        Ok(addresses)
+        let bad = Kind::ALL.into_iter().filter_map(|kind| {
+            let text = lookup(kind.variable())?;
+            addresses.set(kind, &text).err()
+        });
+        let bad = bad.collect();
+        (addresses, bad)
     }
 
     /// The first private and the first public one of each family.
@@ -194,6 +191,31 @@ mod tests {
                 text("203.0.113.7"),
                 text("fd00::15"),
                 None
+            ]
+        );
+    }
+
+    #[test]
+    fn a_variable_that_is_no_address_keeps_no_other_from_counting() {
+        let (addresses, bad) = Addresses::from_variables(|name| match name {
+            "COREOS_PRIVATE_IPV4" => Some("eth0".into()),
+            "COREOS_PUBLIC_IPV4" => Some("203.0.113.7".into()),
+            "COREOS_PRIVATE_IPV6" => Some("10.0.0.1".into()),
+            "COREOS_PUBLIC_IPV6" => Some("2001:db8::1".into()),
+            _ => None,
+        });
+        let known = Kind::ALL.map(|kind| addresses.get(kind).map(|one| one.to_string()));
+        let text = |text: &str| Some(String::from(text));
+        assert_eq!(
+            known,
+            [None, text("203.0.113.7"), None, text("2001:db8::1")]
+        );
+        let bad: Vec<String> = bad.iter().map(ToString::to_string).collect();
+        assert_eq!(
+            bad,
+            [
+                "COREOS_PRIVATE_IPV4 is \"eth0\", expected an IPv4 address",
+                "COREOS_PRIVATE_IPV6 is \"10.0.0.1\", expected an IPv6 address"
             ]
         );
     }

@@ -9,7 +9,7 @@ use std::process::ExitCode;
 use clap::error::ErrorKind;
 use clap::{Arg, ArgAction, ArgGroup, ArgMatches, Command};
 
-use super::addresses::{Addresses, Kind};
+use super::addresses::{Addresses, Kind, NoAddress};
 use super::apply::Host;
 use super::document::Sections;
 use super::report::{Place, Report};
@@ -315,15 +315,12 @@ impl Options {
     }
 }
 
-/// A variable that is no address is as good as none; whoever asks for it is told that it is unknown.
-fn known(
-    addresses: Result<Addresses, super::addresses::NoAddress>,
-    report: &mut Report,
-) -> Addresses {
-    addresses.unwrap_or_else(|error| {
+/// Whoever asks for an address whose variable is none is told that it is unknown, and here why.
+fn known((addresses, bad): (Addresses, Vec<NoAddress>), report: &mut Report) -> Addresses {
+    for error in bad {
         report.note(Place::default(), error.to_string());
-        Addresses::default()
-    })
+    }
+    addresses
 }
 
 /// Addresses that are kept for documentation (RFC 5737, RFC 3849).

@@ -25,7 +25,7 @@ pub enum Form {
 
 /// Look at what was handed over; none, with an error in the report, if it is nothing of ours.
 pub fn look(bytes: &[u8], report: &mut Report) -> Option<Form> {
-    let unpacked = match bytes.starts_with(&[0x1f, 0x8b]) {
+    let unpacked = match is_packed(bytes) {
         true => match gunzip(bytes, DOCUMENT_BYTES_MAX) {
             Ok(unpacked) => unpacked,
             Err(why) => return refuse(report, 0, format!("it is compressed, and {why}")),
@@ -62,9 +62,33 @@ pub fn look(bytes: &[u8], report: &mut Report) -> Option<Form> {
         _ if text.starts_with("Content-Type:") || text.starts_with("MIME-Version:") => {
             "this is a MIME message; hand over the part that begins with #cloud-config"
         }
+        _ if text.starts_with('\u{feff}') => {
+            "a byte order mark is before the first line; save it as UTF-8 without one"
+        }
+        _ if first.starts_with("#cloud-config-archive") => {
+            "this is an archive for cloud-init; hand over the part that begins with #cloud-config"
+        }
         _ => "the first line is not #cloud-config",
     };
     refuse(report, 1, String::from(message))
+}
+
+/// Whether the first line says that it is a cloud-config, be it a good one or not.
+pub(super) fn is_cloud_config(bytes: &[u8]) -> bool {
+    let unpacked = match is_packed(bytes) {
+        // What is wrong with it is said when it is looked at.
+        true => match gunzip(bytes, DOCUMENT_BYTES_MAX) {
+            Ok(unpacked) => unpacked,
+            Err(_) => return true,
+        },
+        false => bytes.to_vec(),
+    };
+    let first = unpacked.split(|byte| *byte == b'\n').next();
+    first.is_some_and(|line| line.trim_ascii_end() == HEADER.as_bytes())
+}
+
+fn is_packed(bytes: &[u8]) -> bool {
+    bytes.starts_with(&[0x1f, 0x8b])
 }
 
 fn refuse(report: &mut Report, line: usize, message: String) -> Option<Form> {
@@ -138,6 +162,8 @@ mod tests {
             ("#Cloud-Config\n", "the first line"),
             ("hostname: x\n", "the first line"),
             ("#!/bin/sh\n", "a script"),
+            ("\u{feff}#cloud-config\n", "f:1: error: a byte order mark"),
+            ("#cloud-config-archive\n- x\n", "an archive"),
             ("Content-Type: multipart/mixed\n", "a MIME message"),
         ] {
             let error = form(bad.as_bytes()).expect_err(bad);
@@ -152,6 +178,8 @@ mod tests {
         let text = b"#cloud-config\n";
         assert_eq!(form(&gzip(text)), form(text));
         assert!(form(&gzip(text)[..20]).is_err());
+        assert!(is_cloud_config(&gzip(text)) && is_cloud_config(&gzip(text)[..20]));
+        assert!(!is_cloud_config(&gzip(b"MIME-Version: 1.0\n")));
         assert!(form(&gzip(&vec![b'#'; DOCUMENT_BYTES_MAX + 1])).is_err());
         assert!(form(&vec![b'#'; DOCUMENT_BYTES_MAX + 1]).is_err());
     }

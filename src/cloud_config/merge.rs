@@ -44,11 +44,12 @@ impl Document {
             value: value.clone(),
             place: Place::default(),
         };
-        self.hostname = self.hostname.filter(|name| !name.value.is_empty());
+        let is_named = |name: &Placed<String>| !name.value.trim().is_empty();
+        self.hostname = self.hostname.filter(is_named);
         self.hostname = self.hostname.or(metadata.hostname.as_ref().map(placed));
         let keys = metadata.ssh_authorized_keys.iter().map(placed);
         self.ssh_authorized_keys.extend(keys);
-        let own = self.hostname.as_ref().map(|name| name.value.clone());
+        let own = self.hostname.as_ref().map(|name| host_name(&name.value));
         let hostname = own.or_else(|| machine.hostname.clone());
         self.name_the_member(machine.machine_id.as_ref().or(hostname.as_ref()));
         Merged {
@@ -74,4 +75,15 @@ impl Document {
             etcd.values.insert(String::from(NAME), variable);
         }
     }
+}
+
+/// The name that a host can have by a text, as hostnamectl(1) simplifies one: `-` for white space, and nothing
+/// for other letters that no name has.
+pub(super) fn host_name(text: &str) -> String {
+    let letter = |letter: char| match letter {
+        letter if letter.is_whitespace() => Some('-'),
+        letter if letter.is_ascii_alphanumeric() || "-._".contains(letter) => Some(letter),
+        _ => None,
+    };
+    text.trim().chars().filter_map(letter).collect()
 }

@@ -20,6 +20,7 @@ pub mod plan;
 pub mod quote;
 pub mod read;
 pub mod report;
+mod scalar;
 pub mod sources;
 pub mod substitute;
 pub mod written;
@@ -28,7 +29,7 @@ pub mod written;
 mod read_tests;
 
 use addresses::Addresses;
-use document::Sections;
+use document::{Document, Sections};
 use form::Form;
 use merge::{Machine, Metadata};
 use node::Node;
@@ -63,17 +64,19 @@ pub enum Outcome {
 
 /// From bytes to a plan, pure. None, with an error in the report, if the document is refused.
 pub fn prepare(bytes: &[u8], around: &Surroundings, report: &mut Report) -> Option<Outcome> {
-    let text = match form::look(bytes, report)? {
-        Form::CloudConfig(text) => text,
-        Form::Empty => return Some(Outcome::Nothing),
+    let document = match form::look(bytes, report)? {
+        Form::CloudConfig(text) => {
+            let substituted = substitute::substitute(&text, &around.addresses);
+            let node = nodes(&text, &substituted, report)?;
+            document::parse(&node, &around.sections, report)
+        }
+        Form::Empty if around.metadata == Metadata::default() => return Some(Outcome::Nothing),
+        Form::Empty => Document::default(),
         Form::Ignition => {
             report.note(Place::default(), "this is for Ignition; nothing is done");
             return Some(Outcome::Nothing);
         }
     };
-    let substituted = substitute::substitute(&text, &around.addresses);
-    let node = nodes(&text, &substituted, report)?;
-    let document = document::parse(&node, &around.sections, report);
     let merged = document.merge(&around.metadata, &around.machine);
     let checked = check::check(&merged, &around.machine, &around.ssh_user, report)?;
     let mut plan = plan::plan(&checked, &around.machine.accounts);

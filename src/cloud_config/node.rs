@@ -1,6 +1,7 @@
 //! A document as YAML sees it: scalars as the text that was written, each node with its place.
 
 use super::report::{Place, Report, nearest, shown};
+use super::scalar::truth;
 
 /// A part of a document.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -20,7 +21,8 @@ pub enum Value {
     Scalar {
         /// What was written, without quotes.
         text: String,
-        /// Whether it was written without quotes: only then may it be a boolean.
+        /// Whether it was written without quotes, or with a tag that says what else than text it is: only
+        /// then may it be a boolean.
         plain: bool,
     },
     /// A list.
@@ -124,15 +126,6 @@ impl Node {
         let kind = self.kind();
         let message = format!("{what} is {kind}, expected {expected}; left out");
         report.warning(self.place.whole_line(), message);
-    }
-}
-
-/// A word for true or false, as YAML 1.1 has them.
-pub(super) fn truth(word: &str) -> Option<bool> {
-    match word.to_ascii_lowercase().as_str() {
-        "true" | "yes" | "on" | "y" => Some(true),
-        "false" | "no" | "off" | "n" => Some(false),
-        _ => None,
     }
 }
 

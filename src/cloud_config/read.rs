@@ -5,7 +5,7 @@
 //! shape, and once along that shape with every scalar asked for as text. In the second pass a scalar is
 //! taken with an error that is caught at once: the library puts the scalar's place into each error.
 
-use std::cell::Cell;
+use std::cell::{Cell, RefCell};
 use std::fmt;
 
 use serde::de::{
@@ -15,6 +15,7 @@ use serde::de::{
 
 use super::node::{Node, Value};
 use super::report::{Place, Report};
+use super::scalar;
 
 /// How many nodes a document may come to, its aliases counted as often as they are used.
 const NODES_MAX: usize = 100_000;
@@ -36,8 +37,16 @@ pub fn read(text: &str, report: &mut Report) -> Option<Node> {
         report.error(Place::line(line), message);
         return None;
     }
-    match read_twice(text) {
+    let belied = RefCell::default();
+    match read_twice(text, &belied) {
         Ok((node, more)) => {
+            let belied = belied.into_inner();
+            if !belied.is_empty() {
+                for (place, why) in belied {
+                    report.error(place, why);
+                }
+                return None;
+            }
             if more {
                 let message = "there is more than one YAML document here; only the first counts";
                 report.warning(Place::default(), message);
@@ -49,6 +58,11 @@ pub fn read(text: &str, report: &mut Report) -> Option<Node> {
                 line: at.line(),
                 column: at.column(),
             });
+            let said = error.to_string();
+            let place = match said.contains("control characters") {
+                true => control_character(text).or(place),
+                false => place,
+            };
             report.error(
                 place.unwrap_or_default(),
                 format!("this is not YAML: {error}"),
@@ -59,8 +73,12 @@ pub fn read(text: &str, report: &mut Report) -> Option<Node> {
 }
 
 /// The first document, and whether there is another one.
-fn read_twice(text: &str) -> Result<(Node, bool), serde_yaml::Error> {
-    let mut documents = serde_yaml::Deserializer::from_str(text);
+fn read_twice(
+    text: &str,
+    belied: &RefCell<Vec<(Place, String)>>,
+) -> Result<(Node, bool), serde_yaml::Error> {
+    let untyped = scalar::without_types(text);
+    let mut documents = serde_yaml::Deserializer::from_str(&untyped);
     let nothing = Node {
         place: Place::default(),
         value: Value::Null,
@@ -82,8 +100,25 @@ fn read_twice(text: &str) -> Result<(Node, bool), serde_yaml::Error> {
         shape: &shape,
         near: Place::line(1),
         lines: &lines,
+        belied,
     };
     Ok((seed.deserialize(again)?, more))
+}
+
+/// The place of the first letter that YAML does not let stand for itself; the library does not say where.
+fn control_character(text: &str) -> Option<Place> {
+    let allowed = |letter: char| match letter {
+        '\t' | '\n' | '\r' | '\u{85}' => true,
+        '\u{fffe}' | '\u{ffff}' => false,
+        letter => !letter.is_control(),
+    };
+    let at = text.find(|letter| !allowed(letter))?;
+    let lines = Lines::new(text.get(..at)?);
+    let last = lines.0.last()?;
+    Some(Place {
+        line: lines.0.len(),
+        column: 1 + last.text.chars().count(),
+    })
 }
 
 /// The line where brackets nest too deep. One that follows a letter is part of a text.
@@ -246,6 +281,8 @@ struct NodeSeed<'s> {
     /// Where it is, for what has no place of its own.
     near: Place,
     lines: &'s Lines<'s>,
+    /// Tags that their text belies: the library would say another place.
+    belied: &'s RefCell<Vec<(Place, String)>>,
 }
 
 impl<'de> DeserializeSeed<'de> for NodeSeed<'_> {
@@ -272,13 +309,11 @@ impl NodeSeed<'_> {
             return Err(stopped);
         };
         let place = place(&stopped.to_string()).unwrap_or(self.near);
-        let plain = self.lines.is_plain(place);
-        let null = plain && matches!(text.as_str(), "" | "~" | "null" | "Null" | "NULL");
-        let value = if null {
+        let style = self.lines.style(place);
+        let value = scalar::value(text, style.plain, style.tag).unwrap_or_else(|why| {
+            self.belied.borrow_mut().push((place, why));
             Value::Null
-        } else {
-            Value::Scalar { text, plain }
-        };
+        });
         Ok(Node { place, value })
     }
 }
@@ -413,9 +448,13 @@ impl<'t> Lines<'t> {
         Self(lines)
     }
 
-    /// Whether the scalar at a place is written without quotes, and not as a block.
-    fn is_plain(&self, place: Place) -> bool {
+    /// How the scalar at a place is written.
+    fn style(&self, place: Place) -> Style<'t> {
         const BLANK: [char; 2] = [' ', '\t'];
+        let mut style = Style {
+            plain: true,
+            tag: None,
+        };
         let mut skip = place.column.saturating_sub(1);
         // Its anchor and tag stand before it, perhaps on a line of their own.
         let mut behind_property = false;
@@ -430,14 +469,26 @@ impl<'t> Lines<'t> {
             }
             while rest.starts_with(['&', '!']) {
                 behind_property = true;
-                let end = rest.find(BLANK).unwrap_or(rest.len());
-                rest = rest[end..].trim_start_matches(BLANK);
+                let (property, after) = rest.split_at(rest.find(BLANK).unwrap_or(rest.len()));
+                if property.starts_with('!') {
+                    style.tag = Some(property.trim_end_matches([',', ']', '}']));
+                }
+                rest = after.trim_start_matches(BLANK);
             }
             if !(rest.is_empty() && behind_property) {
-                return !rest.starts_with(['"', '\'', '|', '>']);
+                style.plain = !rest.starts_with(['"', '\'', '|', '>']);
+                return style;
             }
             skip = 0;
         }
-        true
+        style
     }
+}
+
+/// How a scalar is written.
+struct Style<'t> {
+    /// Without quotes, and not as a block.
+    plain: bool,
+    /// Behind which tag, with its `!`.
+    tag: Option<&'t str>,
 }

@@ -49,11 +49,37 @@ fn scalars_are_what_was_written_with_their_places() {
         scalar(5, 4, "block\n", false),
         scalar(7, 4, "1_000", true),
         scalar(7, 4, "1_000", true),
-        scalar(9, 4, "0x1F", true),
+        scalar(9, 4, "0x1F", false),
         scalar(10, 4, "q", false),
         scalar(12, 4, "1e3", true),
     ];
     assert_eq!(values(&nodes(text)), expected);
+}
+
+#[test]
+fn tags_say_what_a_scalar_is() {
+    let text = "a: !!bool yes\nb: !!int 010\nc: &x !!bool\n  \"on\"\nd: [!!str true, !!int \"1_000\", *x]\n\
+                e: !!binary |\n  aGVs\n  bG8=\nf: \"!!bool yes\"\n!!str g: !!null\n";
+    let all = values(&nodes(text));
+    let expected = [
+        scalar(1, 4, "yes", true),
+        scalar(2, 4, "010", true),
+        scalar(3, 4, "on", true),
+    ];
+    assert_eq!(all[..3], expected);
+    let items = [
+        scalar(5, 5, "true", false),
+        scalar(5, 17, "1_000", true),
+        scalar(3, 4, "on", true),
+    ];
+    assert_eq!(values(&all[3]), items);
+    assert_eq!(all[4], scalar(6, 4, "hello", false));
+    assert_eq!(all[5], scalar(9, 4, "!!bool yes", false));
+    assert_eq!(all[6].value, Value::Null);
+    let (place, why) = error("a:\n  b: !!bool perhaps\n");
+    assert_eq!(place, Place { line: 2, column: 6 });
+    assert!(why.contains("\"perhaps\" is no !!bool"), "{why}");
+    assert!(error("a: !!binary x y\n").1.contains("base64"));
 }
 
 #[test]
@@ -79,6 +105,10 @@ fn syntax_errors_have_line_and_column() {
     assert_eq!(error("a:\n  b: c: d\n").0, Place { line: 2, column: 7 });
     assert_eq!(error("a:\n\tb: 1\n").0, Place { line: 2, column: 1 });
     assert!(error("a: *nobody\n").1.contains("unknown anchor"));
+    for bad in ['\u{1}', '\u{7f}', '\u{9f}', '\u{ffff}'] {
+        let text = format!("a: 1\r\n\u{fc}: x{bad}\nc: 2\n");
+        assert_eq!(error(&text).0, Place { line: 2, column: 5 }, "{bad:?}");
+    }
 }
 
 #[test]

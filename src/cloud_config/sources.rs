@@ -8,7 +8,7 @@ use std::time::Duration;
 use serde_json::Value;
 
 use super::addresses::{Addresses, Kind};
-use super::form::DOCUMENT_BYTES_MAX;
+use super::form::{self, DOCUMENT_BYTES_MAX};
 use super::merge::Metadata;
 use crate::client::{Client, Request};
 use crate::config::Address;
@@ -113,19 +113,7 @@ fn url_of(line: &str) -> Option<String> {
 }
 
 fn from_url(url: &str) -> Result<Loaded, String> {
-    let (rest, port) = match (url.strip_prefix("http://"), url.strip_prefix("https://")) {
-        (Some(rest), _) => (rest, 80),
-        (None, Some(rest)) => (rest, 443),
-        (None, None) => return Err(format!("{url}: expected http:// or https://")),
-    };
-    let host = rest.find(['/', '?']).unwrap_or(rest.len());
-    let (base, path) = url.split_at(url.len() - rest.len() + host);
-    let address =
-        Address::parse_with_port(base, port).map_err(|error| format!("{base} {error}"))?;
-    let path = match path.starts_with('/') {
-        true => String::from(path),
-        false => format!("/{path}"),
-    };
+    let (address, path) = parts(url)?;
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
         .build()
@@ -136,6 +124,42 @@ fn from_url(url: &str) -> Result<Loaded, String> {
         bytes: Some(bytes),
         ..Loaded::default()
     })
+}
+
+/// Where a URL is served, and what to ask for there.
+fn parts(url: &str) -> Result<(Address, String), String> {
+    const EXPECTED: &str = "expected http:// or https://";
+    let Some((scheme, rest)) = url.split_once("://") else {
+        return Err(format!("{url}: {EXPECTED}"));
+    };
+    let scheme = scheme.to_ascii_lowercase();
+    let port = match scheme.as_str() {
+        "http" => 80,
+        "https" => 443,
+        _ => return Err(format!("{url}: {EXPECTED}")),
+    };
+    // What stands behind `#` is for whoever reads the page.
+    let rest = rest.split('#').next().unwrap_or_default();
+    let (host, path) = rest.split_at(rest.find(['/', '?']).unwrap_or(rest.len()));
+    if let Some((_, host)) = host.rsplit_once('@') {
+        // The password is not shown.
+        return Err(format!(
+            "{scheme}://...@{host}{path}: a name and password cannot be sent; leave them out of the URL"
+        ));
+    }
+    if !rest.bytes().all(|byte| byte.is_ascii_graphic()) {
+        return Err(format!(
+            "{url:?} has a character in it that no URL has; write it as %20 and the like"
+        ));
+    }
+    let base = format!("{scheme}://{host}");
+    let address =
+        Address::parse_with_port(&base, port).map_err(|error| format!("{base} {error}"))?;
+    let path = match path.starts_with('/') {
+        true => String::from(path),
+        false => format!("/{path}"),
+    };
+    Ok((address, path))
 }
 
 /// Ask until there is an answer that another attempt would not change.
@@ -183,7 +207,7 @@ fn cloud_init(root: &Path) -> Result<Loaded, String> {
             Err(error) if error.kind() == io::ErrorKind::NotFound => continue,
             Err(error) => return Err(format!("{}: {error}", path.display())),
         };
-        let good = bytes.starts_with(b"#cloud-config") || bytes.starts_with(&[0x1f, 0x8b]);
+        let good = form::is_cloud_config(&bytes);
         if good || first.is_none() {
             first = Some((path, bytes));
         }
@@ -268,10 +292,18 @@ fn config_drive(folder: &str, root: &Path) -> Result<Loaded, String> {
         Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(loaded),
         Err(error) => return Err(format!("{}: {error}", path.display())),
     };
+    // As good as none, as some providers leave it.
+    if bytes.is_empty() {
+        return Ok(loaded);
+    }
     let meta: Value =
         serde_json::from_slice(&bytes).map_err(|error| format!("{}: {error}", path.display()))?;
     loaded.metadata = metadata(&meta);
     loaded.addresses = addresses_of(&[Some(&meta)]);
+    // What came beside a document counts without one, too.
+    if loaded.bytes.is_none() && loaded.metadata != Metadata::default() {
+        loaded.bytes = Some(Vec::new());
+    }
     Ok(loaded)
 }
 
@@ -302,9 +334,40 @@ mod tests {
 
     #[test]
     fn only_what_can_be_fetched_is_tried() {
-        assert!(from_url("https:///x").is_err());
-        assert!(from_url("http://").is_err());
-        assert!(from_url("ftp://example.com").is_err());
+        for bad in [
+            "https:///x",
+            "http://",
+            "ftp://example.com",
+            "example.com/x",
+            "http://a/b c",
+            "http://a b/c",
+            "http://a/\u{fc}",
+            "http://a/b\n",
+        ] {
+            assert!(from_url(bad).is_err(), "{bad}");
+        }
+        let error = from_url("http://me:secret@a.example/x").map(|loaded| loaded.name);
+        let error = error.expect_err("a password");
+        assert!(
+            !error.contains("secret") && error.contains("a.example/x"),
+            "{error}"
+        );
+    }
+
+    #[test]
+    fn a_url_has_a_place_and_a_path() {
+        for (url, place, path) in [
+            ("HTTP://a.example", "http://a.example:80", "/"),
+            ("Https://a.example?b=c", "https://a.example:443", "/?b=c"),
+            (
+                "http://[fd00::1]:8080/d?e#f",
+                "http://[fd00::1]:8080",
+                "/d?e",
+            ),
+        ] {
+            let (address, asked) = parts(url).expect(url);
+            assert_eq!((address.url().as_str(), asked.as_str()), (place, path));
+        }
     }
 
     #[test]
@@ -319,6 +382,26 @@ mod tests {
         let addresses = addresses_of(&[Some(&meta)]);
         assert_eq!(addresses.get(Kind::PrivateIpv4), "10.9.9.9".parse().ok());
         assert_eq!(addresses.get(Kind::PublicIpv4), None);
+    }
+
+    #[test]
+    fn a_drive_without_a_document_still_names_the_machine() {
+        let root = tempfile::tempdir().expect("a folder");
+        let latest = root.path().join("drive/openstack/latest");
+        std::fs::create_dir_all(&latest).expect("a folder");
+        let load = || config_drive("/drive", root.path());
+        let put = |name: &str, text: &str| std::fs::write(latest.join(name), text).expect("a file");
+        assert_eq!(load().expect("a drive").bytes, None);
+        put("meta_data.json", "");
+        assert_eq!(load().expect("a drive").bytes, None);
+        put("meta_data.json", "{\"uuid\": \"x\"}");
+        assert_eq!(load().expect("a drive").bytes, None);
+        put("meta_data.json", "{\"hostname\": \"h\"}");
+        let loaded = load().expect("a drive");
+        assert_eq!(loaded.bytes.as_deref(), Some(&b""[..]));
+        assert_eq!(loaded.metadata.hostname.as_deref(), Some("h"));
+        put("meta_data.json", "{");
+        assert!(load().is_err());
     }
 
     #[test]
@@ -339,6 +422,14 @@ mod tests {
                 .ends_with("user-data.txt")
         );
         std::fs::write(folder.join("cloud-config.txt"), "#cloud-config\n").expect("a file");
+        assert!(
+            cloud_init(root.path())
+                .expect("a file")
+                .name
+                .ends_with("cloud-config.txt")
+        );
+        let archive = "#cloud-config-archive\n- content: x\n";
+        std::fs::write(folder.join("user-data.txt"), archive).expect("a file");
         assert!(
             cloud_init(root.path())
                 .expect("a file")

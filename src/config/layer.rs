@@ -72,6 +72,16 @@ impl Layer {
         self.values.insert(key, (source, text));
     }
 
+    /// Say nothing about an option any more.
+    pub(super) fn forget(&mut self, key: Key) {
+        self.values.remove(&key);
+    }
+
+    /// The options that something is said about.
+    pub(super) fn keys(&self) -> Vec<Key> {
+        self.values.keys().copied().collect()
+    }
+
     /// Say something to whoever wrote this.
     pub fn note(&mut self, note: String) {
         self.notes.push(note);

@@ -16,6 +16,7 @@ pub mod nearest;
 mod old;
 pub mod options;
 pub mod print;
+pub mod refused;
 pub mod service;
 mod tls;
 mod value;

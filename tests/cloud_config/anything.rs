@@ -41,11 +41,11 @@ fn drop_in(plan: &Plan) -> Option<String> {
 /// A word that is kept from being an address is no escape of YAML's, which knows no `\\$`.
 #[test]
 fn an_address_may_be_kept_in_quotes() {
-    let text = "#cloud-config\ncoreos: {etcd: {name: n, cors: \"\\$private_ipv4\"}}\n";
+    let text = "#cloud-config\ncoreos: {etcd: {name: \"\\$private_ipv4\"}}\n";
     let (plan, report) = prepared(text.as_bytes());
     assert_eq!(report, Report::default());
     let read = systemd::environment(&drop_in(&plan.expect("a plan")).expect("a drop-in"));
-    assert_eq!(read["ETCD_CORS"], "$private_ipv4");
+    assert_eq!(read["ETCD_NAME"], "$private_ipv4");
 }
 
 /// Texts with what systemd and YAML give a meaning to, and anything else.

@@ -288,6 +288,38 @@ fn a_url_is_asked_for_until_it_answers() {
     assert_eq!(server.requests.load(Ordering::SeqCst), 4);
 }
 
+/// Without a document there is nothing to do, but for what came beside it; hooks of another time stay.
+#[test]
+fn a_config_drive_without_a_document_names_the_machine() {
+    let machine = Machine::new(&case(""));
+    let hook =
+        "#cloud-config\ncoreos:\n  exec-watch:\n    - {name: a, key: /k, command: \"true\"}\n";
+    assert!(run(&machine, hook, &[]).status.success());
+    let latest = machine.at("/drive/openstack/latest");
+    fs::create_dir_all(&latest).expect("a folder");
+    let document = [String::from("--from-configdrive"), String::from("/drive")];
+    let meta = "{\"hostname\": \"h\", \"public_keys\": {\"k\": \"ssh-rsa A\"}}";
+    for (user_data, meta, expected) in [
+        (None, "", 0),
+        (None, meta, 1),
+        (Some(""), "", 0),
+        (Some(""), meta, 1),
+    ] {
+        if let Some(text) = user_data {
+            fs::write(latest.join("user_data"), text).expect("a file");
+        }
+        fs::write(latest.join("meta_data.json"), meta).expect("a file");
+        let keys = machine.at("/home/core/.ssh/authorized_keys");
+        let _ = fs::remove_file(&keys);
+        let output = machine.run(&case(""), &document, &[]);
+        assert!(output.status.success(), "{}", said(&output));
+        let named = [["hostnamectl", "set-hostname", "h"]];
+        assert_eq!(commands(&output), named[..expected]);
+        assert_eq!(keys.exists(), expected == 1);
+        assert!(machine.at("/etc/etcd/hooks.d/a.yaml").exists());
+    }
+}
+
 #[test]
 fn cloud_init_is_asked_for_document_and_addresses() {
     let machine = Machine::new(&case(""));

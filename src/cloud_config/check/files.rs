@@ -2,28 +2,18 @@
 
 use std::collections::BTreeSet;
 
-use base64::Engine;
-use base64::alphabet::STANDARD;
-use base64::engine::general_purpose::{GeneralPurpose, GeneralPurposeConfig};
-
 use super::refuse;
 use crate::cloud_config::accounts::{Accounts, Id, Owner};
-use crate::cloud_config::document::{Document, FileEntry, Placed};
+use crate::cloud_config::document::{Document, FileEntry, Placed, User};
 use crate::cloud_config::form::gunzip;
 use crate::cloud_config::report::{Report, shown};
+use crate::cloud_config::scalar::from_base64;
 
 /// How large a compressed file's content may become, in bytes.
 const CONTENT_BYTES_MAX: usize = 16 << 20;
 
 /// How long a part of a path may be, in bytes.
 const NAME_BYTES_MAX: usize = 255;
-
-/// What the tools of the time took: line ends anywhere, but no other white space; padding, and no
-/// question of what the bits before it are.
-const BASE64: GeneralPurpose = GeneralPurpose::new(
-    &STANDARD,
-    GeneralPurposeConfig::new().with_decode_allow_trailing_bits(true),
-);
 
 /// A file to write.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -127,14 +117,13 @@ fn content(entry: &FileEntry, report: &mut Report) -> Option<Vec<u8>> {
             return refuse(place, String::from("content cannot be decoded"), report);
         }
     };
-    let mut bytes = text.clone().into_bytes();
-    if base64 {
-        bytes.retain(|byte| !matches!(byte, b'\r' | b'\n'));
-        bytes = match BASE64.decode(&bytes) {
+    let mut bytes = match base64 {
+        true => match from_base64(text) {
             Ok(bytes) => bytes,
             Err(error) => return refuse(place, format!("content is no base64: {error}"), report),
-        };
-    }
+        },
+        false => text.clone().into_bytes(),
+    };
     if packed {
         bytes = match gunzip(&bytes, CONTENT_BYTES_MAX) {
             Ok(bytes) => bytes,
@@ -145,6 +134,8 @@ fn content(entry: &FileEntry, report: &mut Report) -> Option<Vec<u8>> {
 }
 
 fn mode(entry: &FileEntry, report: &mut Report) -> Option<u32> {
+    /// What a regular file's mode begins with, as stat(2) and git show it.
+    const REGULAR: u32 = 0o100_000;
     let permissions = entry.permissions.as_ref()?;
     let text = permissions.value.as_str();
     if text.is_empty() {
@@ -152,7 +143,7 @@ fn mode(entry: &FileEntry, report: &mut Report) -> Option<u32> {
     }
     let digits = text.bytes().all(|byte| (b'0'..b'8').contains(&byte));
     match u32::from_str_radix(text, 8) {
-        Ok(mode) if digits && mode <= 0o7777 => Some(mode),
+        Ok(mode) if digits && mode & !REGULAR <= 0o7777 => Some(mode & !REGULAR),
         Ok(_) | Err(_) => {
             let message = format!(
                 "permissions are {}, expected octal digits such as 0644",
@@ -173,7 +164,7 @@ fn owner(
     if owner.value.is_empty() {
         return None;
     }
-    let Some(parsed) = Owner::parse(&owner.value) else {
+    let Some(parsed) = whose(&owner.value, document, accounts) else {
         let message = format!(
             "owner is {}, expected user or user:group",
             shown(&owner.value)
@@ -184,31 +175,51 @@ fn owner(
     if !accounts.are_known() {
         return Some(parsed);
     }
-    let comes = |name: &str| {
-        let names = document.users.iter().filter_map(|user| user.name.as_ref());
-        names.into_iter().any(|one| one.value == name)
-    };
     if let Some(Id::Name(name)) = &parsed.user
         && accounts.user(name).is_none()
-        && !comes(name)
+        && coming(name, document).is_none()
     {
-        return refuse(
-            owner.place,
-            format!("there is no user {}", shown(name)),
-            report,
-        );
+        let message = format!("there is no user {}", shown(name));
+        return refuse(owner.place, message, report);
     }
     if let Some(Id::Name(name)) = &parsed.group
         && !accounts.has_group(name)
-        && !comes(name)
+        && coming(name, document).is_none()
     {
-        return refuse(
-            owner.place,
-            format!("there is no group {}", shown(name)),
-            report,
-        );
+        let message = format!("there is no group {}", shown(name));
+        return refuse(owner.place, message, report);
     }
     Some(parsed)
+}
+
+/// The owner that a text names, as chown(1) has it: a dot stands for the colon where no user has it in the
+/// name, and a group that is left out behind it is the user's own.
+fn whose(text: &str, document: &Document, accounts: &Accounts) -> Option<Owner> {
+    let is_there = |name: &str| accounts.user(name).is_some() || coming(name, document).is_some();
+    let dotted = accounts.are_known() && !text.contains(':') && !is_there(text);
+    let text = match dotted {
+        true => text.replacen('.', ":", 1),
+        false => String::from(text),
+    };
+    let parsed = Owner::parse(&text)?;
+    let Some(name) = text.strip_suffix(':') else {
+        return Some(parsed);
+    };
+    let group = match (accounts.user(name), coming(name, document)) {
+        (Some(account), _) => Some(Id::Number(account.gid)),
+        (None, Some(user)) => match &user.primary_group {
+            Some(group) => Owner::parse(&format!(":{group}"))?.group,
+            None => (!user.no_user_group).then(|| Id::Name(String::from(name))),
+        },
+        (None, None) => None,
+    };
+    Some(Owner { group, ..parsed })
+}
+
+/// A user that the document makes.
+fn coming<'d>(name: &str, document: &'d Document) -> Option<&'d User> {
+    let named = |user: &&User| user.name.as_ref().is_some_and(|one| one.value == name);
+    document.users.iter().find(named)
 }
 
 fn none_is_below_another(document: &Document, files: &[File], report: &mut Report) {
@@ -269,6 +280,76 @@ mod tests {
             assert_eq!(decoded(bad), None, "{bad:?}");
         }
         assert_eq!(decoded("").as_deref(), Some(&b""[..]));
+    }
+
+    fn placed(text: &str) -> Option<Placed<String>> {
+        Some(Placed {
+            value: String::from(text),
+            place: Place::default(),
+        })
+    }
+
+    #[test]
+    fn permissions_may_say_that_it_is_a_file() {
+        let of = |text: &str| {
+            let entry = FileEntry {
+                permissions: placed(text),
+                ..FileEntry::default()
+            };
+            mode(&entry, &mut Report::default())
+        };
+        assert_eq!(of("0644"), Some(0o644));
+        assert_eq!(of("4755"), Some(0o4755));
+        assert_eq!(of("100644"), Some(0o644));
+        for bad in ["40755", "120777", "200644", "10644", "0o644", "+644", "9"] {
+            assert_eq!(of(bad), None, "{bad}");
+        }
+    }
+
+    #[test]
+    fn owners_are_what_chown_takes_them_for() {
+        let accounts = Accounts::parse(
+            "core:x:500:501::/home/core:\nj.doe:x:7:8::/:\n",
+            "core:x:501:\ndocker:x:233:\nstaff:x:50:\n",
+            "",
+        );
+        let user = |name: &str, group: Option<&str>| User {
+            name: placed(name),
+            primary_group: group.map(String::from),
+            ..User::default()
+        };
+        let document = Document {
+            users: vec![user("new", None), user("other", Some("staff"))],
+            ..Document::default()
+        };
+        let of = |text: &str, accounts: &Accounts| {
+            let entry = FileEntry {
+                owner: placed(text),
+                ..FileEntry::default()
+            };
+            let owner = owner(&entry, &document, accounts, &mut Report::default());
+            owner.map(|owner| owner.text())
+        };
+        for (text, expected) in [
+            ("core", Some("core")),
+            ("core:docker", Some("core:docker")),
+            ("core.docker", Some("core:docker")),
+            ("500.233", Some("500:233")),
+            ("j.doe", Some("j.doe")),
+            ("j.doe:docker", Some("j.doe:docker")),
+            ("core:", Some("core:501")),
+            ("core.", Some("core:501")),
+            ("new:", Some("new:new")),
+            ("other:", Some("other:staff")),
+            (":docker", Some(":docker")),
+            ("a.docker", None),
+            ("core.nobody", None),
+            ("nobody:", None),
+        ] {
+            assert_eq!(of(text, &accounts).as_deref(), expected, "{text}");
+        }
+        let nobody = Accounts::default();
+        assert_eq!(of("core.docker", &nobody).as_deref(), Some("core.docker"));
     }
 
     #[test]

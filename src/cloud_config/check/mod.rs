@@ -18,7 +18,7 @@ pub use units::{DropIn, Unit, Verb};
 pub use users::{KeyHolder, User};
 
 use super::document::Placed;
-use super::merge::{Machine, Merged};
+use super::merge::{Machine, Merged, host_name};
 use super::report::{Place, Report, shown};
 
 /// What a document asks for, all of it possible.
@@ -73,18 +73,22 @@ pub fn check(
 }
 
 fn hostname(name: &Placed<String>, report: &mut Report) -> Option<String> {
-    let value = &name.value;
-    let letter = |byte: u8| byte.is_ascii_alphanumeric() || b"-._".contains(&byte);
-    let good = value.len() <= 253 && value.bytes().all(letter) && !value.starts_with(['-', '.']);
+    const EXPECTED: &str = "expected letters, digits, - and ., at most 253";
+    let given = name.value.trim();
+    let value = host_name(given);
+    let good = is_plain_line(given)
+        && !value.is_empty()
+        && value.len() <= 253
+        && !value.starts_with(['-', '.']);
     if !good {
-        let message = format!(
-            "hostname is {}, expected letters, digits, - and ., at most 253",
-            shown(value)
-        );
-        report.error(name.place, message);
-        return None;
+        let message = format!("hostname is {}, {EXPECTED}", shown(given));
+        return refuse(name.place, message, report);
     }
-    Some(value.clone())
+    if value != given {
+        let message = format!("hostname is {}, {EXPECTED}; {value} is used", shown(given));
+        report.warning(name.place, message);
+    }
+    Some(value)
 }
 
 fn hosts(merged: &Merged, report: &mut Report) -> Option<String> {
@@ -114,4 +118,31 @@ fn is_plain_line(text: &str) -> bool {
 fn refuse<T>(place: Place, message: String, report: &mut Report) -> Option<T> {
     report.error(place, message);
     None
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_host_has_a_name_that_a_host_can_have() {
+        let named = |text: &str| {
+            let mut report = Report::default();
+            let name = Placed {
+                value: String::from(text),
+                place: Place::line(2),
+            };
+            (hostname(&name, &mut report), report.text("f"))
+        };
+        for good in ["a", "node-1.example", "a_b"] {
+            assert_eq!(named(good), (Some(String::from(good)), String::new()));
+        }
+        assert_eq!(named("a\n"), (Some(String::from("a")), String::new()));
+        let (name, said) = named("Anna's Host");
+        assert_eq!(name.as_deref(), Some("Annas-Host"));
+        assert!(said.starts_with("f:2: warning: "), "{said}");
+        for bad in ["a\nb", "-a", ".", "\u{4e2d}", &"a".repeat(254)] {
+            assert_eq!(named(bad).0, None, "{bad:?}");
+        }
+    }
 }

@@ -5,20 +5,13 @@ use std::collections::BTreeMap;
 use crate::cloud_config::document::{Document, Variables};
 use crate::cloud_config::quote;
 use crate::cloud_config::report::{Report, shown};
+use crate::config::refused;
 
 pub(super) fn environments(
     document: &Document,
     report: &mut Report,
 ) -> BTreeMap<&'static str, BTreeMap<String, String>> {
-    if let Some(discovery) = document.etcd.values.get("ETCD_DISCOVERY")
-        && !is_discovery(&discovery.value)
-    {
-        let message = format!(
-            "coreos.etcd.discovery is {}, expected a URL such as https://discovery.example.com/TOKEN",
-            shown(&discovery.value)
-        );
-        report.warning(discovery.place, message);
-    }
+    etcd_would_refuse(&document.etcd, report);
     if let Some(start) = document.locksmith.values.get("REBOOT_WINDOW_START")
         && !is_window_start(&start.value)
     {
@@ -44,6 +37,50 @@ pub(super) fn environments(
         }
     }
     environments
+}
+
+/// Values are handed on as they are; those that `etcd` does not start with are said, in its own words.
+fn etcd_would_refuse(etcd: &Variables, report: &mut Report) {
+    let lookup = |name: &str| etcd.values.get(name).map(|one| one.value.clone());
+    let mut refused = refused::refused(lookup);
+    if let Some(discovery) = etcd.values.get("ETCD_DISCOVERY")
+        && !is_discovery(&discovery.value)
+    {
+        let message = format!(
+            "coreos.etcd.discovery is {}, expected a URL such as https://discovery.example.com/TOKEN",
+            shown(&discovery.value)
+        );
+        report.warning(discovery.place, message);
+        refused.retain(|(name, _)| name != "ETCD_DISCOVERY");
+    }
+    for (name, why) in refused {
+        let Some(variable) = etcd.values.get(&name) else {
+            continue;
+        };
+        let message = format!("etcd will not start: {why}");
+        match is_of_its_time(&name, &variable.value) {
+            true => report.note(variable.place, message),
+            false => report.warning(variable.place, message),
+        }
+    }
+    // Elsewhere an empty variable is as good as none. This one stands over that of the unit.
+    if let Some(directory) = etcd.values.get("ETCD_DATA_DIR")
+        && directory.value.trim().is_empty()
+    {
+        let message = "etcd will not start: coreos.etcd.data_dir is empty, expected the path of a directory; \
+                       leave it out for that of the unit";
+        report.warning(directory.place, message);
+    }
+}
+
+/// Whether the tools of the time called a value clean that this `etcd` does not start with: they looked at
+/// no number, list or full address. Documents that were clean then stay so.
+fn is_of_its_time(name: &str, value: &str) -> bool {
+    match name {
+        "ETCD_ADDR" | "ETCD_PEER_ADDR" => value.contains(':') && !value.starts_with(':'),
+        "ETCD_NAME" | "ETCD_READY" | "ETCD_WATCH_HISTORY" | "ETCD_WATCH_HISTORY_BYTES" => false,
+        name => !name.ends_with("_FILE"),
+    }
 }
 
 /// The values, each fit for an environment.
@@ -106,6 +143,118 @@ fn is_window_start(text: &str) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::cloud_config::document::Variable;
+    use crate::cloud_config::report::Place;
+
+    fn said(values: &[(&str, &str)]) -> String {
+        let mut etcd = Variables::default();
+        for (at, (name, value)) in values.iter().enumerate() {
+            let variable = Variable {
+                value: String::from(*value),
+                place: Place::line(at + 1),
+            };
+            etcd.values.insert(String::from(*name), variable);
+        }
+        let mut report = Report::default();
+        etcd_would_refuse(&etcd, &mut report);
+        report.text("f")
+    }
+
+    #[test]
+    fn what_etcd_does_not_start_with_is_said() {
+        for (name, value, begins) in [
+            (
+                "ETCD_ADDR",
+                "10.0.0.5",
+                "warning: etcd will not start: ETCD_ADDR: \"10.0.0.5\" has no port",
+            ),
+            (
+                "ETCD_PEER_ADDR",
+                ":7001",
+                "warning: etcd will not start: ETCD_PEER_ADDR: \":7001\" has no host",
+            ),
+            (
+                "ETCD_ADDR",
+                "1:4001",
+                "note: etcd will not start: ETCD_ADDR: ",
+            ),
+            (
+                "ETCD_NAME",
+                "a/b",
+                "warning: etcd will not start: ETCD_NAME: \"a/b\" has a /",
+            ),
+            (
+                "ETCD_READY",
+                "maybe",
+                "warning: etcd will not start: ETCD_READY: ",
+            ),
+            (
+                "ETCD_CERT_FILE",
+                "/c",
+                "warning: etcd will not start: ETCD_CERT_FILE: \"/c\" needs -key-file",
+            ),
+            (
+                "ETCD_DATA_DIR",
+                " ",
+                "warning: etcd will not start: coreos.etcd.data_dir is empty",
+            ),
+            (
+                "ETCD_SNAPSHOTCOUNT",
+                "-5",
+                "note: etcd will not start: ETCD_SNAPSHOTCOUNT: ",
+            ),
+            ("ETCD_PEERS", "a", "note: etcd will not start: ETCD_PEERS: "),
+            (
+                "ETCD_BIND_ADDR",
+                ":4001",
+                "note: etcd will not start: ETCD_BIND_ADDR: ",
+            ),
+            ("ETCD_CORS", "foo", "note: etcd will not start: ETCD_CORS: "),
+            (
+                "ETCD_PEER_HEARTBEAT_INTERVAL",
+                "0",
+                "note: etcd will not start: ",
+            ),
+            (
+                "ETCD_PEER_HEARTBEAT_INTERVAL",
+                "300",
+                "note: etcd will not start: the default of",
+            ),
+            (
+                "ETCD_PEER_ELECTION_TIMEOUT",
+                "10",
+                "note: etcd will not start: ETCD_PEER_ELECTION",
+            ),
+            (
+                "ETCD_RETRY_INTERVAL",
+                "-1",
+                "note: etcd will not start: ETCD_RETRY_INTERVAL: ",
+            ),
+            (
+                "ETCD_DISCOVERY",
+                "d/a b",
+                "warning: coreos.etcd.discovery is",
+            ),
+            (
+                "ETCD_DISCOVERY",
+                "https://d",
+                "note: etcd will not start: ETCD_DISCOVERY: ",
+            ),
+        ] {
+            let said = said(&[(name, value)]);
+            assert!(said.starts_with(&format!("f:1: {begins}")), "{said}");
+            assert_eq!(said.lines().count(), 1, "{said}");
+        }
+        let good = [
+            ("ETCD_ADDR", "10.0.0.5:4001"),
+            ("ETCD_BIND_ADDR", "10.0.0.5"),
+            ("ETCD_CERT_FILE", "/no/such/cert"),
+            ("ETCD_KEY_FILE", "/no/such/key"),
+            ("ETCD_PEERS_FILE", "/no/such/peers"),
+            ("ETCD_NAME", " "),
+        ];
+        assert_eq!(said(&good), "");
+    }
 
     #[test]
     fn urls_and_times_are_looked_at() {

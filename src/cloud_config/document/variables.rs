@@ -2,8 +2,9 @@
 
 use std::collections::BTreeMap;
 
-use crate::cloud_config::node::{Entry, Node, Value, truth};
+use crate::cloud_config::node::{Entry, Node, Value};
 use crate::cloud_config::report::{Place, Report, shown};
+use crate::cloud_config::scalar::{decimal, integer, truth};
 use crate::config::options::{Form, OPTIONS, Opt, Section};
 
 /// One variable of a service's environment.
@@ -277,42 +278,6 @@ fn switch(text: &str) -> Option<String> {
         word => truth(word)?,
     };
     Some(value.to_string())
-}
-
-/// An integer as YAML 1.1 writes it: with `_` in it, or hexadecimal, octal or binary. In quotes it is
-/// decimal.
-fn integer(text: &str, plain: bool) -> Option<i64> {
-    if !plain {
-        return text.parse().ok();
-    }
-    let bare = text.replace('_', "");
-    let (sign, digits) = match bare.strip_prefix('-') {
-        Some(digits) => ("-", digits),
-        None => ("", bare.strip_prefix('+').unwrap_or(&bare)),
-    };
-    let octal = digits.len() > 1 && digits.bytes().all(|digit| (b'0'..b'8').contains(&digit));
-    let (digits, radix) = match digits.get(..2) {
-        Some("0x" | "0X") => (&digits[2..], 16),
-        Some("0o") => (&digits[2..], 8),
-        Some("0b" | "0B") => (&digits[2..], 2),
-        _ if octal && digits.starts_with('0') => (&digits[1..], 8),
-        _ => (digits, 10),
-    };
-    if digits.starts_with(['+', '-']) {
-        return None;
-    }
-    i64::from_str_radix(&format!("{sign}{digits}"), radix).ok()
-}
-
-fn decimal(text: &str, plain: bool) -> Option<f64> {
-    let bare = match plain {
-        true => text.replace('_', ""),
-        false => String::from(text),
-    };
-    // Words such as `inf` are no numbers here.
-    let begins = bare.starts_with(|letter: char| letter.is_ascii_digit() || "+-.".contains(letter));
-    let number = bare.parse::<f64>().ok()?;
-    (begins && number.is_finite()).then_some(number)
 }
 
 fn whole(text: &str, plain: bool) -> Option<String> {

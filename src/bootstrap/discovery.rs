@@ -58,7 +58,7 @@ impl Search<'_> {
         if self.leads(id, fresh).await? {
             return self.found(directory).await;
         }
-        Ok(self.join(directory, before.0).await?)
+        self.join(directory, before.0).await
     }
 
     /// Register; gives what was registered under the name before, or none where the service cannot be

@@ -84,6 +84,13 @@ impl Accounts {
         self.groups.contains_key(name)
     }
 
+    /// Whether there is such a group, by name or by number, as `useradd` takes it.
+    pub fn has_group_or_number(&self, group: &str) -> bool {
+        let number = group.parse::<u32>().ok();
+        self.has_group(group)
+            || number.is_some_and(|number| self.groups.values().any(|gid| *gid == number))
+    }
+
     /// Whether anybody is known at all.
     pub fn are_known(&self) -> bool {
         !self.users.is_empty()

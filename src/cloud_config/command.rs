@@ -229,6 +229,11 @@ impl Options {
         let mut out = std::io::stdout();
         let mut report = Report::default();
         let mut host = Host::new(&self.root, self.dry_run, &mut out);
+        if !self.validate
+            && let Err(error) = host.alone()
+        {
+            return fail(&error.to_string(), REFUSED);
+        }
         let surroundings = self.surroundings(&host, &loaded, &mut report);
         let prepared = prepare(bytes, &surroundings, &mut report);
         if self.validate {

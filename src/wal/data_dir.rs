@@ -466,15 +466,14 @@ fn remove_in(disk: &RealDisk, folder: &str, endings: &[&str]) -> Result<usize, S
 }
 
 fn explain(directory: &Path, path: &Path, doing: &'static str, error: io::Error) -> StorageError {
-    match error.kind() {
-        io::ErrorKind::PermissionDenied => return not_ours(directory, path),
-        // Something on the way there is a file.
-        io::ErrorKind::NotADirectory => {
-            return StorageError::NotADirectory {
-                path: directory.display().to_string(),
-            };
-        }
-        _ => {}
+    if error.kind() == io::ErrorKind::PermissionDenied {
+        return not_ours(directory, path);
+    }
+    // Something on the way there is a file.
+    if error.kind() == io::ErrorKind::NotADirectory {
+        return StorageError::NotADirectory {
+            path: directory.display().to_string(),
+        };
     }
     StorageError::Io {
         doing,

@@ -358,32 +358,12 @@ fn a_file_that_is_mounted_is_written_over() {
     let machine = Machine::new(&case(""));
     let (hosts, document) = (machine.at("/etc/hosts"), machine.at("/tmp/input"));
     fs::write(&hosts, "below\n").expect("a file");
-    fs::write(
-        machine.at("/tmp/mounted"),
-        "what was there before, longer\n",
-    )
-    .expect("a file");
+    let mounted = machine.at("/tmp/mounted");
+    fs::write(mounted, "what was there before, longer\n").expect("a file");
     fs::write(&document, "#cloud-config\nmanage_etc_hosts: localhost\n").expect("a file");
     let script = "mount --bind \"$1/tmp/mounted\" \"$1/etc/hosts\" || exit 77\n\
                   \"$2\" --from-file \"$1/tmp/input\" --root \"$1\" && cat \"$1/etc/hosts\" && ls -A \"$1/etc\"";
-    let output = Command::new("unshare")
-        .args([
-            "--user",
-            "--map-root-user",
-            "--mount",
-            "sh",
-            "-c",
-            script,
-            "sh",
-        ])
-        .arg(machine.at("/"))
-        .arg(env!("CARGO_BIN_EXE_etcd-cloudinit"))
-        .output();
-    let Some(output) = output
-        .ok()
-        .filter(|output| output.status.success() || !refused(output))
-    else {
-        eprintln!("skipped: nothing can be mounted here");
+    let Some(output) = in_a_namespace(&machine, script) else {
         return;
     };
     assert!(output.status.success(), "{}", said(&output));
@@ -396,6 +376,50 @@ fn a_file_that_is_mounted_is_written_over() {
     assert!(printed.starts_with("127.0.0.1 host1\n"), "{printed}");
     assert!(!printed.contains(".new"), "{printed}");
     assert_eq!(fs::read(&hosts).expect("a file"), b"below\n");
+}
+
+/// That nothing can be written at one place is found before anything is written at another, unless what is
+/// there is right already.
+#[test]
+fn a_read_only_place_is_found_before_anything_is_touched() {
+    let machine = Machine::new(&case(""));
+    fs::create_dir(machine.at("/fixed")).expect("a folder");
+    let document = "#cloud-config\nwrite_files:\n  - {path: /x, content: y}\n  - {path: /fixed/z, content: w}\n";
+    fs::write(machine.at("/tmp/input"), document).expect("a file");
+    let script = "touch \"$1/fixed/z\"; chmod 0644 \"$1/fixed/z\"; mount --bind \"$1/fixed\" \"$1/fixed\" || exit 77\n\
+                  mount -o remount,bind,ro \"$1/fixed\" || exit 77\n\
+                  \"$2\" --from-file \"$1/tmp/input\" --root \"$1\"; code=$?; ls -A \"$1\"; exit $code";
+    let Some(output) = in_a_namespace(&machine, script) else {
+        return;
+    };
+    assert_eq!(output.status.code(), Some(1), "{}", said(&output));
+    let said_of = format!(
+        "/fixed/z: {}: Read-only file system",
+        machine.at("/fixed").display()
+    );
+    assert!(said(&output).contains(&said_of), "{}", said(&output));
+    assert!(!machine.at("/x").exists());
+    let script = script.replace("touch ", "printf w >");
+    let output = in_a_namespace(&machine, &script).expect("it could be had before");
+    assert!(output.status.success(), "{}", said(&output));
+    assert!(machine.at("/x").exists());
+}
+
+/// Run a script where things can be mounted, with the machine's root and the program; none, said, if that
+/// is not allowed here.
+fn in_a_namespace(machine: &Machine, script: &str) -> Option<Output> {
+    let output = Command::new("unshare")
+        .args(["--user", "--map-root-user", "--mount", "sh", "-c"])
+        .args([script, "sh"])
+        .arg(machine.at("/"))
+        .arg(env!("CARGO_BIN_EXE_etcd-cloudinit"))
+        .output();
+    let allowed = |output: &Output| output.status.success() || !refused(output);
+    let output = output.ok().filter(allowed);
+    if output.is_none() {
+        eprintln!("skipped: nothing can be mounted here");
+    }
+    output
 }
 
 /// Whether no namespace was given, or nothing could be mounted in it.
@@ -420,4 +444,104 @@ fn keys_are_added_to_those_that_are_there() {
     }
     let output = run(&machine, text, &["--ssh-user", "nobody-here"]);
     assert_eq!(output.status.code(), Some(1));
+}
+
+/// A user who led the keys elsewhere is told so, and nobody else goes without for it.
+#[test]
+fn keys_are_not_followed_below_a_home() {
+    let machine = Machine::new(&case(""));
+    fs::create_dir_all(machine.at("/home/core/.ssh")).expect("a folder");
+    machine.link("/home/core/.ssh/authorized_keys", "/etc/machine-id");
+    let text = "#cloud-config\nssh_authorized_keys: [ssh-rsa NEW]\nwrite_files:\n  - {path: /x, content: y}\n\
+                users:\n  - {name: root, ssh_authorized_keys: [ssh-rsa ROOT]}\n";
+    let output = run(&machine, text, &[]);
+    assert_eq!(output.status.code(), Some(1));
+    assert!(
+        said(&output).contains("the keys of core: /home/core/.ssh/authorized_keys is a link"),
+        "{}",
+        said(&output)
+    );
+    let link = fs::symlink_metadata(machine.at("/home/core/.ssh/authorized_keys"));
+    assert!(link.expect("it is there").is_symlink());
+    assert_eq!(fs::read(machine.at("/x")).expect("a file"), b"y");
+    let keys = fs::read_to_string(machine.at("/root/.ssh/authorized_keys"));
+    assert_eq!(keys.expect("keys"), "ssh-rsa ROOT\n");
+}
+
+#[test]
+fn a_pipe_in_place_of_a_file_is_not_waited_for() {
+    let machine = Machine::new(&case(""));
+    let pipe = machine.at("/etc/environment");
+    let made = Command::new("mkfifo").arg(&pipe).status().expect("mkfifo");
+    assert!(made.success());
+    let text = "#cloud-config\nwrite_files:\n  - {path: /etc/environment, content: y}\n";
+    let output = run(&machine, text, &["--write-environment"]);
+    assert!(output.status.success(), "{}", said(&output));
+    assert_eq!(fs::read(pipe).expect("a file"), b"y");
+}
+
+/// Whoever writes a path last wins, once, and the one that loses is named.
+#[test]
+fn a_path_that_two_parts_write_is_written_once() {
+    let machine = Machine::new(&case(""));
+    let text = "#cloud-config\nmanage_etc_hosts: localhost\nwrite_files:\n  - {path: /etc//systemd/system/a.service, \
+                content: lost}\n  - {path: /etc/hosts, content: mine}\n  - {path: /run/systemd/system/m.service, content: \
+                x}\ncoreos:\n  units:\n    - {name: a.service, content: first, command: start}\n    - {name: a.service, \
+                content: won, command: start}\n    - {name: m.service, mask: true, runtime: true}\nhostname: \
+                h\n";
+    let output = run(&machine, text, &["--validate"]);
+    let report = String::from_utf8_lossy(&output.stdout).into_owned();
+    let lines: Vec<&str> = report.lines().collect();
+    assert_eq!(lines.len(), 4, "{report}");
+    for (line, part) in lines.iter().zip([
+        ":2: warning: /etc/hosts is written by manage_etc_hosts and by write_files,",
+        ":4: warning: /etc/systemd/system/a.service is written by write_files and by unit a.service,",
+        ":6: warning: /run/systemd/system/m.service is written by write_files and by unit m.service,",
+        ":10: warning: unit a.service is on line 9 already;",
+    ]) {
+        assert!(line.contains(part), "{line}");
+    }
+    for reloads in [1, 0] {
+        let output = run(&machine, text, &[]);
+        assert!(output.status.success(), "{}", said(&output));
+        let commands = commands(&output);
+        let count = |word: &str| {
+            let has = |words: &&Vec<String>| words.iter().any(|one| one == word);
+            commands.iter().filter(has).count()
+        };
+        assert_eq!((count("daemon-reload"), count("start")), (reloads, 1));
+        let at = |path: &str| fs::read_to_string(machine.at(path)).expect("a file");
+        assert_eq!(
+            (at("/etc/systemd/system/a.service"), at("/etc/hosts")),
+            (String::from("won"), String::from("mine"))
+        );
+    }
+}
+
+/// Runs at once on one machine: each waits for those before it, and none finds another's work half done.
+#[test]
+fn runs_at_once_do_not_collide() {
+    let machine = Machine::new(&case(""));
+    let content = "x".repeat(1000);
+    let files = (0..30).map(|n| format!("  - {{path: /d/f{n}, content: {content}}}\n"));
+    let text = format!("#cloud-config\nwrite_files:\n{}", files.collect::<String>());
+    let input = machine.at("/tmp/input");
+    fs::write(&input, text).expect("a file");
+    let document = [String::from("--from-file"), input.display().to_string()];
+    let run = || machine.run(&case(""), &document, &[]);
+    let lock = fs::File::open(machine.at("/")).expect("the root");
+    lock.lock().expect("the lock");
+    let outputs: Vec<Output> = std::thread::scope(|scope| {
+        let runs: Vec<_> = (0..4).map(|_| scope.spawn(run)).collect();
+        // Nobody touches anything before the lock is given back.
+        assert!(!machine.at("/d").exists());
+        drop(lock);
+        let end = |run: std::thread::ScopedJoinHandle<'_, Output>| run.join().expect("a run");
+        runs.into_iter().map(end).collect()
+    });
+    for output in &outputs {
+        assert!(output.status.success(), "{}", said(output));
+    }
+    let names = fs::read_dir(machine.at("/d")).expect("a folder");
+    assert_eq!(names.count(), 30);
 }

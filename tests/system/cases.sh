@@ -242,8 +242,8 @@ family() {
   started h4
   install h4
   host_run h4 "printf 'ETCD_DISCOVERY_ADDR=%s:8087\n' $(host_address h4) >/etc/default/etcd-discovery"
-  host_run h4 systemctl disable --now etcd
-  host_run h4 systemctl start etcd-discovery
+  host_run h4 systemctl disable --now --quiet etcd
+  host_run h4 systemctl enable --now --quiet etcd-discovery
   token=$(host_run h4 curl -sf "http://$(host_address h4):8087/new?size=3")
   echo "$token" >"$HOSTS_STATE/h4/token"
   # Waited for one by one: the hosts' own lives are children too.
@@ -533,7 +533,7 @@ END
   is web1 host_run h1 'curl -s http://127.0.0.1:7001/name'
   # It holds a key now, and is nobody else's: no start of another name will do, or is tried again and again.
   host_run h1 etcdctl set /a 1
-  sed 's/web1/web2/' "$(host_disk h1)/var/lib/cloud/instance/user-data.txt" | user_data h1
+  sed -i 's/web1/web2/' "$(host_disk h1)/var/lib/cloud/instance/user-data.txt"
   host_run h1 'systemctl restart etcd-cloudinit etcd' && fail "it started"
   within 10 host_run h1 '[ "$(systemctl show -P ExecMainStatus etcd)" = 65 ]'
   is failed host_run h1 'systemctl is-active etcd || true'

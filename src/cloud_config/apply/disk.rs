@@ -1,17 +1,19 @@
 //! Files: written beside, synced, renamed; nothing is left over.
 
 use std::collections::BTreeMap;
-use std::fs::{self, DirBuilder, File, OpenOptions, Permissions};
-use std::io::{self, Seek, Write};
-use std::os::unix::fs::{
-    DirBuilderExt, MetadataExt, OpenOptionsExt, PermissionsExt, chown, fchown, symlink,
-};
+use std::fs::{self, File, OpenOptions, Permissions};
+use std::io::{self, Read, Seek, Write};
+use std::os::unix::fs::{MetadataExt, OpenOptionsExt, PermissionsExt, fchown, symlink};
 use std::path::{Path, PathBuf};
+
+use nix::errno::Errno;
+use nix::fcntl::OFlag;
+use nix::unistd::{AccessFlags, access};
 
 use super::root;
 
 /// The name a file has until it is whole.
-const BESIDE: &str = ".etcd-cloudinit.new";
+pub(super) const BESIDE: &str = ".etcd-cloudinit.new";
 
 /// How long a text may be that is read to be compared, in bytes.
 const TEXT_BYTES_MAX: u64 = 1 << 20;
@@ -41,7 +43,7 @@ impl Wanted<'_> {
             && owner
             && found.mode() & 0o7777 == self.mode
             && u64::try_from(self.content.len()) == Ok(found.len())
-            && fs::read(place).is_ok_and(|content| content == self.content)
+            && read(place, found.len()).is_ok_and(|content| content == self.content)
     }
 
     /// Make it so.
@@ -79,7 +81,7 @@ impl Wanted<'_> {
     }
 
     /// Fill a file and give it away; answers whether that was allowed.
-    fn fill(&self, mut file: &File) -> io::Result<bool> {
+    pub(super) fn fill(&self, mut file: &File) -> io::Result<bool> {
         let mut owned = true;
         file.write_all(self.content)?;
         file.set_len(file.stream_position()?)?;
@@ -91,6 +93,24 @@ impl Wanted<'_> {
         file.sync_all()?;
         Ok(owned)
     }
+}
+
+/// What is in a file, up to a number of bytes. What is no file, such as a pipe, is not waited for.
+///
+/// # Errors
+///
+/// It cannot be read, or is no file.
+pub(super) fn read(place: &Path, bytes_max: u64) -> io::Result<Vec<u8>> {
+    let file = OpenOptions::new()
+        .read(true)
+        .custom_flags(OFlag::O_NONBLOCK.bits())
+        .open(place)?;
+    if !file.metadata()?.is_file() {
+        return Err(io::Error::other(format!("{} is no file", place.display())));
+    }
+    let mut content = Vec::new();
+    file.take(bytes_max).read_to_end(&mut content)?;
+    Ok(content)
 }
 
 /// How a file was put where it is.
@@ -134,7 +154,8 @@ fn replace(
     File::open(folder)?.sync_all()
 }
 
-fn was_allowed(result: io::Result<()>) -> io::Result<bool> {
+/// Whether something was allowed.
+pub(super) fn was_allowed(result: io::Result<()>) -> io::Result<bool> {
     match result {
         Ok(()) => Ok(true),
         Err(error) if error.kind() == io::ErrorKind::PermissionDenied => Ok(false),
@@ -142,9 +163,15 @@ fn was_allowed(result: io::Result<()>) -> io::Result<bool> {
     }
 }
 
-fn folder_of(place: &Path) -> io::Result<&Path> {
+/// The directory that a place is in.
+pub(super) fn folder_of(place: &Path) -> io::Result<&Path> {
     let none = || io::Error::other("it is in no directory");
     place.parent().ok_or_else(none)
+}
+
+/// Make the directory that a place is in.
+pub(super) fn make_folder_of(place: &Path) -> io::Result<()> {
+    make_folders(folder_of(place)?)
 }
 
 /// Make a directory and those above it, open to all.
@@ -162,7 +189,8 @@ fn make_folders(folder: &Path) -> io::Result<()> {
     Ok(())
 }
 
-/// Whether a file can be put at a path: no directory is there, and what is above is one or is missing.
+/// Whether a file can be put at a path: no directory is there, and what is above is missing or is a directory
+/// that can be written to.
 pub(super) fn is_free(root: &Path, path: &str) -> io::Result<()> {
     let place = root::within(root, path)?;
     if fs::symlink_metadata(&place).is_ok_and(|found| found.is_dir()) {
@@ -173,7 +201,11 @@ pub(super) fn is_free(root: &Path, path: &str) -> io::Result<()> {
     let mut above = place.parent();
     while let Some(one) = above {
         match fs::symlink_metadata(one) {
-            Ok(found) if found.is_dir() => return Ok(()),
+            Ok(found) if found.is_dir() => {
+                let why = |errno: Errno| format!("{}: {}", one.display(), errno.desc());
+                return access(one, AccessFlags::W_OK)
+                    .map_err(|errno| io::Error::other(why(errno)));
+            }
             Ok(_) => {
                 let cause = format!("{} is no directory", one.display());
                 return Err(io::Error::other(cause));
@@ -184,35 +216,6 @@ pub(super) fn is_free(root: &Path, path: &str) -> io::Result<()> {
         }
     }
     Ok(())
-}
-
-/// Write a user's keys; answers whether they could be given to the user. Neither the file nor its
-/// directory may be a link: the user could lead it to where only root may write.
-pub(super) fn put_keys(
-    root: &Path,
-    home: &str,
-    text: &str,
-    owner: Option<Numbers>,
-) -> io::Result<bool> {
-    let folder = root::within(root, &format!("{home}/.ssh"))?;
-    let mut owned = true;
-    match fs::symlink_metadata(&folder) {
-        Ok(found) if found.is_dir() => {}
-        Ok(_) => return Err(io::Error::other(format!("{home}/.ssh is no directory"))),
-        Err(_) => {
-            make_folders(folder_of(&folder)?)?;
-            DirBuilder::new().mode(0o700).create(&folder)?;
-            if let Some((user, group)) = owner {
-                owned = was_allowed(chown(&folder, user, group))?;
-            }
-        }
-    }
-    let wanted = Wanted {
-        content: text.as_bytes(),
-        mode: 0o600,
-        owner,
-    };
-    Ok(wanted.put(&folder.join("authorized_keys"))?.owned && owned)
 }
 
 /// Whether anything is there, be it a link to nothing.
@@ -306,6 +309,16 @@ mod tests {
     }
 
     #[test]
+    fn a_pipe_is_not_waited_for() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let place = folder.path().join("pipe");
+        nix::unistd::mkfifo(&place, nix::sys::stat::Mode::S_IRWXU).expect("a pipe");
+        assert!(read(&place, 1).is_err());
+        wanted(b"x", 0o644).put(&place).expect("a file");
+        assert_eq!(read(&place, 10).expect("a file"), b"x");
+    }
+
+    #[test]
     fn a_failed_write_leaves_nothing() {
         let folder = tempfile::tempdir().expect("a folder");
         let place = folder.path().join("taken");
@@ -343,20 +356,5 @@ mod tests {
         assert_eq!(fs::read(&target).expect("a file"), b"old");
         mask(&place).expect("a link");
         assert!(is_mask(&place) && !is_empty(&place));
-    }
-
-    #[test]
-    fn keys_do_not_go_where_a_link_leads() {
-        let folder = tempfile::tempdir().expect("a folder");
-        let root = folder.path();
-        assert!(put_keys(root, "/home/a", "key\n", None).expect("keys"));
-        let mode = |path: &str| fs::metadata(root.join(path)).expect("it").mode() & 0o7777;
-        assert_eq!(
-            (mode("home/a/.ssh"), mode("home/a/.ssh/authorized_keys")),
-            (0o700, 0o600)
-        );
-        fs::create_dir_all(root.join("home/b")).expect("a folder");
-        symlink("/home/a/.ssh", root.join("home/b/.ssh")).expect("a link");
-        assert!(put_keys(root, "/home/b", "key\n", None).is_err());
     }
 }

@@ -1,11 +1,14 @@
 //! Carrying out a plan: the only place where anything is touched.
 
 mod disk;
+mod keys;
+mod lock;
 mod root;
 mod systemd;
 
+use std::collections::BTreeSet;
 use std::fmt;
-use std::io::{Read, Write};
+use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 use std::process::{ExitStatus, Stdio};
 
@@ -34,6 +37,8 @@ pub struct Host<'o> {
     running: bool,
     out: &'o mut dyn Write,
     failed: Vec<String>,
+    /// Held until all is done.
+    lock: Option<std::fs::File>,
 }
 
 /// Why a plan could not be carried out.
@@ -78,7 +83,25 @@ impl<'o> Host<'o> {
             running,
             out,
             failed: Vec::new(),
+            lock: None,
         }
+    }
+
+    /// Wait until no other run is under way, and keep others from beginning as long as this host is there.
+    /// What the machine says holds only from then on. Who touches nothing does not wait.
+    ///
+    /// # Errors
+    ///
+    /// The lock cannot be had, as for a user who may change nothing here anyway.
+    pub fn alone(&mut self) -> Result<(), Error> {
+        let is_machine = match self.mode {
+            Mode::Dry => return Ok(()),
+            Mode::Machine => true,
+            Mode::Root => false,
+        };
+        let lock = lock::take(&self.root, is_machine);
+        self.lock = Some(lock.map_err(failed("waiting for other runs to end"))?);
+        Ok(())
     }
 
     /// What the machine says about itself.
@@ -124,19 +147,9 @@ impl<'o> Host<'o> {
 
     /// A file of the host; none if it cannot be read.
     pub fn text(&self, path: &str) -> Option<String> {
-        let place = root::within(&self.root, path).ok()?;
         // It may be a link itself, as /etc/hostname often is.
-        let place = match std::fs::read_link(&place) {
-            Ok(target) if target.is_absolute() => {
-                root::within(&self.root, &target.to_string_lossy()).ok()?
-            }
-            Ok(_) | Err(_) => place,
-        };
-        let mut text = Vec::new();
-        let file = std::fs::File::open(place).ok()?;
-        file.take(SYSTEM_FILE_BYTES_MAX)
-            .read_to_end(&mut text)
-            .ok()?;
+        let place = root::behind(&self.root, path).ok()?;
+        let text = disk::read(&place, SYSTEM_FILE_BYTES_MAX).ok()?;
         Some(String::from_utf8_lossy(&text).into_owned())
     }
 
@@ -149,19 +162,22 @@ impl<'o> Host<'o> {
         for step in &plan.steps {
             self.can(step)?;
         }
-        let mut happened = self.found(plan);
+        let mut happened = Happened::default();
         for step in &plan.steps {
             self.step(step, &mut happened)?;
         }
-        let (commands, queued) = after(plan, &happened);
-        for command in &commands {
+        self.found(plan, &mut happened);
+        let after = after(plan, &happened);
+        let mut failed_ones = BTreeSet::new();
+        for (number, command) in after.commands.iter().enumerate() {
             // One unit that is not there keeps nobody else from starting.
             if let Err(error) = self.run(command) {
                 self.failed.push(error.to_string());
+                failed_ones.insert(number);
             }
         }
-        if self.mode == Mode::Machine && self.failed.is_empty() {
-            systemd::remember(&self.root, &queued)
+        if self.mode == Mode::Machine {
+            systemd::remember(&self.root, &after.queued_but(&failed_ones))
                 .map_err(failed("remembering what was queued"))?;
         }
         match self.failed.is_empty() {
@@ -173,17 +189,40 @@ impl<'o> Host<'o> {
         }
     }
 
+    /// Nothing has to be possible that is done already: what is there may be read-only.
     fn can(&self, step: &Step) -> Result<(), Error> {
-        let path = match step {
-            Step::Write(file) => &file.path,
-            Step::Mask { path, .. } => path,
+        let (path, is_done) = match step {
+            Step::Write(file) => {
+                let place = self.place(&file.path)?;
+                let wanted = self.wanted(file);
+                (&file.path, wanted.is_there(&place))
+            }
+            Step::Mask { path, .. } => (path, disk::is_mask(&self.place(path)?)),
             Step::Hostname(_)
             | Step::Run(_)
             | Step::Keys(_)
             | Step::Remove { .. }
             | Step::Unmask { .. } => return Ok(()),
         };
-        disk::is_free(&self.root, path).map_err(failed(path.as_str()))
+        match is_done {
+            true => Ok(()),
+            false => disk::is_free(&self.root, path).map_err(failed(path.as_str())),
+        }
+    }
+
+    /// Where a path is below the root.
+    fn place(&self, path: &str) -> Result<PathBuf, Error> {
+        root::within(&self.root, path).map_err(failed(path))
+    }
+
+    /// A file as it shall be; of an owner whose name nobody knows, as if nobody had asked for one.
+    fn wanted<'f>(&self, file: &'f File) -> disk::Wanted<'f> {
+        let owner = file.owner.as_ref();
+        disk::Wanted {
+            content: &file.content,
+            mode: file.mode,
+            owner: owner.and_then(|owner| self.accounts().numbers(owner)),
+        }
     }
 
     fn step(&mut self, step: &Step, happened: &mut Happened) -> Result<(), Error> {
@@ -207,17 +246,8 @@ impl<'o> Host<'o> {
     }
 
     fn write(&mut self, file: &File, happened: &mut Happened) -> Result<(), Error> {
-        let owner = file
-            .owner
-            .as_ref()
-            .map(|owner| (owner, self.accounts().numbers(owner)));
-        let numbers = owner.as_ref().and_then(|(_, numbers)| *numbers);
-        let place = root::within(&self.root, &file.path).map_err(failed(file.path.as_str()))?;
-        let wanted = disk::Wanted {
-            content: &file.content,
-            mode: file.mode,
-            owner: numbers,
-        };
+        let wanted = self.wanted(file);
+        let place = self.place(&file.path)?;
         if wanted.is_there(&place) {
             return Ok(());
         }
@@ -236,8 +266,8 @@ impl<'o> Host<'o> {
                     file.path
                 );
             }
-            if let Some((owner, numbers)) = &owner
-                && (numbers.is_none() || !put.owned)
+            if let Some(owner) = &file.owner
+                && (wanted.owner.is_none() || !put.owned)
             {
                 self.not_owned(&file.path, &owner.text())?;
             }
@@ -247,7 +277,7 @@ impl<'o> Host<'o> {
     }
 
     fn remove(&mut self, path: &str, wakes: &Wakes, happened: &mut Happened) -> Result<(), Error> {
-        let place = root::within(&self.root, path).map_err(failed(path))?;
+        let place = self.place(path)?;
         if !disk::exists(&place) {
             return Ok(());
         }
@@ -259,42 +289,46 @@ impl<'o> Host<'o> {
         Ok(())
     }
 
+    /// Add what is missing to a user's keys. A user whose home is not as it should be keeps nobody else from
+    /// having theirs, nor the machine from being set up.
     fn keys(&mut self, holder: &KeyHolder) -> Result<(), Error> {
-        let doing = format!("the keys of {}", holder.user);
+        match self.add_keys(holder) {
+            Ok(true) => Ok(()),
+            Ok(false) => self.not_owned(&format!("{}/.ssh", holder.home), &holder.user),
+            Err(cause) => {
+                let error = failed(format!("the keys of {}", holder.user))(cause);
+                eprintln!("etcd-cloudinit: {error}");
+                self.failed.push(error.to_string());
+                Ok(())
+            }
+        }
+    }
+
+    /// Answers whether they could be given to the user.
+    fn add_keys(&mut self, holder: &KeyHolder) -> io::Result<bool> {
+        let folder = keys::Folder::open(&self.root, &holder.home)?;
+        let there = match &folder {
+            Some(folder) => folder.read()?,
+            None => Vec::new(),
+        };
+        let Some((content, added)) = keys::with_missing(&there, &holder.keys) else {
+            return Ok(true);
+        };
+        let path = format!("{}/.ssh/authorized_keys", holder.home);
+        self.say(&format!("add {added} keys to {path}"))
+            .map_err(io::Error::other)?;
+        if self.mode == Mode::Dry {
+            return Ok(true);
+        }
         let accounts = self.accounts();
         let account = accounts.user(&holder.user);
-        let folder = format!("{}/.ssh", holder.home);
-        let path = format!("{folder}/authorized_keys");
-        let there = self.text(&path).unwrap_or_default();
-        let have: Vec<&str> = there.lines().map(str::trim).collect();
-        let missing: Vec<&str> = holder
-            .keys
-            .iter()
-            .map(String::as_str)
-            .filter(|key| !have.contains(key))
-            .collect();
-        if missing.is_empty() {
-            return Ok(());
-        }
-        self.say(&format!("add {} keys to {path}", missing.len()))?;
-        if self.mode == Mode::Dry {
-            return Ok(());
-        }
-        let mut text = there.clone();
-        if !text.is_empty() && !text.ends_with('\n') {
-            text.push('\n');
-        }
-        for key in missing {
-            text.push_str(key);
-            text.push('\n');
-        }
         let owner = account.map(|account| (Some(account.uid), Some(account.gid)));
-        let owned = disk::put_keys(&self.root, &holder.home, &text, owner)
-            .map_err(failed(doing.as_str()))?;
-        match owned && account.is_some() {
-            true => Ok(()),
-            false => self.not_owned(&folder, &holder.user),
-        }
+        let (folder, made_owned) = match folder {
+            Some(folder) => (folder, true),
+            None => keys::Folder::make(&self.root, &holder.home, owner)?,
+        };
+        let owned = folder.put(&content, owner)?;
+        Ok(made_owned && owned && account.is_some())
     }
 
     /// Below another root its users may be strangers, and it may be someone else's: then that is said.
@@ -312,7 +346,7 @@ impl<'o> Host<'o> {
     }
 
     fn mask(&mut self, path: &str, unit: &str, happened: &mut Happened) -> Result<(), Error> {
-        let place = root::within(&self.root, path).map_err(failed(path))?;
+        let place = self.place(path)?;
         if disk::is_mask(&place) {
             return Ok(());
         }
@@ -326,7 +360,7 @@ impl<'o> Host<'o> {
     }
 
     fn unmask(&mut self, path: &str, unit: &str, happened: &mut Happened) -> Result<(), Error> {
-        let place = root::within(&self.root, path).map_err(failed(path))?;
+        let place = self.place(path)?;
         if !disk::is_mask(&place) && !disk::is_empty(&place) {
             return Ok(());
         }
@@ -339,15 +373,15 @@ impl<'o> Host<'o> {
         Ok(())
     }
 
-    /// How the machine is found: what runs, what is enabled, what was queued.
-    fn found(&self, plan: &Plan) -> Happened {
-        let mut happened = Happened::default();
+    /// How the machine is found: what runs, what is enabled, what was queued. It is asked late: a unit that
+    /// started while its files were written may have read the old ones.
+    fn found(&self, plan: &Plan, happened: &mut Happened) {
         if !self.running {
-            return happened;
+            return;
         }
         happened.queued = systemd::remembered(&self.root);
         for service in &plan.services {
-            if systemd::is("is-active", &service.unit) {
+            if systemd::runs(&service.unit) {
                 happened.active.insert(service.unit.clone());
             }
         }
@@ -356,7 +390,6 @@ impl<'o> Host<'o> {
                 happened.enabled.insert(enable.unit.clone());
             }
         }
-        happened
     }
 
     fn run(&mut self, command: &Command) -> Result<(), Error> {

@@ -14,6 +14,26 @@ const LINKS_MAX: usize = 40;
 ///
 /// Links that lead nowhere but on, or cannot be read.
 pub(super) fn within(root: &Path, path: &str) -> io::Result<PathBuf> {
+    resolved(root, path, Last::Kept)
+}
+
+/// The same with its last part followed, too.
+///
+/// # Errors
+///
+/// Links that lead nowhere but on, or cannot be read.
+pub(super) fn behind(root: &Path, path: &str) -> io::Result<PathBuf> {
+    resolved(root, path, Last::Followed)
+}
+
+/// What is done with the last part of a path, if it is a link.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Last {
+    Kept,
+    Followed,
+}
+
+fn resolved(root: &Path, path: &str, last: Last) -> io::Result<PathBuf> {
     let mut todo: Vec<PathBuf> = parts(Path::new(path));
     let mut below = PathBuf::new();
     let mut links = 0;
@@ -23,7 +43,7 @@ pub(super) fn within(root: &Path, path: &str) -> io::Result<PathBuf> {
             continue;
         }
         let place = root.join(&below).join(&part);
-        let link = match todo.is_empty() {
+        let link = match todo.is_empty() && last == Last::Kept {
             true => None,
             false => link(&place)?,
         };
@@ -93,6 +113,11 @@ mod tests {
         good("/a/b/up/etc/x", "etc/x");
         good("/a/absolute", "a/absolute");
         good("/new/x/y", "new/x/y");
+        symlink("up/../etc/x", root.join("a/b/relative")).expect("a link");
+        symlink("/a/b/relative", root.join("twice")).expect("a link");
+        let behind = |path: &str| behind(root, path).map(|place| place == root.join("etc/x"));
+        assert!(behind("/twice").expect("a path"));
+        assert!(behind("/etc/x").expect("a path"));
         assert!(at("/loop/x").is_err());
     }
 }

@@ -22,6 +22,23 @@ pub(super) fn is(word: &str, unit: &str) -> bool {
         .is_ok_and(|status| status.success())
 }
 
+/// Whether a unit runs or is about to: a change that comes while it starts is lost on it, too, unless it is
+/// started again. One that is on its way out reads its files when it comes back. If nobody can be asked, no.
+pub(super) fn runs(unit: &str) -> bool {
+    let asked = Command::new("systemctl")
+        .args(["is-active", "--", unit])
+        .stdin(Stdio::null())
+        .stderr(Stdio::null())
+        .output();
+    asked.is_ok_and(|output| is_up(String::from_utf8_lossy(&output.stdout).trim()))
+}
+
+/// Whether this state of a unit, in systemd's word, is one in which it has read its files. A unit that waits
+/// for its next try is activating.
+fn is_up(state: &str) -> bool {
+    matches!(state, "active" | "activating" | "reloading" | "refreshing")
+}
+
 /// What was queued since boot. A line that is none of ours is left out.
 pub(super) fn remembered(root: &Path) -> BTreeSet<(String, String)> {
     let text = fs::read_to_string(root.join(QUEUED)).unwrap_or_default();
@@ -49,6 +66,23 @@ pub(super) fn remember(root: &Path, queued: &BTreeSet<(String, String)>) -> io::
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_unit_that_starts_has_read_its_files() {
+        let up = |state: &&str| is_up(state);
+        let states = [
+            "active",
+            "reloading",
+            "inactive",
+            "failed",
+            "activating",
+            "deactivating",
+            "maintenance",
+            "",
+        ];
+        let states: Vec<&str> = states.into_iter().filter(|state| up(state)).collect();
+        assert_eq!(states, ["active", "reloading", "activating"]);
+    }
 
     #[test]
     fn what_was_queued_is_remembered() {

@@ -5,6 +5,7 @@
 
 mod files;
 mod hooks;
+mod twice;
 mod units;
 mod users;
 mod variables;
@@ -67,6 +68,7 @@ pub fn check(
         units: units::check(&document.units, report),
         hooks: hooks::check(document, &machine.hooks, report),
     };
+    twice::check(document, &checked, report);
     (!report.has_errors()).then_some(checked)
 }
 

@@ -1,6 +1,6 @@
 //! `coreos.units`
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use super::refuse;
 use crate::cloud_config::document::{self, Placed};
@@ -23,6 +23,30 @@ pub struct Unit {
     pub runtime: bool,
     /// What to do with it now.
     pub verb: Option<Verb>,
+}
+
+impl Unit {
+    /// Whether it is for systemd's network daemon.
+    pub fn is_network(&self) -> bool {
+        let endings = [".network", ".netdev", ".link"];
+        endings.iter().any(|ending| self.name.ends_with(ending))
+    }
+
+    /// Where its file goes.
+    pub fn path(&self) -> String {
+        let volatile = if self.runtime { "run" } else { "etc" };
+        let folder = if self.is_network() {
+            "network"
+        } else {
+            "system"
+        };
+        format!("/{volatile}/systemd/{folder}/{}", self.name)
+    }
+
+    /// Where a drop-in of it goes.
+    pub fn drop_in_path(&self, name: &str) -> String {
+        format!("{}.d/{name}", self.path())
+    }
 }
 
 /// A part of a unit's configuration.
@@ -122,6 +146,7 @@ pub(super) fn check(units: &[document::Unit], report: &mut Report) -> Vec<Unit> 
         .iter()
         .filter_map(|unit| Some((one(unit, report)?, unit)))
         .collect();
+    once_each(&checked, report);
     let masked: BTreeSet<&str> = checked
         .iter()
         .filter(|(unit, _)| unit.mask)
@@ -145,6 +170,21 @@ pub(super) fn check(units: &[document::Unit], report: &mut Report) -> Vec<Unit> 
         }
     }
     checked.into_iter().map(|(unit, _)| unit).collect()
+}
+
+/// Nothing is lost of a unit that is listed again unless both have the same file, but it will hardly be meant.
+fn once_each(checked: &[(Unit, &document::Unit)], report: &mut Report) {
+    let mut lines: BTreeMap<&str, usize> = BTreeMap::new();
+    for (unit, written) in checked {
+        let line = written.place.line;
+        if let Some(first) = lines.insert(&unit.name, line) {
+            let message = format!(
+                "unit {} is on line {first} already; both are carried out, and of the same file the later one wins",
+                unit.name
+            );
+            report.warning(written.place, message);
+        }
+    }
 }
 
 fn one(unit: &document::Unit, report: &mut Report) -> Option<Unit> {

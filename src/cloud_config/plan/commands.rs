@@ -14,7 +14,7 @@ pub struct Happened {
     pub reload: bool,
     /// Whether its network daemon has to.
     pub network: bool,
-    /// Units that run.
+    /// Units that run, or are about to.
     pub active: BTreeSet<String>,
     /// Units that are enabled.
     pub enabled: BTreeSet<String>,
@@ -42,12 +42,31 @@ impl Happened {
     }
 }
 
+/// What is left to do once the steps are done.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct After {
+    /// Commands, in order.
+    pub commands: Vec<Command>,
+    /// What is queued when all of them went well: verbs and units, each with the number of its command; none
+    /// for what an earlier run queued.
+    pub queued: Vec<((String, String), Option<usize>)>,
+}
+
+impl After {
+    /// What is queued, but for the commands that failed, by number.
+    pub fn queued_but(&self, failed: &BTreeSet<usize>) -> BTreeSet<(String, String)> {
+        let well = |command: &Option<usize>| command.is_none_or(|one| !failed.contains(&one));
+        let queued = self.queued.iter().filter(|(_, command)| well(command));
+        queued.map(|(what, _)| what.clone()).collect()
+    }
+}
+
 /// The commands that are left, in order, and what of it is queued.
 ///
 /// Nothing is waited for: this runs before the units that it starts. A unit that runs and whose files
 /// changed is restarted where it would be started, and what an earlier run queued is not queued again
 /// unless something changed.
-pub fn after(plan: &Plan, happened: &Happened) -> (Vec<Command>, BTreeSet<(String, String)>) {
+pub fn after(plan: &Plan, happened: &Happened) -> After {
     let mut commands = Vec::new();
     let mut reload = happened.reload;
     for enable in &plan.enables {
@@ -66,18 +85,18 @@ pub fn after(plan: &Plan, happened: &Happened) -> (Vec<Command>, BTreeSet<(Strin
         let unit = "systemd-networkd.service";
         commands.push(on_unit(["systemctl", "restart", "--no-block"], unit));
     }
-    let mut queued = BTreeSet::new();
+    let mut queued = Vec::new();
     for service in &plan.services {
-        let written = service
-            .verb
-            .map(|verb| (String::from(verb.word()), service.unit.clone()));
+        let mut number = None;
         if let Some(verb) = verb(service, happened) {
             let words = ["systemctl", verb.of_systemctl(), "--no-block"];
+            number = Some(commands.len());
             commands.push(on_unit(words, &service.unit));
         }
-        queued.extend(written);
+        let written = |verb: Verb| (String::from(verb.word()), service.unit.clone());
+        queued.extend(service.verb.map(|verb| (written(verb), number)));
     }
-    (commands, queued)
+    After { commands, queued }
 }
 
 /// What to do with a unit now.
@@ -106,11 +125,9 @@ mod tests {
     use super::*;
 
     fn shown(plan: &Plan, happened: &Happened) -> Vec<String> {
-        let (commands, _) = after(plan, happened);
-        commands
-            .iter()
-            .map(|command| command.words.join(" "))
-            .collect()
+        let after = after(plan, happened);
+        let commands = after.commands.iter();
+        commands.map(|command| command.words.join(" ")).collect()
     }
 
     fn plan() -> Plan {
@@ -151,7 +168,7 @@ mod tests {
 
     #[test]
     fn the_second_time_nothing_is() {
-        let (_, queued) = after(&plan(), &Happened::default());
+        let queued = after(&plan(), &Happened::default()).queued_but(&BTreeSet::new());
         let happened = Happened {
             queued,
             enabled: set(&["a.service"]),
@@ -162,8 +179,31 @@ mod tests {
     }
 
     #[test]
+    fn what_could_not_be_queued_is_tried_again() {
+        let (plan, first) = (plan(), after(&plan(), &Happened::default()));
+        let start = first.commands.iter().position(|command| {
+            let word = |word: &str| command.words.iter().any(|one| one == word);
+            word("start") && word("a.service")
+        });
+        let failed = BTreeSet::from([start.expect("it is started")]);
+        let happened = Happened {
+            queued: first.queued_but(&failed),
+            enabled: set(&["a.service"]),
+            ..Happened::default()
+        };
+        assert_eq!(
+            shown(&plan, &happened),
+            ["systemctl start --no-block a.service"]
+        );
+        // The other one is still remembered when this one fails again.
+        let second = after(&plan, &happened).queued_but(&BTreeSet::from([0]));
+        assert_eq!(second, happened.queued);
+        assert_eq!(second.len(), 1);
+    }
+
+    #[test]
     fn what_runs_is_restarted_only_if_it_changed() {
-        let (_, queued) = after(&plan(), &Happened::default());
+        let queued = after(&plan(), &Happened::default()).queued_but(&BTreeSet::new());
         let happened = Happened {
             queued,
             reload: true,

@@ -4,15 +4,16 @@ mod commands;
 mod environment;
 mod hooks;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
-pub use commands::{Happened, after};
+pub use commands::{After, Happened, after};
 pub use environment::merged;
 
 use super::accounts::{Accounts, Owner};
 use super::check::{Checked, KeyHolder, Unit, User, Verb};
 use super::document::FLANNEL;
 use super::quote;
+use super::written::RECORD;
 
 /// A program and its arguments.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -127,6 +128,17 @@ pub struct Plan {
 /// The drop-in that holds a service's variables.
 const DROP_IN: &str = "20-cloudinit.conf";
 
+/// Where the drop-in with a service's variables goes.
+pub fn variables_path(service: &str) -> String {
+    format!("/run/systemd/system/{service}.d/{DROP_IN}")
+}
+
+/// The file of host names.
+pub const HOSTS: &str = "/etc/hosts";
+
+/// Where the options of flannel go.
+pub const FLANNEL_OPTIONS: &str = "/run/flannel/options.env";
+
 /// The service that reads the options of flannel, from a file.
 const FLANNELD: &str = "flanneld.service";
 
@@ -152,6 +164,7 @@ pub fn plan(checked: &Checked, accounts: &Accounts) -> Plan {
     if let Some(hooks) = &checked.hooks {
         plan.hooks(hooks);
     }
+    plan.write_once();
     plan
 }
 
@@ -166,14 +179,37 @@ impl Plan {
         }));
     }
 
+    /// Of several that write a path only the last one does: otherwise each run would change the file and
+    /// change it back. The record of hooks is written twice on purpose.
+    fn write_once(&mut self) {
+        let mut later: BTreeSet<String> = BTreeSet::new();
+        let mut kept = Vec::new();
+        for step in std::mem::take(&mut self.steps).into_iter().rev() {
+            match &step {
+                Step::Write(file) => {
+                    if file.path != RECORD && !later.insert(file.path.clone()) {
+                        continue;
+                    }
+                }
+                Step::Mask { path, .. } => {
+                    later.insert(path.clone());
+                }
+                Step::Hostname(_)
+                | Step::Run(_)
+                | Step::Keys(_)
+                | Step::Remove { .. }
+                | Step::Unmask { .. } => {}
+            }
+            kept.push(step);
+        }
+        kept.reverse();
+        self.steps = kept;
+    }
+
     fn files(&mut self, checked: &Checked) {
         if let Some(name) = &checked.hosts {
             let content = format!("127.0.0.1 {name}\n");
-            self.write(
-                String::from("/etc/hosts"),
-                content.into_bytes(),
-                Wakes::Nobody,
-            );
+            self.write(String::from(HOSTS), content.into_bytes(), Wakes::Nobody);
         }
         for file in &checked.files {
             self.steps.push(Step::Write(File {
@@ -190,7 +226,7 @@ impl Plan {
                 .iter()
                 .filter_map(|(_, name)| Some(quote::file_line(name, values.get(*name)?)))
                 .collect();
-            let path = String::from("/run/flannel/options.env");
+            let path = String::from(FLANNEL_OPTIONS);
             let wakes = Wakes::Service(String::from(FLANNELD));
             self.write(path, lines.join("\n").into_bytes(), wakes);
         }
@@ -198,16 +234,12 @@ impl Plan {
 
     fn unit(&mut self, unit: &Unit) {
         let name = &unit.name;
-        let network =
-            name.ends_with(".network") || name.ends_with(".netdev") || name.ends_with(".link");
-        let volatile = if unit.runtime { "run" } else { "etc" };
-        let folder = if network { "network" } else { "system" };
-        let folder = format!("/{volatile}/systemd/{folder}");
+        let network = unit.is_network();
         let wakes = match network {
             true => Wakes::Network,
             false => Wakes::Unit(name.clone()),
         };
-        let path = format!("{folder}/{name}");
+        let path = unit.path();
         match &unit.content {
             Some(content) => self.write(path.clone(), content.clone().into_bytes(), wakes.clone()),
             None if unit.runtime && !unit.mask => self.steps.push(Step::Unmask {
@@ -217,7 +249,7 @@ impl Plan {
             None => {}
         }
         for drop_in in &unit.drop_ins {
-            let path = format!("{folder}/{name}.d/{}", drop_in.name);
+            let path = unit.drop_in_path(&drop_in.name);
             self.write(path, drop_in.content.clone().into_bytes(), wakes.clone());
         }
         if unit.mask {
@@ -233,10 +265,13 @@ impl Plan {
                 runtime: unit.runtime,
             });
         }
-        self.services.push(Service {
+        let service = Service {
             unit: name.clone(),
             verb: unit.verb,
-        });
+        };
+        if !self.services.contains(&service) {
+            self.services.push(service);
+        }
     }
 
     fn environments(&mut self, environments: &BTreeMap<&'static str, BTreeMap<String, String>>) {
@@ -246,7 +281,7 @@ impl Plan {
                 text.push_str(&quote::environment_line(name, value));
                 text.push('\n');
             }
-            let path = format!("/run/systemd/system/{service}.d/{DROP_IN}");
+            let path = variables_path(service);
             let unit = String::from(*service);
             self.write(path, text.into_bytes(), Wakes::Unit(unit.clone()));
             self.heed(service);

@@ -160,88 +160,91 @@ mod tests {
         report.text("f")
     }
 
+    /// (Variable, value, how the only line about it begins.)
+    const REFUSED: &[(&str, &str, &str)] = &[
+        (
+            "ETCD_ADDR",
+            "10.0.0.5",
+            "warning: etcd will not start: ETCD_ADDR: \"10.0.0.5\" has no port",
+        ),
+        (
+            "ETCD_PEER_ADDR",
+            ":7001",
+            "warning: etcd will not start: ETCD_PEER_ADDR: \":7001\" has no host",
+        ),
+        (
+            "ETCD_ADDR",
+            "1:4001",
+            "note: etcd will not start: ETCD_ADDR: ",
+        ),
+        (
+            "ETCD_NAME",
+            "a/b",
+            "warning: etcd will not start: ETCD_NAME: \"a/b\" has a /",
+        ),
+        (
+            "ETCD_READY",
+            "maybe",
+            "warning: etcd will not start: ETCD_READY: ",
+        ),
+        (
+            "ETCD_CERT_FILE",
+            "/c",
+            "warning: etcd will not start: ETCD_CERT_FILE: \"/c\" needs -key-file",
+        ),
+        (
+            "ETCD_DATA_DIR",
+            " ",
+            "warning: etcd will not start: coreos.etcd.data_dir is empty",
+        ),
+        (
+            "ETCD_SNAPSHOTCOUNT",
+            "-5",
+            "note: etcd will not start: ETCD_SNAPSHOTCOUNT: ",
+        ),
+        ("ETCD_PEERS", "a", "note: etcd will not start: ETCD_PEERS: "),
+        (
+            "ETCD_BIND_ADDR",
+            ":4001",
+            "note: etcd will not start: ETCD_BIND_ADDR: ",
+        ),
+        ("ETCD_CORS", "foo", "note: etcd will not start: ETCD_CORS: "),
+        (
+            "ETCD_PEER_HEARTBEAT_INTERVAL",
+            "0",
+            "note: etcd will not start: ",
+        ),
+        (
+            "ETCD_PEER_HEARTBEAT_INTERVAL",
+            "300",
+            "note: etcd will not start: the default of",
+        ),
+        (
+            "ETCD_PEER_ELECTION_TIMEOUT",
+            "10",
+            "note: etcd will not start: ETCD_PEER_ELECTION",
+        ),
+        (
+            "ETCD_RETRY_INTERVAL",
+            "-1",
+            "note: etcd will not start: ETCD_RETRY_INTERVAL: ",
+        ),
+        (
+            "ETCD_DISCOVERY",
+            "d/a b",
+            "warning: coreos.etcd.discovery is",
+        ),
+        (
+            "ETCD_DISCOVERY",
+            "https://d",
+            "note: etcd will not start: ETCD_DISCOVERY: ",
+        ),
+    ];
+
     #[test]
     fn what_etcd_does_not_start_with_is_said() {
-        for (name, value, begins) in [
-            (
-                "ETCD_ADDR",
-                "10.0.0.5",
-                "warning: etcd will not start: ETCD_ADDR: \"10.0.0.5\" has no port",
-            ),
-            (
-                "ETCD_PEER_ADDR",
-                ":7001",
-                "warning: etcd will not start: ETCD_PEER_ADDR: \":7001\" has no host",
-            ),
-            (
-                "ETCD_ADDR",
-                "1:4001",
-                "note: etcd will not start: ETCD_ADDR: ",
-            ),
-            (
-                "ETCD_NAME",
-                "a/b",
-                "warning: etcd will not start: ETCD_NAME: \"a/b\" has a /",
-            ),
-            (
-                "ETCD_READY",
-                "maybe",
-                "warning: etcd will not start: ETCD_READY: ",
-            ),
-            (
-                "ETCD_CERT_FILE",
-                "/c",
-                "warning: etcd will not start: ETCD_CERT_FILE: \"/c\" needs -key-file",
-            ),
-            (
-                "ETCD_DATA_DIR",
-                " ",
-                "warning: etcd will not start: coreos.etcd.data_dir is empty",
-            ),
-            (
-                "ETCD_SNAPSHOTCOUNT",
-                "-5",
-                "note: etcd will not start: ETCD_SNAPSHOTCOUNT: ",
-            ),
-            ("ETCD_PEERS", "a", "note: etcd will not start: ETCD_PEERS: "),
-            (
-                "ETCD_BIND_ADDR",
-                ":4001",
-                "note: etcd will not start: ETCD_BIND_ADDR: ",
-            ),
-            ("ETCD_CORS", "foo", "note: etcd will not start: ETCD_CORS: "),
-            (
-                "ETCD_PEER_HEARTBEAT_INTERVAL",
-                "0",
-                "note: etcd will not start: ",
-            ),
-            (
-                "ETCD_PEER_HEARTBEAT_INTERVAL",
-                "300",
-                "note: etcd will not start: the default of",
-            ),
-            (
-                "ETCD_PEER_ELECTION_TIMEOUT",
-                "10",
-                "note: etcd will not start: ETCD_PEER_ELECTION",
-            ),
-            (
-                "ETCD_RETRY_INTERVAL",
-                "-1",
-                "note: etcd will not start: ETCD_RETRY_INTERVAL: ",
-            ),
-            (
-                "ETCD_DISCOVERY",
-                "d/a b",
-                "warning: coreos.etcd.discovery is",
-            ),
-            (
-                "ETCD_DISCOVERY",
-                "https://d",
-                "note: etcd will not start: ETCD_DISCOVERY: ",
-            ),
-        ] {
-            let said = said(&[(name, value)]);
+        for (name, value, begins) in REFUSED {
+            let said = said(&[(*name, *value)]);
             assert!(said.starts_with(&format!("f:1: {begins}")), "{said}");
             assert_eq!(said.lines().count(), 1, "{said}");
         }

@@ -37,8 +37,6 @@ pub(super) struct Applier {
 pub(super) struct Applied {
     /// Bytes of the entries' payloads.
     pub(super) bytes: u64,
-    /// An expiry or a reading of the clock that the leader proposed was among them.
-    pub(super) clock_written: bool,
     /// The members or the configuration changed.
     pub(super) members_changed: bool,
     /// A hash that is due.
@@ -89,7 +87,6 @@ impl Applier {
                 }
             };
             if let Some(stamped) = stamped {
-                outcome.clock_written |= matches!(stamped.command, Command::Expire | Command::Tick);
                 outcome.members_changed |= matches!(
                     stamped.command,
                     Command::PutMember(_) | Command::RemoveMember { .. }

@@ -102,6 +102,11 @@ impl Store {
         self.tree.next_deadline().map(|&(deadline, _)| deadline)
     }
 
+    /// The soonest deadline after `time`.
+    pub fn next_deadline_after(&self, time: ClusterTime) -> Option<ClusterTime> {
+        self.tree.next_deadline_after(time)
+    }
+
     /// The members, by id.
     pub fn members(&self) -> impl Iterator<Item = &Member> {
         self.members.entries().map(|entry| &entry.member)

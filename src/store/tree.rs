@@ -1,5 +1,7 @@
 //! The tree: one flat ordered map, so that a clone of it costs nothing however large it is.
 
+use std::time::Duration;
+
 use imbl::{OrdMap, OrdSet};
 
 use super::node::Node;
@@ -102,6 +104,14 @@ impl Tree {
     /// The soonest deadline and whose it is.
     pub(super) fn next_deadline(&self) -> Option<&(ClusterTime, Path)> {
         self.deadlines.get_min()
+    }
+
+    /// The soonest deadline after `time`.
+    pub(super) fn next_deadline_after(&self, time: ClusterTime) -> Option<ClusterTime> {
+        // Nothing sorts before the root: whatever is due at the next instant comes after this.
+        let least = (time.plus(Duration::from_nanos(1)), Path::root());
+        let (deadline, _) = self.deadlines.range(least..).next()?;
+        Some(*deadline)
     }
 
     /// All keys below `path`, sorted.

@@ -32,7 +32,7 @@ use super::view::{Role, Standing, View};
 use super::watches::Watches;
 use super::writes::Writes;
 use crate::cluster::{Member, MemberId};
-use crate::store::{CommandId, Store, codec};
+use crate::store::{ClusterTime, CommandId, Store, codec};
 use crate::wal::{Batch, Entry, HardState, SnapshotMark};
 
 /// One member's part in the cluster.
@@ -56,8 +56,8 @@ pub struct Core {
     received: Option<(SnapshotMark, Store)>,
     /// The round a snapshot is being installed in, and its index: applied once that is on disk.
     installing: Option<(u64, u64)>,
-    /// An expiry, or a reading of the clock, was proposed and is not applied yet.
-    clock_proposed: bool,
+    /// The stamp of the last expiry, or reading of the clock, that was proposed, until it is applied.
+    clock_proposed: Option<ClusterTime>,
     watch: members::Watch,
     /// A member is elsewhere than it was: for the next work.
     readdressed: bool,
@@ -150,7 +150,7 @@ impl Core {
             outgoing: Vec::new(),
             received: None,
             installing: None,
-            clock_proposed: false,
+            clock_proposed: None,
             watch: members::Watch::new(now),
             readdressed: false,
             confirms: None,
@@ -428,7 +428,7 @@ impl Core {
             self.clock.lead(term);
             self.watch.lead(now);
         }
-        self.clock_proposed = false;
+        self.clock_proposed = None;
         self.hand_on_again(now);
     }
 }

@@ -74,28 +74,30 @@ impl Core {
         if let Err(error) = self.raft.raft.step(message) {
             debug!(%error, "proposals were dropped");
             self.writes.not_sent(ids.into_iter().flatten());
-            self.clock_proposed = false;
+            self.clock_proposed = None;
         }
     }
 
     /// Propose expiry when something is due, and the clock when it has not been written for long.
     pub(super) fn propose_clock(&mut self, now: Duration) {
-        let (deadline, written) = self
-            .applier
-            .with_store(|store| (store.next_deadline(), store.clock()));
-        let Some(deadline) = deadline else { return };
+        // What is due by the stamp of an expiry on its way is that one's. What becomes due later cannot
+        // wait for it: a leader whose disk is stalled applies it long after it went out.
+        let on_its_way = self.clock_proposed;
+        let (any, next, written) = self.applier.with_store(|store| {
+            let any = store.next_deadline();
+            let next = on_its_way.map_or(any, |stamp| store.next_deadline_after(stamp));
+            (any, next, store.clock())
+        });
         let reading = self.stamp(now);
-        let command = if deadline <= reading && !self.clock_proposed {
-            self.clock_proposed = true;
+        let long_ago = reading.since(written) >= self.settings.clock_written_every;
+        let command = if next.is_some_and(|deadline| deadline <= reading) {
             Command::Expire
-        } else if reading.since(written) >= self.settings.clock_written_every
-            && !self.clock_proposed
-        {
-            self.clock_proposed = true;
+        } else if any.is_some() && on_its_way.is_none() && long_ago {
             Command::Tick
         } else {
             return;
         };
+        self.clock_proposed = Some(reading);
         let data = codec::entry(reading, None, &codec::encode_command(&command));
         self.proposals.push((
             None,

@@ -95,11 +95,9 @@ impl Core {
             self.standing,
         );
         self.raft.advance_apply_to(self.applier.applied());
-        self.clock
-            .at_least(self.applier.with_store(Store::clock), now);
-        if outcome.clock_written {
-            self.clock_proposed = false;
-        }
+        let written = self.applier.with_store(Store::clock);
+        self.clock.at_least(written, now);
+        self.clock_proposed = self.clock_proposed.filter(|stamp| *stamp > written);
         if outcome.members_changed {
             work.members = Some(self.members_where_they_are());
         }

@@ -290,6 +290,9 @@ proptest! {
             prop_assert_eq!(expired, model.expire());
             let soonest = model.nodes.values().filter_map(|node| node.3).min();
             prop_assert_eq!(run.store.next_deadline().map(ClusterTime::as_nanos), soonest);
+            let later = model.nodes.values().filter_map(|node| node.3).filter(|time| Some(*time) > soonest);
+            let after = run.store.next_deadline().and_then(|time| run.store.next_deadline_after(time));
+            prop_assert_eq!(after.map(ClusterTime::as_nanos), later.min());
 
             if reserved::touched(&command).is_some() {
                 prop_assert_eq!(run.refused(command).0, Code::Reserved);

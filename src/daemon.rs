@@ -82,7 +82,7 @@ async fn serve(
         systemd::stopping(&format!("{signal}: stopping"));
         signal
     };
-    Ok(server.run(stopping).await?)
+    server.run(stopping).await
 }
 
 /// Ask for more time, until it is aborted.

@@ -10,6 +10,7 @@ use tracing::{info, warn};
 
 use crate::bootstrap::{self, Asked, Beginning, JOIN_PATH, JoinError, Waiting};
 use crate::cluster::Member;
+use crate::failure::Failure;
 use crate::http::{Manners, MemberPages, Port, Site, StandbyPages};
 
 /// How soon the cluster is looked at again while nobody is known to lead it, so that clients are not turned
@@ -76,7 +77,7 @@ impl Standby {
     /// # Errors
     ///
     /// The disk's.
-    pub async fn place(&mut self) -> Result<Beginning, String> {
+    pub async fn place(&mut self) -> Result<Beginning, Failure> {
         let mut complaint = String::new();
         let mut until_asking = None;
         while let Some(mut waiting) = self.waiting.take() {
@@ -85,7 +86,7 @@ impl Standby {
             let interval = waiting.roster().settings.sync_interval();
             let rest = *until_asking.get_or_insert(interval);
             if rest.is_zero() && why.is_none() && waiting.roster().has_place() {
-                match waiting.ask().await.map_err(|why| why.to_string())? {
+                match waiting.ask().await? {
                     Asked::Place(beginning) => return Ok(*beginning),
                     Asked::None(back, reason) => {
                         waiting = back;
@@ -107,7 +108,7 @@ impl Standby {
             self.waiting = Some(waiting);
             sleep(pause).await;
         }
-        Err("a standby that has a place waits for one".to_owned())
+        Err("a standby that has a place waits for one".into())
     }
 
     /// Ask its idle connections to end.

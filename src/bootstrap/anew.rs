@@ -10,6 +10,7 @@ use super::text;
 use crate::cluster::{ClusterId, Member, MemberId};
 use crate::consensus::command_of;
 use crate::consensus::core::Recovered;
+use crate::failure::Failure;
 use crate::store::{Command, Stamped, Store, codec};
 use crate::wal::{DataDir, Entry, EntryKind, SnapshotMark};
 
@@ -29,18 +30,18 @@ struct Before {
 ///
 /// # Errors
 ///
-/// A sentence: there is nothing to go on with, or the disk's.
+/// There is nothing to go on with; or the disk's.
 pub(super) fn anew(
     mut directory: DataDir,
     held: Option<Held>,
     machine: Machine,
-) -> Result<Beginning, String> {
+) -> Result<Beginning, Failure> {
     let at = directory.path().display().to_string();
     let nothing = || {
-        format!(
+        Failure::Options(format!(
             "-force-new-cluster: {at} holds nothing of a cluster to go on with; to found a new one, \
              start without it"
-        )
+        ))
     };
     let held = held.ok_or_else(nothing)?;
     let identity = directory.identity().ok_or_else(nothing)?;
@@ -63,7 +64,7 @@ pub(super) fn anew(
     } = held;
     replay(&mut store, &recovered.entries)?;
     let cluster = draw_cluster()?;
-    let id = directory.begin_anew(cluster).map_err(text)?;
+    let id = directory.begin_anew(cluster)?;
     let member = machine.clone().member(id);
     let others = change_members(&mut store, &member)?;
     let held = Held::begin(&directory, wal, store, after(&recovered, id))?;
@@ -79,14 +80,15 @@ fn is_alone(id: MemberId, recovered: &Recovered) -> bool {
 }
 
 /// Apply all that the log holds after the snapshot.
-fn replay(store: &mut Store, entries: &[Entry]) -> Result<(), String> {
+fn replay(store: &mut Store, entries: &[Entry]) -> Result<(), Failure> {
     let mut events = Vec::new();
     for entry in entries {
         let command = match entry.kind {
             EntryKind::Command => Some(entry.data.clone()),
             EntryKind::Membership => command_of(entry.data.clone()),
         };
-        let unreadable = || format!("entry {} of the log cannot be read", entry.index);
+        let unreadable =
+            || Failure::Directory(format!("entry {} of the log cannot be read", entry.index));
         let command = command.ok_or_else(unreadable)?;
         // A new leader's first entry is empty.
         if !command.is_empty() {

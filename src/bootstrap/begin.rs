@@ -63,8 +63,8 @@ pub async fn begin(
     let (mut directory, held) = treat(decision.treatment, directory, held, &config.data_dir)?;
     if held.is_none() && is_in_vain(directory.identity(), &decision.start, &machine.name) {
         drop(directory);
-        DataDir::destroy(&config.data_dir).map_err(text)?;
-        directory = DataDir::open(&config.data_dir).map_err(text)?;
+        DataDir::destroy(&config.data_dir)?;
+        directory = DataDir::open(&config.data_dir)?;
     }
     let means = Means {
         config,
@@ -150,7 +150,7 @@ fn treat(
     directory: DataDir,
     held: Option<Held>,
     path: &Path,
-) -> Result<(DataDir, Option<Held>), String> {
+) -> Result<(DataDir, Option<Held>), Failure> {
     if let Some(sentence) = treatment.sentence() {
         info!("{}: {sentence}", path.display());
     }
@@ -158,16 +158,16 @@ fn treat(
         Treatment::Keep => return Ok((directory, held)),
         Treatment::SetAside => {
             drop(held);
-            let aside = directory.set_aside().map_err(text)?;
+            let aside = directory.set_aside()?;
             info!("it is now {}", aside.display());
         }
         Treatment::Discard { .. } => {
             drop((held, directory));
-            let destroyed = DataDir::destroy(path).map_err(text)?;
+            let destroyed = DataDir::destroy(path)?;
             info!("threw away {destroyed}");
         }
     }
-    Ok((DataDir::open(path).map_err(text)?, None))
+    Ok((DataDir::open(path)?, None))
 }
 
 /// The member's name: the one asked for, or the directory's.

@@ -4,7 +4,6 @@ use tracing::info;
 
 use super::held::Held;
 use super::machine::Machine;
-use super::text;
 use crate::cluster::{ClusterId, Member, MemberId};
 use crate::consensus::core::Recovered;
 use crate::failure::Failure;
@@ -36,18 +35,22 @@ impl Beginning {
     ///
     /// # Errors
     ///
-    /// A sentence: the directory has no member, or that one no cluster; or the disk's.
+    /// The directory has no member, or that one no cluster; or the disk's.
     pub(super) fn new(
         mut directory: DataDir,
         held: Held,
         machine: Machine,
-    ) -> Result<Self, String> {
+    ) -> Result<Self, Failure> {
         let boot = boot(&mut directory)?;
         let known = directory
             .identity()
             .and_then(|identity| Some((identity.id, identity.cluster?)));
-        let (id, cluster) =
-            known.ok_or("the data directory does not say which cluster it belongs to")?;
+        let (id, cluster) = known.ok_or_else(|| {
+            Failure::Directory(format!(
+                "{} does not say which cluster it belongs to",
+                directory.path().display()
+            ))
+        })?;
         let Held {
             wal,
             recovered,
@@ -71,7 +74,7 @@ pub(super) fn restart(
     directory: DataDir,
     held: Held,
     machine: Machine,
-) -> Result<Beginning, String> {
+) -> Result<Beginning, Failure> {
     let begun = Beginning::new(directory, held, machine)?;
     let (name, cluster) = (&begun.member.name, begun.cluster);
     info!("{name} goes on as a member of cluster {cluster}");
@@ -91,8 +94,13 @@ pub(super) fn identify(
 }
 
 /// Count this start.
-fn boot(directory: &mut DataDir) -> Result<u32, String> {
-    let boot = directory.boot().map_err(text)?;
+fn boot(directory: &mut DataDir) -> Result<u32, Failure> {
+    let boot = directory.boot()?;
     // Its ids have room for 2^24 starts: one every second for half a year.
-    u32::try_from(boot).map_err(|_| "this directory was opened too often".to_owned())
+    u32::try_from(boot).map_err(|_| {
+        Failure::Directory(format!(
+            "{} was opened too often",
+            directory.path().display()
+        ))
+    })
 }

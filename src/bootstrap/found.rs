@@ -51,24 +51,23 @@ pub(super) fn found(
     let (wal, _) = open_log(&directory)?;
     let held = Held::begin(&directory, wal, store, snapshot)?;
     info!("{} founds a cluster of its own, {cluster}", machine.name);
-    Ok(Beginning::new(directory, held, machine)?)
+    Beginning::new(directory, held, machine)
 }
 
 /// The cluster this directory founds, drawn once.
-fn name_cluster(directory: &mut DataDir) -> Result<ClusterId, String> {
+fn name_cluster(directory: &mut DataDir) -> Result<ClusterId, Failure> {
     if let Some(known) = directory.identity().and_then(|identity| identity.cluster) {
         return Ok(known);
     }
     let cluster = draw_cluster()?;
-    directory.set_cluster(cluster).map_err(text)?;
+    directory.set_cluster(cluster)?;
     Ok(cluster)
 }
 
 /// The id of a new cluster.
-pub(super) fn draw_cluster() -> Result<ClusterId, String> {
-    let number = random_number().map_err(text)?;
-    let none = "the system's random numbers are all zero".to_owned();
-    ClusterId::new(number).ok_or(none)
+pub(super) fn draw_cluster() -> Result<ClusterId, Failure> {
+    let none = || Failure::from("the system's random numbers are all zero");
+    ClusterId::new(random_number()?).ok_or_else(none)
 }
 
 /// The store a cluster begins with: its founder, and the settings.

@@ -38,8 +38,8 @@ impl Held {
         mut wal: Wal<RealDisk>,
         store: Store,
         snapshot: SnapshotMark,
-    ) -> Result<Self, String> {
-        write_snapshot(&directory.disk(), &snapshot, image::encode(&store)).map_err(text)?;
+    ) -> Result<Self, Failure> {
+        write_snapshot(&directory.disk(), &snapshot, image::encode(&store))?;
         let hard_state = HardState {
             term: snapshot.term,
             vote: 0,
@@ -50,7 +50,7 @@ impl Held {
             reset: Some(snapshot.clone()),
             ..Batch::default()
         };
-        wal.write(&batch, true).map_err(text)?;
+        wal.write(&batch, true)?;
         let recovered = Recovered {
             hard_state,
             snapshot,
@@ -84,7 +84,7 @@ pub fn limits(config: &Config) -> HistoryLimits {
 pub(super) fn open_log(
     directory: &DataDir,
 ) -> Result<(Wal<RealDisk>, crate::wal::Recovered), Failure> {
-    let seed = random_number().map_err(text)?;
+    let seed = random_number()?;
     Ok(Wal::open(directory.disk(), LogOptions::new(seed))?)
 }
 
@@ -126,7 +126,7 @@ pub(super) fn held_in(
         }
         Err(why) if remembered(directory)?.is_some() => {
             warn!("a member without a place left this, which is thrown away: {why}");
-            directory.discard_member().map_err(text)?;
+            directory.discard_member()?;
             Ok(None)
         }
         held => held,
@@ -139,7 +139,7 @@ pub(super) fn describe(
     directory: &DataDir,
     held: Option<&Held>,
     force: bool,
-) -> Result<Directory, String> {
+) -> Result<Directory, Failure> {
     let Some((identity, held)) = directory.identity().zip(held) else {
         let founding = directory.identity().map(|identity| identity.founding);
         return Ok(match founding {
@@ -148,7 +148,7 @@ pub(super) fn describe(
                 members: 0,
                 client_keys: 0,
             },
-            _ if force && directory.standby_file().map_err(text)?.is_some() => Directory::Standby,
+            _ if force && directory.standby_file()?.is_some() => Directory::Standby,
             _ if force => Directory::Empty,
             _ if remembered(directory)?.is_some() => Directory::Standby,
             _ => Directory::Empty,

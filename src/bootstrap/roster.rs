@@ -9,9 +9,10 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use super::wire::{self, Machine};
-use super::{ROSTER_PATH, page, text};
+use super::{ROSTER_PATH, page};
 use crate::cluster::{MemberId, Roster, Settings};
 use crate::config::Address;
+use crate::failure::Failure;
 use crate::tls::Connector;
 use crate::transport::http;
 use crate::wal::DataDir;
@@ -73,16 +74,16 @@ pub(super) fn from_json(json: &[u8]) -> Result<Roster, String> {
 ///
 /// # Errors
 ///
-/// A sentence: it cannot be read.
-pub(super) fn remembered(directory: &DataDir) -> Result<Option<Roster>, String> {
-    let Some(json) = directory.standby_file().map_err(text)? else {
+/// It cannot be read.
+pub(super) fn remembered(directory: &DataDir) -> Result<Option<Roster>, Failure> {
+    let Some(json) = directory.standby_file()? else {
         return Ok(None);
     };
     from_json(&json).map(Some).map_err(|why| {
-        format!(
+        Failure::Directory(format!(
             "the file standby in {} cannot be read ({why}): start with -force to throw it away",
             directory.path().display()
-        )
+        ))
     })
 }
 

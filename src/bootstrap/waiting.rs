@@ -85,12 +85,10 @@ impl Waiting {
         roster: Roster,
         contacts: Contacts,
         limits: HistoryLimits,
-    ) -> Result<Self, String> {
-        directory
-            .keep_standby_file(&roster::to_json(&roster))
-            .map_err(text)?;
+    ) -> Result<Self, Failure> {
+        directory.keep_standby_file(&roster::to_json(&roster))?;
         if directory.identity().is_some() {
-            directory.discard_member().map_err(text)?;
+            directory.discard_member()?;
         }
         Ok(Self {
             directory,
@@ -170,7 +168,7 @@ impl Waiting {
                     JoinFailure::NoPlace(roster) => self.roster = *roster.clone(),
                     // Next time it asks as someone new.
                     JoinFailure::Removed => {
-                        self.directory.discard_member().map_err(text)?;
+                        self.directory.discard_member()?;
                     }
                     JoinFailure::Declined { .. }
                     | JoinFailure::Stranger { .. }
@@ -269,7 +267,7 @@ pub(super) async fn try_to_join(
             }
             Err(JoinFailure::Removed) => {
                 info!("the place it once had is gone; it asks as a new machine");
-                directory.discard_member().map_err(text)?;
+                directory.discard_member()?;
             }
             Err(
                 failure @ (JoinFailure::Declined { .. }

@@ -117,7 +117,8 @@ async fn what_a_member_left_is_thrown_away_and_the_cluster_remembered() {
     assert!(remembered(&directory).expect("readable").is_some());
     directory.keep_standby_file(b"{").expect("written");
     let why = remembered(&directory).expect_err("damaged");
-    assert!(why.contains("-force"), "{why}");
+    assert!(why.to_string().contains("-force"), "{why}");
+    assert_eq!(why.exit_status(), 65);
     directory.remove_standby_file().expect("removed");
     assert_eq!(remembered(&directory), Ok(None));
 }

@@ -100,7 +100,10 @@ impl Service {
     /// # Errors
     ///
     /// What failed meanwhile.
-    pub async fn run(mut self, shutdown: impl Future<Output = &'static str>) -> Result<(), String> {
+    pub async fn run(
+        mut self,
+        shutdown: impl Future<Output = &'static str>,
+    ) -> Result<(), Failure> {
         tokio::select! {
             failed = self.registry.failed() => return Err(failed),
             signal = shutdown => {
@@ -114,6 +117,6 @@ impl Service {
         self.port.close().await;
         let stopped = self.registry.close().await;
         info!("stopped");
-        stopped
+        Ok(stopped?)
     }
 }

@@ -104,10 +104,10 @@ impl Registry {
     }
 
     /// Wait until it has failed for good, and why.
-    pub(super) async fn failed(&mut self) -> String {
+    pub(super) async fn failed(&mut self) -> Failure {
         match self {
             Self::Here(kept) => match kept.member.turn().await {
-                Ok(()) => "the member that keeps the tokens began anew".to_owned(),
+                Ok(()) => "the member that keeps the tokens began anew".into(),
                 Err(why) => why,
             },
             Self::Cluster(..) => std::future::pending().await,

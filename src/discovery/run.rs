@@ -44,7 +44,7 @@ async fn serve(config: ServiceConfig) -> Result<(), Failure> {
         systemd::stopping(&format!("{signal}: stopping"));
         signal
     };
-    Ok(service.run(stopping).await?)
+    service.run(stopping).await
 }
 
 /// Read the files of TLS again when told to, until it is aborted.

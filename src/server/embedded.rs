@@ -59,10 +59,10 @@ impl Embedded {
     /// # Errors
     ///
     /// What it failed with.
-    pub(crate) async fn turn(&mut self) -> Result<(), String> {
+    pub(crate) async fn turn(&mut self) -> Result<(), Failure> {
         match self.member.turn().await? {
             Turn::Ready => Ok(()),
-            Turn::Removed => Err("it was taken out of its own cluster".to_owned()),
+            Turn::Removed => Err("it was taken out of its own cluster".into()),
         }
     }
 

@@ -15,6 +15,7 @@ use crate::config::Config;
 use crate::consensus::driver::SaveSnapshot;
 use crate::consensus::message::{Body, Message, RaftKind};
 use crate::consensus::{End, Handle, Input, Inputs, Running, Settings, Start};
+use crate::failure::Failure;
 use crate::http::{Facts, MemberPages, Pages, Port, Site};
 use crate::membership::Membership;
 use crate::store::{HistoryLimits, image};
@@ -147,7 +148,7 @@ impl Member {
     /// # Errors
     ///
     /// What it failed with.
-    pub(super) async fn turn(&mut self) -> Result<Turn, String> {
+    pub(super) async fn turn(&mut self) -> Result<Turn, Failure> {
         loop {
             let needed = self.needed;
             let applied = async {
@@ -165,11 +166,11 @@ impl Member {
             tokio::select! {
                 ended = self.running.ended() => return match ended? {
                     End::Removed => Ok(Turn::Removed),
-                    End::Stopped => Err("the member stopped by itself".to_owned()),
+                    End::Stopped => Err("the member stopped by itself".into()),
                 },
                 () = applied => {
                     self.needed = None;
-                    self.directory.remove_standby_file().map_err(|error| error.to_string())?;
+                    self.directory.remove_standby_file()?;
                     return Ok(Turn::Ready);
                 }
                 told = told => {

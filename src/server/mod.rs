@@ -141,7 +141,10 @@ impl Server {
     /// # Errors
     ///
     /// What failed meanwhile.
-    pub async fn run(mut self, shutdown: impl Future<Output = &'static str>) -> Result<(), String> {
+    pub async fn run(
+        mut self,
+        shutdown: impl Future<Output = &'static str>,
+    ) -> Result<(), Failure> {
         let mut shutdown = std::pin::pin!(shutdown);
         loop {
             tokio::select! {
@@ -178,15 +181,15 @@ impl Server {
             None => Ok(()),
         };
         info!("stopped");
-        stopped
+        Ok(stopped?)
     }
 
     /// Wait for what happens next to this machine, and act on it. It may be dropped while it waits, and
     /// then the server can only be stopped.
-    async fn turn(&mut self) -> Result<(), String> {
+    async fn turn(&mut self) -> Result<(), Failure> {
         match &mut self.role {
             Role::Member(member) | Role::Joining(member, _) => match member.turn().await? {
-                Turn::Ready => self.serve_clients(),
+                Turn::Ready => Ok(self.serve_clients()?),
                 Turn::Removed => self.leave(),
             },
             Role::Standby(standby) => {
@@ -203,7 +206,7 @@ impl Server {
                 }
                 Ok(())
             }
-            Role::None => Err("this machine is neither a member nor a standby".to_owned()),
+            Role::None => Err("this machine is neither a member nor a standby".into()),
         }
     }
 
@@ -230,7 +233,7 @@ impl Server {
     }
 
     /// This machine is no member any more: its data goes, and it becomes a standby.
-    fn leave(&mut self) -> Result<(), String> {
+    fn leave(&mut self) -> Result<(), Failure> {
         let member = match std::mem::replace(&mut self.role, Role::None) {
             Role::Member(member) => member,
             Role::Joining(member, standby) => {
@@ -250,7 +253,7 @@ impl Server {
             peers: self.config.peers.clone(),
         };
         let waiting = Waiting::new(directory, identity.into(), roster, contacts, limits)?;
-        self.stand_by(Box::new(waiting))
+        Ok(self.stand_by(Box::new(waiting))?)
     }
 
     fn stand_by(&mut self, waiting: Box<Waiting>) -> Result<(), String> {

@@ -386,7 +386,7 @@ impl<'o> Host<'o> {
             }
         }
         for enable in &plan.enables {
-            if systemd::is("is-enabled", &enable.unit) {
+            if systemd::is_enabled(&enable.unit) {
                 happened.enabled.insert(enable.unit.clone());
             }
         }

@@ -4,33 +4,31 @@ use std::collections::BTreeSet;
 use std::fs;
 use std::io;
 use std::path::Path;
-use std::process::{Command, Stdio};
+use std::process::{Command, Output, Stdio};
 
 use super::disk::Wanted;
 
 /// Verbs and units that earlier runs queued, a JSON array each line. It is gone at the next boot.
 const QUEUED: &str = "run/etcd-cloudinit/queued";
 
-/// Whether `systemctl WORD UNIT` says yes; if it cannot be asked, no.
-pub(super) fn is(word: &str, unit: &str) -> bool {
-    Command::new("systemctl")
-        .args([word, "--quiet", "--", unit])
-        .stdin(Stdio::null())
-        .stdout(Stdio::null())
-        .stderr(Stdio::null())
-        .status()
-        .is_ok_and(|status| status.success())
+/// Whether a unit is enabled; if nobody can be asked, no.
+pub(super) fn is_enabled(unit: &str) -> bool {
+    ask("is-enabled", unit).is_ok_and(|output| output.status.success())
 }
 
 /// Whether a unit runs or is about to: a change that comes while it starts is lost on it, too, unless it is
 /// started again. One that is on its way out reads its files when it comes back. If nobody can be asked, no.
 pub(super) fn runs(unit: &str) -> bool {
-    let asked = Command::new("systemctl")
-        .args(["is-active", "--", unit])
+    ask("is-active", unit).is_ok_and(|output| is_up(String::from_utf8_lossy(&output.stdout).trim()))
+}
+
+/// What `systemctl WORD UNIT` answers.
+fn ask(word: &str, unit: &str) -> io::Result<Output> {
+    Command::new("systemctl")
+        .args([word, "--", unit])
         .stdin(Stdio::null())
         .stderr(Stdio::null())
-        .output();
-    asked.is_ok_and(|output| is_up(String::from_utf8_lossy(&output.stdout).trim()))
+        .output()
 }
 
 /// Whether this state of a unit, in systemd's word, is one in which it has read its files. A unit that waits

@@ -153,6 +153,10 @@ fn no_link_of_the_other_root_leads_out_of_it() {
     assert_eq!(fs::read(inside).expect("a file"), b"y");
 }
 
+/// A document with one hook.
+const ONE_HOOK: &str =
+    "#cloud-config\ncoreos:\n  exec-watch:\n    - {name: a, key: /k, command: \"true\"}\n";
+
 #[test]
 fn hooks_become_files_and_are_started() {
     let machine = Machine::new(&case(""));
@@ -247,9 +251,7 @@ fn hooks_that_are_no_longer_in_the_document_go() {
 #[test]
 fn the_service_of_hooks_is_stopped_with_the_last_one() {
     let machine = Machine::new(&case(""));
-    let hook =
-        "#cloud-config\ncoreos:\n  exec-watch:\n    - {name: a, key: /k, command: \"true\"}\n";
-    assert!(run(&machine, hook, &[]).status.success());
+    assert!(run(&machine, ONE_HOOK, &[]).status.success());
     let output = run(&machine, "#cloud-config\n", &[]);
     assert_eq!(
         commands(&output),
@@ -259,7 +261,7 @@ fn the_service_of_hooks_is_stopped_with_the_last_one() {
         ]
     );
     // What is written as a file now is the document's still.
-    assert!(run(&machine, hook, &[]).status.success());
+    assert!(run(&machine, ONE_HOOK, &[]).status.success());
     let file = "#cloud-config\nwrite_files:\n  - {path: /etc/etcd//hooks.d/a.yaml, content: x}\n";
     let output = run(&machine, file, &[]);
     assert_eq!(commands(&output), [[""; 0]; 0]);
@@ -292,9 +294,7 @@ fn a_url_is_asked_for_until_it_answers() {
 #[test]
 fn a_config_drive_without_a_document_names_the_machine() {
     let machine = Machine::new(&case(""));
-    let hook =
-        "#cloud-config\ncoreos:\n  exec-watch:\n    - {name: a, key: /k, command: \"true\"}\n";
-    assert!(run(&machine, hook, &[]).status.success());
+    assert!(run(&machine, ONE_HOOK, &[]).status.success());
     let latest = machine.at("/drive/openstack/latest");
     fs::create_dir_all(&latest).expect("a folder");
     let document = [String::from("--from-configdrive"), String::from("/drive")];

@@ -165,7 +165,7 @@ fn one_of_three_goes_on_alone_when_told_to() {
 #[test]
 fn there_must_be_something_to_go_on_with() {
     let mut cluster = Cluster::prepare(1, &["-force-new-cluster"]);
-    let log = cluster.members[0].start_in_vain(1);
+    let log = cluster.members[0].start_in_vain(78);
     assert!(
         log.contains("holds nothing of a cluster to go on with"),
         "{log}"

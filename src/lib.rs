@@ -34,7 +34,6 @@
 //! 6. No lock is held across an `.await`; JSON is made after the lock is dropped.
 //! 7. serde derives live at the edges (`http`, `client`, `ctl`), never on the domain's types.
 
-pub mod administration;
 pub mod bootstrap;
 pub mod client;
 pub mod cloud_config;
@@ -42,18 +41,14 @@ pub mod cluster;
 pub mod config;
 pub mod consensus;
 pub mod ctl;
-pub mod daemon;
 pub mod discovery;
-pub mod failure;
+pub mod hook;
+pub mod host;
 pub mod http;
-pub mod journal;
 pub mod membership;
+pub mod net;
 pub mod server;
-pub mod signals;
-pub mod standby;
 pub mod store;
-pub mod systemd;
-pub mod tls;
 pub mod transport;
 pub mod wal;
 

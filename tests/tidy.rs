@@ -211,8 +211,9 @@ const FORBIDDEN: &[(&str, &[&str], &str)] = &[
 /// Where serde may derive: the edges, never the domain.
 const SERDE_EDGES: &[&str] = &[
     "src/http",
-    "src/bootstrap",
+    "src/membership",
     "src/client",
+    "src/hook",
     "src/cloud_config/read.rs",
     "src/ctl",
     "src/config",

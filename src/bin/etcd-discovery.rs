@@ -6,8 +6,8 @@ use std::process::ExitCode;
 use oxetcd::config::help;
 use oxetcd::config::service::{self, Asked};
 use oxetcd::discovery;
-use oxetcd::failure::Failure;
-use oxetcd::journal::Journal;
+use oxetcd::host::Failure;
+use oxetcd::host::logging::Journal;
 
 fn main() -> ExitCode {
     match service::read(std::env::args_os().skip(1)) {

@@ -4,9 +4,9 @@ use std::io::Write;
 use std::process::ExitCode;
 
 use oxetcd::config::{self, Asked, help};
-use oxetcd::daemon;
-use oxetcd::failure::Failure;
-use oxetcd::journal::Journal;
+use oxetcd::host::Failure;
+use oxetcd::host::logging::Journal;
+use oxetcd::server::daemon;
 
 fn main() -> ExitCode {
     let read = || config::read(std::env::args_os().skip(1));

@@ -4,20 +4,19 @@ use std::path::Path;
 
 use tracing::info;
 
-use super::anew::anew;
 use super::beginning::restart;
 use super::discovery::Search;
+use super::force_new_cluster::force_new_cluster;
 use super::found::{Foundation, found};
-use super::held::{Held, describe, held_in, limits};
-use super::machine::Machine;
-use super::roster::remembered;
-use super::waiting::{Begun, Contacts, Waiting, join_or_wait};
-use super::{Directory, Given, Patience, Registry, Start, Treatment, decide, text};
+use super::local::remembered;
+use super::local::{Held, describe, held_in, limits};
+use super::waiting::{Contacts, Started, Waiting, join_or_wait};
+use super::{DataDirAction, Directory, Given, Registry, Start, decide, text};
+use crate::cluster::{MemberSpec, peer_address};
 use crate::config::Config;
-use crate::failure::Failure;
-use crate::systemd;
-use crate::tls::Connector;
-use crate::transport::peer_address;
+use crate::host::{Failure, systemd};
+use crate::membership::client::RetryPolicy;
+use crate::net::tls::Connector;
 use crate::wal::{DataDir, Founding, Identity};
 
 /// Open the directory, decide what to do, and do it: found, join, wait, or go on. `urls` are this member's client
@@ -31,7 +30,7 @@ pub async fn begin(
     urls: (String, String),
     tls: &Connector,
     registry: Option<&Registry>,
-) -> Result<Begun, Failure> {
+) -> Result<Started, Failure> {
     let mut directory = DataDir::open(&config.data_dir)?;
     let limits = limits(config);
     let held = held_in(&mut directory, limits, config.force)?;
@@ -41,13 +40,15 @@ pub async fn begin(
     let renamed = directory.identity().is_some_and(named_otherwise);
     let (client_url, peer_url) = urls;
     let own = peer_address(&peer_url).map_err(text)?;
-    let machine = Machine {
+    let machine = MemberSpec {
         name,
         client_url,
         peer_url,
     };
     if config.force_new_cluster {
-        return Ok(Begun::Member(Box::new(anew(directory, held, machine)?)));
+        return Ok(Started::Member(Box::new(force_new_cluster(
+            directory, held, machine,
+        )?)));
     }
     if found_there == Directory::Empty {
         systemd::environment_is_current()?;
@@ -61,7 +62,7 @@ pub async fn begin(
     };
     let decision = decide(&found_there, &given)?;
     let (mut directory, held) = treat(decision.treatment, directory, held, &config.data_dir)?;
-    if held.is_none() && is_in_vain(directory.identity(), &decision.start, &machine.name) {
+    if held.is_none() && is_stale_identity(directory.identity(), &decision.start, &machine.name) {
         drop(directory);
         DataDir::destroy(&config.data_dir)?;
         directory = DataDir::open(&config.data_dir)?;
@@ -86,9 +87,9 @@ async fn start(
     start: Start,
     directory: DataDir,
     held: Option<Held>,
-    machine: Machine,
+    machine: MemberSpec,
     means: Means<'_>,
-) -> Result<Begun, Failure> {
+) -> Result<Started, Failure> {
     let Means {
         config,
         tls,
@@ -98,7 +99,7 @@ async fn start(
     match (start, held) {
         (Start::Restart, Some(held)) => {
             let begun = restart(directory, held, machine)?;
-            Ok(Begun::Member(Box::new(begun)))
+            Ok(Started::Member(Box::new(begun)))
         }
         (Start::Restart | Start::Found, _) => {
             let foundation = Foundation {
@@ -106,7 +107,7 @@ async fn start(
                 settings: config.settings,
             };
             let begun = found(directory, machine, foundation, limits)?;
-            Ok(Begun::Member(Box::new(begun)))
+            Ok(Started::Member(Box::new(begun)))
         }
         (Start::Discover, _) => {
             let search = Search {
@@ -118,7 +119,7 @@ async fn start(
             search.begin(directory).await
         }
         (Start::Join(peers), _) => {
-            let patience = Patience {
+            let patience = RetryPolicy {
                 attempts: config.retry_attempts_max,
                 interval: config.retry_interval,
             };
@@ -139,14 +140,14 @@ async fn start(
                 peers: config.peers.clone(),
             };
             let waiting = Waiting::new(directory, machine, roster, contacts, limits)?;
-            Ok(Begun::Standby(Box::new(waiting)))
+            Ok(Started::Standby(Box::new(waiting)))
         }
     }
 }
 
 /// Do with the directory what was decided; what is used from then on.
 fn treat(
-    treatment: Treatment,
+    treatment: DataDirAction,
     directory: DataDir,
     held: Option<Held>,
     path: &Path,
@@ -155,13 +156,13 @@ fn treat(
         info!("{}: {sentence}", path.display());
     }
     match treatment {
-        Treatment::Keep => return Ok((directory, held)),
-        Treatment::SetAside => {
+        DataDirAction::Keep => return Ok((directory, held)),
+        DataDirAction::SetAside => {
             drop(held);
             let aside = directory.set_aside()?;
             info!("it is now {}", aside.display());
         }
-        Treatment::Discard { .. } => {
+        DataDirAction::Discard { .. } => {
             drop((held, directory));
             let destroyed = DataDir::destroy(path)?;
             info!("threw away {destroyed}");
@@ -196,7 +197,7 @@ fn name_of(
 
 /// Whether a directory that holds nothing of a cluster is of no use to this start: it was made by one that
 /// came to nothing, under another name, or to do the other thing. Then this start begins with a new one.
-fn is_in_vain(identity: Option<&Identity>, start: &Start, name: &str) -> bool {
+fn is_stale_identity(identity: Option<&Identity>, start: &Start, name: &str) -> bool {
     let Some(identity) = identity else {
         return false;
     };

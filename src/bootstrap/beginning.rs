@@ -2,16 +2,15 @@
 
 use tracing::info;
 
-use super::held::Held;
-use super::machine::Machine;
-use crate::cluster::{ClusterId, Member, MemberId};
+use super::local::Held;
+use crate::cluster::{ClusterId, Member, MemberId, MemberSpec};
 use crate::consensus::core::Recovered;
-use crate::failure::Failure;
+use crate::host::Failure;
 use crate::store::Store;
 use crate::wal::{DataDir, Founding, RealDisk, Wal};
 
 /// A member that can run.
-pub struct Beginning {
+pub struct PreparedMember {
     /// Its directory; nobody else can have it while this lives.
     pub directory: DataDir,
     /// The log.
@@ -30,7 +29,7 @@ pub struct Beginning {
     pub named: Vec<Member>,
 }
 
-impl Beginning {
+impl PreparedMember {
     /// The member that the directory belongs to, which goes on with what is held there. Counts this start.
     ///
     /// # Errors
@@ -39,7 +38,7 @@ impl Beginning {
     pub(super) fn new(
         mut directory: DataDir,
         held: Held,
-        machine: Machine,
+        machine: MemberSpec,
     ) -> Result<Self, Failure> {
         let boot = boot(&mut directory)?;
         let known = directory
@@ -73,9 +72,9 @@ impl Beginning {
 pub(super) fn restart(
     directory: DataDir,
     held: Held,
-    machine: Machine,
-) -> Result<Beginning, Failure> {
-    let begun = Beginning::new(directory, held, machine)?;
+    machine: MemberSpec,
+) -> Result<PreparedMember, Failure> {
+    let begun = PreparedMember::new(directory, held, machine)?;
     let (name, cluster) = (&begun.member.name, begun.cluster);
     info!("{name} goes on as a member of cluster {cluster}");
     Ok(begun)

@@ -10,15 +10,13 @@ use tracing::{info, warn};
 
 use super::beginning::identify;
 use super::found::{Foundation, found};
-use super::machine::Machine;
 use super::registry::{Claim, Failure, Pauses, Registry};
-use super::waiting::{Begun, Contacts, Tried, join_or_wait, try_to_join};
-use super::{JoinFailure, Patience};
-use crate::cluster::MemberId;
-use crate::config::{Address, Config};
-use crate::failure;
-use crate::tls::Connector;
-use crate::transport::peer_address;
+use super::waiting::{Contacts, Started, Tried, join_or_wait, try_to_join};
+use crate::cluster::{Address, MemberId, MemberSpec, peer_address};
+use crate::config::Config;
+use crate::host;
+use crate::membership::client::{JoinFailure, RetryPolicy};
+use crate::net::tls::Connector;
 use crate::wal::{DataDir, Founding};
 
 /// For so long a machine that has registered may still be starting, and is waited for.
@@ -29,7 +27,7 @@ const STARTING_MAX: Duration = Duration::from_secs(60);
 const ROUND_PAUSE_MIN: Duration = Duration::from_millis(100);
 
 /// One round.
-const ONCE: Patience = Patience {
+const ONCE: RetryPolicy = RetryPolicy {
     attempts: 1,
     interval: Duration::ZERO,
 };
@@ -38,7 +36,7 @@ const ONCE: Patience = Patience {
 pub(super) struct Search<'a> {
     pub(super) registry: &'a Registry,
     pub(super) config: &'a Config,
-    pub(super) machine: Machine,
+    pub(super) machine: MemberSpec,
     /// What is spoken with peers whose URL is `https`.
     pub(super) tls: Connector,
 }
@@ -49,7 +47,7 @@ impl Search<'_> {
     /// # Errors
     ///
     /// A sentence for whoever started it.
-    pub(super) async fn begin(self, mut directory: DataDir) -> Result<Begun, failure::Failure> {
+    pub(super) async fn begin(self, mut directory: DataDir) -> Result<Started, host::Failure> {
         let fresh = directory.identity().is_none();
         let id = identify(&mut directory, &self.machine.name, Founding::Discovery)?;
         let Some(before) = self.register().await? else {
@@ -109,7 +107,7 @@ impl Search<'_> {
         }
     }
 
-    async fn found(self, directory: DataDir) -> Result<Begun, failure::Failure> {
+    async fn found(self, directory: DataDir) -> Result<Started, host::Failure> {
         let mut pauses = Pauses::default();
         let size = loop {
             match self.registry.size().await {
@@ -129,7 +127,7 @@ impl Search<'_> {
         info!("{} is the first with its token", self.machine.name);
         let limits = super::limits(self.config);
         let begun = found(directory, self.machine, foundation, limits)?;
-        Ok(Begun::Member(Box::new(begun)))
+        Ok(Started::Member(Box::new(begun)))
     }
 
     /// Ask the machines with the same token for a place, until one gives it.
@@ -137,7 +135,7 @@ impl Search<'_> {
         self,
         mut directory: DataDir,
         before: Option<String>,
-    ) -> Result<Begun, failure::Failure> {
+    ) -> Result<Started, host::Failure> {
         let started = Instant::now();
         let mut pause = ROUND_PAUSE_MIN;
         let mut said = String::new();
@@ -152,7 +150,7 @@ impl Search<'_> {
                 super::limits(self.config),
             );
             let failure = match tried.await? {
-                Tried::Begun(begun) => return Ok(begun),
+                Tried::Started(begun) => return Ok(begun),
                 Tried::Failed(back, failure) => {
                     directory = back;
                     failure
@@ -231,10 +229,10 @@ impl Search<'_> {
         }
     }
 
-    async fn join_peers(self, directory: DataDir) -> Result<Begun, failure::Failure> {
+    async fn join_peers(self, directory: DataDir) -> Result<Started, host::Failure> {
         let others = self.config.peers.iter();
         let others = others.filter(|peer| !self.is_self(peer)).cloned().collect();
-        let patience = Patience {
+        let patience = RetryPolicy {
             attempts: self.config.retry_attempts_max,
             interval: self.config.retry_interval,
         };

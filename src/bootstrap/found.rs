@@ -2,15 +2,13 @@
 
 use tracing::info;
 
-use super::beginning::{Beginning, identify};
-use super::held::{Held, alone, open_log};
-use super::machine::Machine;
+use super::beginning::{PreparedMember, identify};
+use super::local::{Held, alone, open_log};
 use super::text;
-use crate::cluster::{ClusterId, Member, Settings};
-use crate::failure::Failure;
+use crate::cluster::{ClusterId, Member, MemberSpec, Settings};
+use crate::host::{Failure, systemd};
 use crate::store::{ClusterTime, Command, HistoryLimits, Stamped, Store};
-use crate::systemd;
-use crate::wal::{DataDir, Founding, SnapshotMark, random_number};
+use crate::wal::{DataDir, Founding, SnapshotMeta, random_number};
 
 /// How a new cluster comes to be, and how it begins.
 pub(super) struct Foundation {
@@ -21,10 +19,10 @@ pub(super) struct Foundation {
 /// Make a cluster of one: its first snapshot holds the member and the settings.
 pub(super) fn found(
     mut directory: DataDir,
-    machine: Machine,
+    machine: MemberSpec,
     foundation: Foundation,
     limits: HistoryLimits,
-) -> Result<Beginning, Failure> {
+) -> Result<PreparedMember, Failure> {
     systemd::environment_is_current()?;
     let Foundation { founding, settings } = foundation;
     // An id that took its token may have been stopped before anything was founded; any other that has a
@@ -43,7 +41,7 @@ pub(super) fn found(
     let id = identify(&mut directory, &machine.name, founding)?;
     let cluster = name_cluster(&mut directory)?;
     let store = first_store(&machine.clone().member(id), &settings, limits)?;
-    let snapshot = SnapshotMark {
+    let snapshot = SnapshotMeta {
         index: 1,
         term: 1,
         configuration: alone(id),
@@ -51,7 +49,7 @@ pub(super) fn found(
     let (wal, _) = open_log(&directory)?;
     let held = Held::begin(&directory, wal, store, snapshot)?;
     info!("{} founds a cluster of its own, {cluster}", machine.name);
-    Beginning::new(directory, held, machine)
+    PreparedMember::new(directory, held, machine)
 }
 
 /// The cluster this directory founds, drawn once.

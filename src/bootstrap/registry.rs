@@ -11,12 +11,10 @@ use hyper::Method;
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 use tracing::{debug, info, warn};
 
-use super::Machine;
 use crate::client::{Answer, Body, Client, Error, Node, Request};
-use crate::cluster::MemberId;
-use crate::config::{Address, DiscoveryUrl};
-use crate::tls::Connector;
-use crate::transport::peer_address;
+use crate::cluster::{Address, MemberId, MemberSpec, peer_address};
+use crate::config::DiscoveryUrl;
+use crate::net::tls::Connector;
 
 /// How long a registration lasts: a week, in seconds.
 pub(super) const TTL_SECONDS: u64 = 7 * 24 * 3600;
@@ -132,7 +130,7 @@ impl Registry {
     /// # Errors
     ///
     /// [`Failure`].
-    pub async fn register(&self, machine: &Machine) -> Result<Option<String>, Failure> {
+    pub async fn register(&self, machine: &MemberSpec) -> Result<Option<String>, Failure> {
         let ttl = TTL_SECONDS.to_string();
         let form = [("ttl", ttl.as_str()), ("value", &machine.peer_url)];
         let answer = self.write(&self.place(&machine.name), &form).await;
@@ -142,7 +140,7 @@ impl Registry {
     }
 
     /// Put back what [`Registry::register`] replaced, unless somebody else has meanwhile.
-    pub async fn give_back(&self, machine: &Machine, before: &str) {
+    pub async fn give_back(&self, machine: &MemberSpec, before: &str) {
         let ttl = TTL_SECONDS.to_string();
         let form = [
             ("prevValue", machine.peer_url.as_str()),
@@ -190,7 +188,7 @@ impl Registry {
     /// # Errors
     ///
     /// [`Failure`].
-    pub async fn others(&self, machine: &Machine) -> Result<Vec<Registered>, Failure> {
+    pub async fn others(&self, machine: &MemberSpec) -> Result<Vec<Registered>, Failure> {
         let place = "?consistent=true&recursive=true&sorted=false";
         let directory = self.read(place).await?.unwrap_or_default();
         let own = peer_address(&machine.peer_url).ok();
@@ -234,7 +232,7 @@ impl Registry {
 
     /// Keep the machine in it for as long as this runs. One that has not registered yet does now, with all
     /// that a start asks, as 0.4 does when it goes on with its data.
-    pub async fn keep(&self, machine: &Machine, id: Option<MemberId>) {
+    pub async fn keep(&self, machine: &MemberSpec, id: Option<MemberId>) {
         let mut pauses = Pauses::default();
         while !self.registered.load(Ordering::Relaxed) {
             match self.arrive(machine, id).await {
@@ -263,7 +261,7 @@ impl Registry {
     }
 
     /// What a start asks, where the answers change nothing any more.
-    async fn arrive(&self, machine: &Machine, id: Option<MemberId>) -> Result<(), Failure> {
+    async fn arrive(&self, machine: &MemberSpec, id: Option<MemberId>) -> Result<(), Failure> {
         self.register(machine).await?;
         if let Some(id) = id {
             self.claim(id).await?;

@@ -4,22 +4,23 @@ use std::time::Duration;
 
 use tracing::info;
 
-use super::beginning::{Beginning, identify};
-use super::first::first_good;
-use super::held::{Held, open_log};
-use super::machine::Machine;
-use super::{JoinAnswer, JoinFailure, JoinRequest, Patience, join, roster, text};
-use crate::cluster::{ClusterId, MemberId, Roster};
-use crate::config::Address;
+use super::beginning::{PreparedMember, identify};
+use super::local::{Held, open_log};
+use super::text;
+use crate::cluster::{
+    Address, ClusterId, JoinAnswer, JoinRequest, MemberId, MemberList, MemberSpec, peer_address,
+};
 use crate::consensus::core::Recovered;
-use crate::failure::Failure;
+use crate::host::Failure;
+use crate::membership::api;
+use crate::membership::client::{self, JoinFailure, RetryPolicy, join};
+use crate::net::staggered_race;
+use crate::net::tls::Connector;
 use crate::store::{HistoryLimits, Store};
-use crate::tls::Connector;
-use crate::transport::peer_address;
-use crate::wal::{DataDir, Founding, SnapshotMark};
+use crate::wal::{DataDir, Founding, SnapshotMeta};
 
 /// A machine without a place asks once; the next sync comes soon enough.
-const ONCE: Patience = Patience {
+const ONCE: RetryPolicy = RetryPolicy {
     attempts: 1,
     interval: Duration::ZERO,
 };
@@ -36,28 +37,28 @@ pub struct Contacts {
 /// A machine that waits for a place. Its directory holds no data, only where the cluster is.
 pub struct Waiting {
     directory: DataDir,
-    machine: Machine,
+    machine: MemberSpec,
     /// The latest known.
-    roster: Roster,
+    roster: MemberList,
     contacts: Contacts,
     limits: HistoryLimits,
 }
 
 /// How a start came out.
-pub enum Begun {
+pub enum Started {
     /// This is a member.
-    Member(Box<Beginning>),
+    Member(Box<PreparedMember>),
     /// There is no place in the cluster, and it waits for one.
     Standby(Box<Waiting>),
 }
 
-impl Begun {
+impl Started {
     /// Who this machine is; its id, if it is a member.
-    pub fn machine(&self) -> (Machine, Option<MemberId>) {
+    pub fn machine(&self) -> (MemberSpec, Option<MemberId>) {
         match self {
             Self::Member(beginning) => {
                 let member = &beginning.member;
-                (Machine::from(member.clone()), Some(member.id))
+                (MemberSpec::from(member.clone()), Some(member.id))
             }
             Self::Standby(waiting) => (waiting.machine().clone(), None),
         }
@@ -67,7 +68,7 @@ impl Begun {
 /// What asking for a place came to.
 pub enum Asked {
     /// It has one.
-    Place(Box<Beginning>),
+    Place(Box<PreparedMember>),
     /// It has none, and why.
     None(Box<Waiting>, String),
 }
@@ -81,12 +82,12 @@ impl Waiting {
     /// The disk's.
     pub fn new(
         mut directory: DataDir,
-        machine: Machine,
-        roster: Roster,
+        machine: MemberSpec,
+        roster: MemberList,
         contacts: Contacts,
         limits: HistoryLimits,
     ) -> Result<Self, Failure> {
-        directory.keep_standby_file(&roster::to_json(&roster))?;
+        directory.keep_standby_file(&api::member_list_out(&roster))?;
         if directory.identity().is_some() {
             directory.discard_member()?;
         }
@@ -100,12 +101,12 @@ impl Waiting {
     }
 
     /// What it is called and where it is reached.
-    pub fn machine(&self) -> &Machine {
+    pub fn machine(&self) -> &MemberSpec {
         &self.machine
     }
 
     /// The latest known of the cluster.
-    pub fn roster(&self) -> &Roster {
+    pub fn roster(&self) -> &MemberList {
         &self.roster
     }
 
@@ -118,7 +119,7 @@ impl Waiting {
     pub async fn sync(&mut self) -> Result<(), String> {
         let (tls, cluster) = (self.contacts.tls.clone(), self.roster.cluster);
         let contacts = self.contacts();
-        let found = first_good(&contacts, |member| look(tls.clone(), member, cluster));
+        let found = staggered_race(&contacts, |member| look(tls.clone(), member, cluster));
         let rest = match found.await {
             Ok(roster) => return self.remember(roster),
             Err(rest) => rest,
@@ -138,9 +139,9 @@ impl Waiting {
         }
     }
 
-    fn remember(&mut self, roster: Roster) -> Result<(), String> {
+    fn remember(&mut self, roster: MemberList) -> Result<(), String> {
         if roster != self.roster {
-            let json = roster::to_json(&roster);
+            let json = api::member_list_out(&roster);
             self.directory.keep_standby_file(&json).map_err(text)?;
             self.roster = roster;
         }
@@ -198,13 +199,13 @@ impl Waiting {
 
 /// What a look at one member shows that is not good enough to look at no other.
 enum Seen {
-    Leaderless(Box<Roster>),
+    Leaderless(Box<MemberList>),
     Nothing(String),
 }
 
 /// The roster of `cluster`, with its leader, as one member knows it.
-async fn look(tls: Connector, member: Address, cluster: ClusterId) -> Result<Roster, Seen> {
-    match roster::ask(&tls, &member).await {
+async fn look(tls: Connector, member: Address, cluster: ClusterId) -> Result<MemberList, Seen> {
+    match client::member_list(&tls, &member).await {
         Ok(roster) if roster.cluster != cluster => {
             let why = format!("{member}: it belongs to cluster {}", roster.cluster);
             Err(Seen::Nothing(why))
@@ -218,7 +219,7 @@ async fn look(tls: Connector, member: Address, cluster: ClusterId) -> Result<Ros
 /// What asking peers came to.
 pub(super) enum Tried {
     /// This machine is something.
-    Begun(Begun),
+    Started(Started),
     /// It is nothing yet; its directory comes back.
     Failed(DataDir, JoinFailure),
 }
@@ -226,11 +227,11 @@ pub(super) enum Tried {
 /// Ask the peers for a place. The leader sends everything else; where there is none, the machine waits.
 pub(super) async fn join_or_wait(
     directory: DataDir,
-    machine: Machine,
+    machine: MemberSpec,
     contacts: Contacts,
-    patience: Patience,
+    patience: RetryPolicy,
     limits: HistoryLimits,
-) -> Result<Begun, Failure> {
+) -> Result<Started, Failure> {
     let list: Vec<String> = contacts.peers.iter().map(Address::to_string).collect();
     info!(
         "{} asks for a place in the cluster of {}",
@@ -238,7 +239,7 @@ pub(super) async fn join_or_wait(
         list.join(", ")
     );
     match try_to_join(directory, machine, contacts, patience, limits).await? {
-        Tried::Begun(begun) => Ok(begun),
+        Tried::Started(begun) => Ok(begun),
         Tried::Failed(_, failure) => Err(failure.to_string().into()),
     }
 }
@@ -246,9 +247,9 @@ pub(super) async fn join_or_wait(
 /// The same, where it is not the end when nobody gives a place.
 pub(super) async fn try_to_join(
     mut directory: DataDir,
-    machine: Machine,
+    machine: MemberSpec,
     contacts: Contacts,
-    patience: Patience,
+    patience: RetryPolicy,
     limits: HistoryLimits,
 ) -> Result<Tried, Failure> {
     loop {
@@ -259,11 +260,11 @@ pub(super) async fn try_to_join(
         match join(&contacts.tls, &contacts.peers, &request, patience).await {
             Ok(answer) => {
                 let begun = joined(directory, machine, answer, limits)?;
-                return Ok(Tried::Begun(Begun::Member(Box::new(begun))));
+                return Ok(Tried::Started(Started::Member(Box::new(begun))));
             }
             Err(JoinFailure::NoPlace(roster)) => {
                 let waiting = Waiting::new(directory, machine, *roster, contacts, limits)?;
-                return Ok(Tried::Begun(Begun::Standby(Box::new(waiting))));
+                return Ok(Tried::Started(Started::Standby(Box::new(waiting))));
             }
             Err(JoinFailure::Removed) => {
                 info!("the place it once had is gone; it asks as a new machine");
@@ -281,10 +282,10 @@ pub(super) async fn try_to_join(
 /// A member that has a place, and nothing yet of the cluster's data.
 fn joined(
     mut directory: DataDir,
-    machine: Machine,
+    machine: MemberSpec,
     answer: JoinAnswer,
     limits: HistoryLimits,
-) -> Result<Beginning, Failure> {
+) -> Result<PreparedMember, Failure> {
     let JoinAnswer { cluster, members } = answer;
     directory.set_cluster(cluster)?;
     info!("{} joins cluster {cluster}", machine.name);
@@ -293,14 +294,14 @@ fn joined(
         wal,
         recovered: Recovered {
             hard_state: recovered.hard_state,
-            snapshot: SnapshotMark::default(),
+            snapshot: SnapshotMeta::default(),
             entries: recovered.entries,
         },
         store: Store::new(limits),
     };
-    Ok(Beginning {
+    Ok(PreparedMember {
         named: members,
-        ..Beginning::new(directory, held, machine)?
+        ..PreparedMember::new(directory, held, machine)?
     })
 }
 

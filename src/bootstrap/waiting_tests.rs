@@ -4,10 +4,10 @@ use hyper::service::service_fn;
 use hyper_util::rt::TokioIo;
 use tokio::net::TcpListener;
 
-use super::super::roster::remembered;
-use super::super::roster_page;
+use super::super::local::remembered;
 use super::*;
 use crate::cluster::{ClusterId, Member, Settings};
+use crate::http::peer::member_list_page as roster_page;
 
 fn member(number: u64, peer: &Address) -> Member {
     Member {
@@ -19,8 +19,8 @@ fn member(number: u64, peer: &Address) -> Member {
 }
 
 /// A roster of cluster `cluster` that names `size` members, all at `peer`.
-fn roster(cluster: u64, size: u64, leader: Option<u64>, peer: &Address) -> Roster {
-    Roster {
+fn roster(cluster: u64, size: u64, leader: Option<u64>, peer: &Address) -> MemberList {
+    MemberList {
         cluster: ClusterId::new(cluster).expect("not zero"),
         members: (1..=size).map(|number| member(number, peer)).collect(),
         leader: leader.and_then(MemberId::new),
@@ -61,7 +61,7 @@ fn waiting(directory: &tempfile::TempDir, peers: &[&Address]) -> Waiting {
         bytes: 1 << 10,
     };
     let directory = DataDir::open(&directory.path().join("data")).expect("a directory");
-    let machine = Machine::from(member(9, &own));
+    let machine = MemberSpec::from(member(9, &own));
     Waiting::new(
         directory,
         machine,

@@ -9,7 +9,7 @@ use serde::Deserialize;
 
 use super::Error;
 use super::connection::Response;
-use crate::config::Address;
+use crate::cluster::Address;
 
 /// How the name of a server of this project begins.
 const OURS: &[u8] = b"oxetcd/";

@@ -17,8 +17,8 @@ use tokio::sync::oneshot;
 
 use super::Request;
 use super::answer::number;
-use crate::config::Address;
-use crate::tls::Connector;
+use crate::cluster::Address;
+use crate::net::tls::Connector;
 
 /// How long a member may take to accept a connection; then the next one is asked.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(2);

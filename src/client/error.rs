@@ -3,7 +3,7 @@
 use std::fmt;
 
 use super::ApiError;
-use crate::config::Address;
+use crate::cluster::Address;
 
 /// The API's number for events that are no longer in the history.
 const FORGOTTEN: u64 = 401;

@@ -23,8 +23,8 @@ pub use answer::{Answer, ApiError, Event, Node};
 pub use error::Error;
 pub use request::{Body, Delete, Get, Put, Request};
 
-use crate::config::Address;
-use crate::tls::Connector;
+use crate::cluster::Address;
+use crate::net::tls::Connector;
 use connection::{Failure, Pool};
 
 /// How often a request is sent on to where an answer points; then that answer is an error.

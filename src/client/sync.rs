@@ -4,7 +4,7 @@ use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use super::{Client, Error, Request, Step};
-use crate::config::Address;
+use crate::cluster::Address;
 
 /// The client port of etcd 0.4, which a URL without a port means.
 const PORT: u16 = 4001;

@@ -7,7 +7,7 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
 
 use super::{Client, Delete, Error, Get, Put, Request, Step};
-use crate::config::Address;
+use crate::cluster::Address;
 
 const EVENT: &str =
     r#"{"action":"set","node":{"key":"/a b","value":"v","modifiedIndex":7,"createdIndex":3}}"#;

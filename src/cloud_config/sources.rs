@@ -11,7 +11,7 @@ use super::addresses::{Addresses, Kind};
 use super::form::{self, DOCUMENT_BYTES_MAX};
 use super::merge::Metadata;
 use crate::client::{Client, Request};
-use crate::config::Address;
+use crate::cluster::Address;
 
 /// How often a URL is asked for. With the pauses in between that is about a minute: time for a network
 /// to come up, and not so long that a boot hangs.

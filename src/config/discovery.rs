@@ -2,8 +2,8 @@
 
 use std::fmt;
 
-use super::address::Address;
 use super::value::{Problem, problem};
+use crate::cluster::Address;
 
 const EXPECTED: &str = "a URL such as https://HOST/TOKEN or \
      http://HOST:4001/v2/keys/_etcd/registry/TOKEN";

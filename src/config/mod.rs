@@ -30,7 +30,7 @@ use std::ffi::OsString;
 use std::path::PathBuf;
 use std::time::Duration;
 
-pub use address::{Address, Endpoint, Listen};
+pub use address::{Listen, PortAddress};
 pub use discovery::DiscoveryUrl;
 pub use error::Error;
 pub use help::{API_VERSION, VERSION};
@@ -40,7 +40,7 @@ pub use service::{Keep, ServiceConfig};
 pub use tls::TlsFiles;
 pub use value::Problem;
 
-use crate::cluster::Settings;
+use crate::cluster::{Address, Settings};
 
 /// Everything a member is told at its start, checked.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -53,9 +53,9 @@ pub struct Config {
     /// The data directory, as it was given.
     pub data_dir: PathBuf,
     /// The client port.
-    pub client: Endpoint,
+    pub client: PortAddress,
     /// The peer port.
-    pub peer: Endpoint,
+    pub peer: PortAddress,
     /// The files of the client port's TLS; none for plain HTTP.
     pub client_tls: Option<TlsFiles>,
     /// The files of the peer port's TLS, and of connections to peers; none for plain HTTP.
@@ -232,7 +232,7 @@ impl Layer {
         })
     }
 
-    fn endpoint(&self, addr: Key, bind_addr: Key, tls: bool) -> Result<Endpoint, Error> {
+    fn endpoint(&self, addr: Key, bind_addr: Key, tls: bool) -> Result<PortAddress, Error> {
         let advertised = self.need(addr, |text| match Address::parse(text)? {
             address if address.tls && !tls => value::problem(
                 "speaks TLS, for which there is no certificate",
@@ -241,10 +241,10 @@ impl Layer {
             address => Ok(address.with_tls(tls)),
         })?;
         match self.get(bind_addr, |text| {
-            Endpoint::new(advertised.clone(), Some(text))
+            PortAddress::new(advertised.clone(), Some(text))
         })? {
             Some(endpoint) => Ok(endpoint),
-            None => self.need(addr, |_| Endpoint::new(advertised.clone(), None)),
+            None => self.need(addr, |_| PortAddress::new(advertised.clone(), None)),
         }
     }
 

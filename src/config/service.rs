@@ -5,7 +5,8 @@ use std::path::PathBuf;
 
 use super::options::{Key, Opt, Section, switch, value as row};
 use super::value::{self, Problem, problem};
-use super::{Address, Config, Endpoint, Error, Layer, Source, TlsFiles, Verbosity, env, flags};
+use super::{Config, Error, Layer, PortAddress, Source, TlsFiles, Verbosity, env, flags};
+use crate::cluster::Address;
 
 /// All options of the service.
 #[rustfmt::skip]
@@ -45,7 +46,7 @@ pub static OPTIONS: &[Opt] = &[
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ServiceConfig {
     /// Its port.
-    pub port: Endpoint,
+    pub port: PortAddress,
     /// The files of its TLS; none for plain HTTP.
     pub tls: Option<TlsFiles>,
     /// What the URLs of tokens begin with, without a slash at the end; none for the port's own URL.

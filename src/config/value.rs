@@ -6,7 +6,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use super::Ready;
-use super::address::Address;
+use crate::cluster::{Address, InvalidAddress};
 
 /// How long a name may be, in bytes: with `.etcd` behind it, it is still a file name.
 pub(super) const NAME_MAX: usize = 250;
@@ -33,6 +33,15 @@ impl fmt::Display for Problem {
 }
 
 impl std::error::Error for Problem {}
+
+impl From<InvalidAddress> for Problem {
+    fn from(error: InvalidAddress) -> Self {
+        Self {
+            what: error.what,
+            expected: error.expected,
+        }
+    }
+}
 
 /// Short for a problem.
 pub(super) fn problem<T>(what: impl Into<String>, expected: &'static str) -> Result<T, Problem> {

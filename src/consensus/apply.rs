@@ -9,21 +9,21 @@ use tracing::{error, info};
 
 use super::handle::{Position, Refused, WatcherId, Watching, Written};
 use super::log::Log;
-use super::membership::{self, Changes};
+use super::member_changes::{self, Changes};
+use super::pending_writes::Writes;
 use super::snapshots::HashJob;
-use super::view::{Standing, View};
-use super::watches::Watches;
-use super::writes::Writes;
+use super::subscriptions::Watches;
+use super::view::{AppliedState, RaftStatus};
 use crate::cluster::{Member, MemberId};
 use crate::store::{Command, CommandId, Event, Interest, Stamped, Store, codec};
-use crate::wal::{Configuration, SnapshotMark};
+use crate::wal::{Configuration, SnapshotMeta};
 
 /// What a writer is told.
 type Answer = Result<Written, Refused>;
 
 /// The store's writing side. Nobody else takes the view's lock for writing.
 pub(super) struct Applier {
-    view: Arc<RwLock<View>>,
+    view: Arc<RwLock<AppliedState>>,
     watches: Watches,
     configuration: Configuration,
     applied: u64,
@@ -46,7 +46,7 @@ pub(super) struct Applied {
 impl Applier {
     /// Applies to `view`, whose store is as of entry `applied`.
     pub(super) fn new(
-        view: Arc<RwLock<View>>,
+        view: Arc<RwLock<AppliedState>>,
         watches: Watches,
         applied: u64,
         configuration: Configuration,
@@ -71,7 +71,7 @@ impl Applier {
         raft: &mut RawNode<Log>,
         writes: &mut Writes,
         changes: &mut Changes,
-        standing: Standing,
+        standing: RaftStatus,
     ) -> Applied {
         let mut outcome = Applied::default();
         let view = self.view.clone();
@@ -118,14 +118,14 @@ impl Applier {
     }
 
     /// Nothing to apply, but where this member stands may have changed.
-    pub(super) fn publish(&mut self, standing: Standing) {
+    pub(super) fn publish(&mut self, standing: RaftStatus) {
         if self.read().standing != standing {
             lock(&self.view).standing = standing;
         }
     }
 
     /// The store the leader sent takes the place of this one.
-    pub(super) fn install(&mut self, mark: &SnapshotMark, store: Store) {
+    pub(super) fn install(&mut self, mark: &SnapshotMeta, store: Store) {
         self.applied = mark.index;
         self.configuration = mark.configuration.clone();
         let mut view = lock(&self.view);
@@ -183,7 +183,7 @@ impl Applier {
         look(&self.read().store)
     }
 
-    fn read(&self) -> RwLockReadGuard<'_, View> {
+    fn read(&self) -> RwLockReadGuard<'_, AppliedState> {
         self.view
             .read()
             .unwrap_or_else(std::sync::PoisonError::into_inner)
@@ -203,10 +203,10 @@ impl Applier {
         entry: &eraftpb::Entry,
         raft: &mut RawNode<Log>,
     ) -> (Option<Stamped>, Option<CommandId>) {
-        let Some((steps, stamped)) = membership::decode(entry.context.clone()) else {
+        let Some((steps, stamped)) = member_changes::decode(entry.context.clone()) else {
             return decoded(Err("no membership entry"), entry.index);
         };
-        let change: ConfChangeV2 = membership::conf_change(&steps);
+        let change: ConfChangeV2 = member_changes::conf_change(&steps);
         match raft.apply_conf_change(&change) {
             Ok(configuration) => {
                 self.configuration = super::convert::configuration_out(&configuration);
@@ -290,7 +290,7 @@ fn step_down(raft: &mut RawNode<Log>) {
     raft.become_follower(raft.term, raft::INVALID_ID);
 }
 
-fn lock(view: &RwLock<View>) -> RwLockWriteGuard<'_, View> {
+fn lock(view: &RwLock<AppliedState>) -> RwLockWriteGuard<'_, AppliedState> {
     view.write()
         .unwrap_or_else(std::sync::PoisonError::into_inner)
 }

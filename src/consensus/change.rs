@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use crate::cluster::{Census, Member, MemberId, Settings, Stranding};
+use crate::cluster::{Liveness, Member, MemberId, QuorumLoss, Settings};
 use crate::store::{Command, Store};
 use crate::wal::Configuration;
 
@@ -40,7 +40,7 @@ pub enum ChangeRefused {
     /// Nobody has this id.
     Unknown(MemberId),
     /// The members that stay could not agree on anything any more.
-    Strands(Stranding),
+    Strands(QuorumLoss),
     /// The leader is to leave, and no other member could take over the lead.
     NoSuccessor,
     /// Too many changes wait.
@@ -88,7 +88,7 @@ pub(super) enum Plan {
     /// This entry, and then the change is looked at again.
     First(Command, Option<Step>),
     /// The leader is to leave: another must lead first.
-    HandOver,
+    TransferLeadership,
 }
 
 /// What the cluster is set to.
@@ -103,7 +103,7 @@ pub(super) fn plan(
     change: &Change,
     store: &Store,
     configuration: &Configuration,
-    census: &Census,
+    census: &Liveness,
 ) -> Result<Plan, ChangeRefused> {
     match change {
         Change::Join(member) => join(member, store, configuration, census),
@@ -119,7 +119,7 @@ pub(super) fn plan(
         Change::Remove(id) => {
             if *id == census.leader {
                 census.can_spare(*id).map_err(ChangeRefused::Strands)?;
-                return Ok(Plan::HandOver);
+                return Ok(Plan::TransferLeadership);
             }
             let (command, step) = remove(*id, store, configuration, census)?;
             Ok(Plan::Last(command, step))
@@ -135,7 +135,7 @@ fn join(
     member: &Member,
     store: &Store,
     configuration: &Configuration,
-    census: &Census,
+    census: &Liveness,
 ) -> Result<Plan, ChangeRefused> {
     let id = member.id.get();
     if store.is_removed(member.id) {
@@ -175,7 +175,7 @@ fn remove(
     id: MemberId,
     store: &Store,
     configuration: &Configuration,
-    census: &Census,
+    census: &Liveness,
 ) -> Result<(Command, Option<Step>), ChangeRefused> {
     let part = configuration.contains(id.get());
     let member = store.members().find(|member| member.id == id);

@@ -19,7 +19,7 @@ fn member(id: u64, name: &str) -> Member {
 struct Scene {
     store: Store,
     configuration: Configuration,
-    census: Census,
+    census: Liveness,
 }
 
 impl Scene {
@@ -48,7 +48,7 @@ impl Scene {
                 Duration::ZERO
             }
         };
-        let census = Census {
+        let census = Liveness {
             leader: ids[0],
             voters: ids.into_iter().collect(),
             learners: [].into(),
@@ -148,7 +148,7 @@ fn who_leaves_is_never_one_again() {
     let mut scene = Scene::new(&[3]);
     let id = |number| member(number, "x").id;
     let leader_leaves = Scene::new(&[]).plan(Change::Remove(id(1)));
-    assert_eq!(leader_leaves, Ok(Plan::HandOver));
+    assert_eq!(leader_leaves, Ok(Plan::TransferLeadership));
     let unknown = Err(ChangeRefused::Unknown(id(9)));
     assert_eq!(scene.plan(Change::Remove(id(9))), unknown);
     let stranded = scene.plan(Change::Remove(id(2)));

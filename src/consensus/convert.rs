@@ -7,7 +7,7 @@ use raft::eraftpb;
 use raft::prelude::{ConfState, MessageType};
 
 use super::message::{RaftKind, RaftMessage};
-use crate::wal::{Configuration, Entry, EntryKind, HardState, SnapshotMark};
+use crate::wal::{Configuration, Entry, EntryKind, HardState, SnapshotMeta};
 
 /// What of the raft crate's entry travels and is written to disk.
 ///
@@ -88,8 +88,8 @@ pub(super) fn configuration_in(configuration: &Configuration) -> ConfState {
 }
 
 /// Our form of a snapshot's metadata.
-pub(super) fn mark_out(metadata: &eraftpb::SnapshotMetadata) -> SnapshotMark {
-    SnapshotMark {
+pub(super) fn mark_out(metadata: &eraftpb::SnapshotMetadata) -> SnapshotMeta {
+    SnapshotMeta {
         index: metadata.index,
         term: metadata.term,
         configuration: configuration_out(metadata.get_conf_state()),
@@ -97,7 +97,7 @@ pub(super) fn mark_out(metadata: &eraftpb::SnapshotMetadata) -> SnapshotMark {
 }
 
 /// The raft crate's form of a snapshot, without its bytes.
-pub(super) fn snapshot_in(mark: &SnapshotMark) -> eraftpb::Snapshot {
+pub(super) fn snapshot_in(mark: &SnapshotMeta) -> eraftpb::Snapshot {
     let mut snapshot = eraftpb::Snapshot::default();
     let metadata = snapshot.mut_metadata();
     metadata.index = mark.index;

@@ -15,7 +15,7 @@ use super::outbox::Outbox;
 use super::wal_thread::Writes;
 use crate::cluster::MemberId;
 use crate::store::{Store, image};
-use crate::wal::SnapshotMark;
+use crate::wal::SnapshotMeta;
 
 /// How many inputs are taken before the work they make is done: many proposals, one sync.
 const BATCH_MAX: usize = 512;
@@ -37,7 +37,7 @@ pub enum Input {
     /// The disk failed; nothing more can be promised.
     Failed(String),
     /// The snapshot of this mark is durable and so long, or could not be written.
-    SnapshotWritten(SnapshotMark, Option<u64>),
+    SnapshotWritten(SnapshotMeta, Option<u64>),
     /// The hash of the store at this applied index.
     Hashed(u64, u64),
     /// A message to this member could not be delivered.
@@ -51,7 +51,7 @@ pub enum Input {
     /// This other member knows for certain that this one was removed from the cluster.
     Removed(MemberId),
     /// Give leadership to another member, if this one has it and another can take it.
-    HandOver,
+    TransferLeadership,
     /// End now.
     Stop,
 }
@@ -93,7 +93,7 @@ pub(super) struct Driver<O> {
 /// Writes a snapshot's bytes where they last, and tells how many: `wal`'s snapshot files, given by whoever
 /// opened the directory.
 pub type SaveSnapshot = std::sync::Arc<
-    dyn Fn(&SnapshotMark, &mut dyn Iterator<Item = bytes::Bytes>) -> Result<u64, String>
+    dyn Fn(&SnapshotMeta, &mut dyn Iterator<Item = bytes::Bytes>) -> Result<u64, String>
         + Send
         + Sync,
 >;
@@ -184,7 +184,7 @@ impl<O: Outbox> Driver<O> {
             Input::Hashed(index, hash) => self.core.hashed(index, hash),
             Input::Unreachable(member) => self.core.unreachable(member),
             Input::SnapshotSent(member, ok) => self.core.snapshot_sent(member, ok),
-            Input::HandOver => self.core.hand_over(),
+            Input::TransferLeadership => self.core.transfer_leadership(),
             Input::Calls(from, at) => self.core.calls(from, at),
             Input::Removed(by) => {
                 self.core.removed(by);

@@ -6,7 +6,7 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc, oneshot};
 
 use super::change::{Change, ChangeRefused};
 use super::driver::{Input, Inputs, Pulse};
-use super::view::View;
+use super::view::AppliedState;
 use crate::store::{self, Command, Event, Interest};
 
 /// How many writes may wait for their answer at one member; one more is refused with [`Refused::Busy`].
@@ -20,7 +20,7 @@ pub const LIVE_MAX: usize = 1024;
 pub struct Handle {
     inputs: Inputs,
     writes: Arc<Semaphore>,
-    view: Arc<RwLock<View>>,
+    view: Arc<RwLock<AppliedState>>,
 }
 
 /// What a handle asks of the driver. Each is bounded by a permit or by one per connection.
@@ -163,7 +163,7 @@ impl Drop for Live {
 
 impl Handle {
     /// A handle that sends to `inputs` and reads `view`.
-    pub(super) fn new(inputs: Inputs, view: Arc<RwLock<View>>) -> Self {
+    pub(super) fn new(inputs: Inputs, view: Arc<RwLock<AppliedState>>) -> Self {
         Self {
             inputs,
             writes: Arc::new(Semaphore::new(WRITES_MAX)),
@@ -251,7 +251,7 @@ impl Handle {
 
     /// This member's applied state, for a short look: the driver cannot apply while it is held.
     /// Never hold it across an `.await`, or while making JSON.
-    pub fn view(&self) -> RwLockReadGuard<'_, View> {
+    pub fn view(&self) -> RwLockReadGuard<'_, AppliedState> {
         self.view
             .read()
             .unwrap_or_else(std::sync::PoisonError::into_inner)

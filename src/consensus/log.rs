@@ -10,7 +10,7 @@ use raft::eraftpb::{Entry, Snapshot};
 use raft::{Error, GetEntriesContext, RaftState, Storage, StorageError};
 
 use super::convert;
-use crate::wal::{HardState, SnapshotMark};
+use crate::wal::{HardState, SnapshotMeta};
 
 /// How many bytes of entries may stay behind a snapshot; the older go first.
 const TRAILING_BYTES: u64 = 16 << 20;
@@ -21,7 +21,7 @@ pub(super) struct Log {
     before: (u64, u64),
     entries: VecDeque<Entry>,
     /// The latest snapshot that is durable here: what a follower that is too far behind is sent.
-    snapshot: SnapshotMark,
+    snapshot: SnapshotMeta,
     /// What the raft crate starts from.
     initial: RaftState,
     bytes: u64,
@@ -37,7 +37,7 @@ impl Log {
     /// will keep up to `trailing_entries`.
     pub(super) fn new(
         hard_state: HardState,
-        snapshot: SnapshotMark,
+        snapshot: SnapshotMeta,
         entries: Vec<crate::wal::Entry>,
         trailing_entries: u64,
     ) -> Self {
@@ -79,7 +79,7 @@ impl Log {
     }
 
     /// A snapshot from the leader replaces everything.
-    pub(super) fn reset(&mut self, snapshot: SnapshotMark) {
+    pub(super) fn reset(&mut self, snapshot: SnapshotMeta) {
         self.before = (snapshot.index, snapshot.term);
         self.entries.clear();
         self.bytes = 0;
@@ -87,7 +87,7 @@ impl Log {
     }
 
     /// A snapshot of our own is durable: what it covers may go, but for a tail.
-    pub(super) fn compact(&mut self, snapshot: SnapshotMark) {
+    pub(super) fn compact(&mut self, snapshot: SnapshotMeta) {
         let covered = snapshot.index;
         self.snapshot = snapshot;
         while let Some(front) = self.entries.front() {
@@ -103,7 +103,7 @@ impl Log {
     }
 
     /// The latest snapshot that is durable here.
-    pub(super) fn snapshot_mark(&self) -> &SnapshotMark {
+    pub(super) fn snapshot_mark(&self) -> &SnapshotMeta {
         &self.snapshot
     }
 

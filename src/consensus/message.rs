@@ -4,7 +4,7 @@ use bytes::Bytes;
 
 use crate::cluster::MemberId;
 use crate::store::{ClusterTime, CommandId};
-use crate::wal::{Entry, SnapshotMark};
+use crate::wal::{Entry, SnapshotMeta};
 
 /// A message from one member to another.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -105,7 +105,7 @@ pub struct RaftMessage {
     /// What ties an answer to its question.
     pub context: Bytes,
     /// For a snapshot: which.
-    pub snapshot: Option<SnapshotMark>,
+    pub snapshot: Option<SnapshotMeta>,
     /// With the leader's heartbeats: its reading of the cluster's clock.
     pub clock: Option<ClusterTime>,
 }

@@ -8,7 +8,7 @@ use super::apply::Applier;
 use super::settings::Settings;
 use crate::cluster::MemberId;
 use crate::store::Store;
-use crate::wal::SnapshotMark;
+use crate::wal::SnapshotMeta;
 
 /// How many hashes are kept to be compared, of this member and of all others.
 const HASHES_MAX: usize = 32;
@@ -20,7 +20,7 @@ const LOG_BYTES_MAX: u64 = 64 << 20;
 /// A snapshot to be encoded and written, off the driver's thread.
 pub struct SnapshotJob {
     /// What it stands for.
-    pub mark: SnapshotMark,
+    pub mark: SnapshotMeta,
     /// The store as of it; a clone that shares its structure.
     pub store: Store,
 }
@@ -47,7 +47,7 @@ pub(super) struct Snapshots {
     /// A follower needs a newer one, however young the last is.
     wanted: bool,
     /// Durable, and not yet noted in the write-ahead log.
-    to_note: Option<SnapshotMark>,
+    to_note: Option<SnapshotMeta>,
 }
 
 impl Snapshots {
@@ -89,7 +89,7 @@ impl Snapshots {
         let configuration = applier.configuration().clone();
         let store = applier.with_store(Store::clone);
         Some(SnapshotJob {
-            mark: SnapshotMark {
+            mark: SnapshotMeta {
                 index,
                 term,
                 configuration,
@@ -112,7 +112,7 @@ impl Snapshots {
     }
 
     /// It is durable, and so long.
-    pub(super) fn written(&mut self, mark: SnapshotMark, bytes: u64) {
+    pub(super) fn written(&mut self, mark: SnapshotMeta, bytes: u64) {
         self.running = false;
         self.last_bytes = bytes;
         self.durable_index = mark.index;
@@ -125,7 +125,7 @@ impl Snapshots {
     }
 
     /// One from the leader took its place.
-    pub(super) fn installed(&mut self, mark: &SnapshotMark) {
+    pub(super) fn installed(&mut self, mark: &SnapshotMeta) {
         self.last_index = mark.index;
         self.durable_index = mark.index;
         self.log_bytes = 0;
@@ -133,7 +133,7 @@ impl Snapshots {
     }
 
     /// A durable snapshot the write-ahead log should know of, unless it is just told of another.
-    pub(super) fn take_note(&mut self) -> Option<SnapshotMark> {
+    pub(super) fn take_note(&mut self) -> Option<SnapshotMeta> {
         self.to_note.take()
     }
 }
@@ -223,9 +223,9 @@ mod tests {
         assert!(!snapshots.is_due(6));
         snapshots.want();
         assert!(snapshots.is_due(6));
-        let mark = SnapshotMark {
+        let mark = SnapshotMeta {
             index: 6,
-            ..SnapshotMark::default()
+            ..SnapshotMeta::default()
         };
         snapshots.written(mark, 1);
         assert!(!snapshots.is_due(6));

@@ -13,7 +13,7 @@ use super::driver::{Driver, End, Input, Inputs, SaveSnapshot};
 use super::handle::Handle;
 use super::outbox::Outbox;
 use super::settings::Settings;
-use super::view::View;
+use super::view::AppliedState;
 use super::wal_thread;
 use crate::cluster::MemberId;
 use crate::store::Store;
@@ -24,7 +24,7 @@ use crate::wal::{Disk, Wal};
 pub struct Start {
     inputs: Sender<Input>,
     received: Receiver<Input>,
-    view: Arc<RwLock<View>>,
+    view: Arc<RwLock<AppliedState>>,
     origin: Instant,
     gone: watch::Sender<BTreeSet<MemberId>>,
 }
@@ -41,7 +41,7 @@ impl Start {
         let (inputs, received) = channel();
         let origin = Instant::now();
         let term = recovered.hard_state.term;
-        let view = View::new(store, &recovered.snapshot, term, origin, Duration::ZERO);
+        let view = AppliedState::new(store, &recovered.snapshot, term, origin, Duration::ZERO);
         Self {
             inputs,
             received,
@@ -117,8 +117,8 @@ impl Start {
 
 impl Running {
     /// Give leadership away, if this member has it; soon, and only if another can take it.
-    pub fn hand_over(&self) {
-        self.tell(Input::HandOver);
+    pub fn transfer_leadership(&self) {
+        self.tell(Input::TransferLeadership);
     }
 
     /// End it; what is not committed yet may still be by others.

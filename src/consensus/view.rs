@@ -8,10 +8,10 @@ use super::clock::Clock;
 use super::handle::Position;
 use crate::cluster::MemberId;
 use crate::store::{ClusterTime, Store};
-use crate::wal::{Configuration, SnapshotMark};
+use crate::wal::{Configuration, SnapshotMeta};
 
 /// This member's applied state. The driver writes it once per batch; all others read.
-pub struct View {
+pub struct AppliedState {
     /// The tree.
     pub store: Store,
     /// The index of the last applied entry.
@@ -19,7 +19,7 @@ pub struct View {
     /// Who votes and who learns.
     pub configuration: Configuration,
     /// Where this member stands.
-    pub standing: Standing,
+    pub standing: RaftStatus,
     /// How many watch at this member.
     pub watchers: Arc<AtomicUsize>,
     /// The moment this process's monotonic time is counted from.
@@ -28,7 +28,7 @@ pub struct View {
 
 /// Where a member stands.
 #[derive(Clone, Copy, Debug, PartialEq)]
-pub struct Standing {
+pub struct RaftStatus {
     /// Its term.
     pub term: u64,
     /// What it is for Raft.
@@ -54,17 +54,17 @@ pub enum Role {
     Candidate,
 }
 
-impl View {
+impl AppliedState {
     /// The view of a member that starts with `store`, as of this snapshot and in this term; its monotonic
     /// time, counted from `origin`, is at `now`.
     pub fn new(
         store: Store,
-        snapshot: &SnapshotMark,
+        snapshot: &SnapshotMeta,
         term: u64,
         origin: Instant,
         now: Duration,
     ) -> Self {
-        let standing = Standing {
+        let standing = RaftStatus {
             term,
             role: Role::Follower,
             leader: None,

@@ -11,7 +11,7 @@ use super::Exit;
 use crate::client::Put;
 
 /// A flag without a value; of one given twice the last counts.
-pub(super) fn switch(name: &'static str, help: &'static str) -> Arg {
+pub(crate) fn switch(name: &'static str, help: &'static str) -> Arg {
     Arg::new(name)
         .long(name)
         .action(ArgAction::SetTrue)
@@ -20,7 +20,7 @@ pub(super) fn switch(name: &'static str, help: &'static str) -> Arg {
 }
 
 /// A flag with a value; of one given twice the last counts.
-pub(super) fn option(name: &'static str, placeholder: &'static str, help: &'static str) -> Arg {
+pub(crate) fn option(name: &'static str, placeholder: &'static str, help: &'static str) -> Arg {
     Arg::new(name)
         .long(name)
         .overrides_with(name)
@@ -29,12 +29,12 @@ pub(super) fn option(name: &'static str, placeholder: &'static str, help: &'stat
 }
 
 /// A flag with a number that is not negative.
-pub(super) fn number(name: &'static str, placeholder: &'static str, help: &'static str) -> Arg {
+pub(crate) fn number(name: &'static str, placeholder: &'static str, help: &'static str) -> Arg {
     option(name, placeholder, help).value_parser(value_parser!(u64))
 }
 
 /// `--ttl`.
-pub(super) fn ttl() -> Arg {
+pub(crate) fn ttl() -> Arg {
     number(
         "ttl",
         "SECONDS",
@@ -43,7 +43,7 @@ pub(super) fn ttl() -> Arg {
 }
 
 /// The key. It is not required here, since whether a server is there is looked at first.
-pub(super) fn key(help: &'static str) -> Arg {
+pub(crate) fn key(help: &'static str) -> Arg {
     Arg::new("key").value_name("KEY").help(help)
 }
 
@@ -56,7 +56,7 @@ fn value() -> Arg {
 }
 
 /// What is more than needed is ignored, as it always was.
-pub(super) fn rest() -> Arg {
+pub(crate) fn rest() -> Arg {
     Arg::new("rest")
         .num_args(0..)
         .value_parser(ValueParser::os_string())
@@ -64,7 +64,7 @@ pub(super) fn rest() -> Arg {
 }
 
 /// The arguments of a command that writes a key.
-pub(super) fn writing(key: &'static str) -> [Arg; 4] {
+pub(crate) fn writing(key: &'static str) -> [Arg; 4] {
     [self::key(key), value(), rest(), ttl()]
 }
 
@@ -73,7 +73,7 @@ pub(super) fn writing(key: &'static str) -> [Arg; 4] {
 /// # Errors
 ///
 /// None was.
-pub(super) fn read_key(matches: &ArgMatches) -> Result<&str, Exit> {
+pub(crate) fn read_key(matches: &ArgMatches) -> Result<&str, Exit> {
     text(matches, "key")
         .filter(|key| !key.is_empty())
         .ok_or_else(|| Exit::refused("Key required"))
@@ -86,7 +86,7 @@ pub(super) fn read_key(matches: &ArgMatches) -> Result<&str, Exit> {
 /// # Errors
 ///
 /// There is no value.
-pub(super) fn read_put(matches: &ArgMatches) -> Result<Put, Exit> {
+pub(crate) fn read_put(matches: &ArgMatches) -> Result<Put, Exit> {
     let value = match matches.get_one::<OsString>("value") {
         Some(value) => value.as_bytes().to_vec(),
         None => read_stdin()?,
@@ -110,12 +110,12 @@ fn read_stdin() -> Result<Vec<u8>, Exit> {
 }
 
 /// The text of an argument.
-pub(super) fn text<'a>(matches: &'a ArgMatches, name: &str) -> Option<&'a str> {
+pub(crate) fn text<'a>(matches: &'a ArgMatches, name: &str) -> Option<&'a str> {
     matches.get_one::<String>(name).map(String::as_str)
 }
 
 /// A number that was given; 0 is as good as none, as it was in 0.4.
-pub(super) fn read_number(matches: &ArgMatches, name: &str) -> Option<u64> {
+pub(crate) fn read_number(matches: &ArgMatches, name: &str) -> Option<u64> {
     matches
         .get_one::<u64>(name)
         .copied()
@@ -123,7 +123,7 @@ pub(super) fn read_number(matches: &ArgMatches, name: &str) -> Option<u64> {
 }
 
 /// A condition that was given; an empty one is none, as it was in 0.4.
-pub(super) fn read_condition(matches: &ArgMatches, name: &str) -> Option<String> {
+pub(crate) fn read_condition(matches: &ArgMatches, name: &str) -> Option<String> {
     text(matches, name)
         .filter(|value| !value.is_empty())
         .map(String::from)

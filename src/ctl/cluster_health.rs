@@ -9,7 +9,7 @@ use super::roster::{self, Listed};
 use super::session::Session;
 use super::{Exit, Global, Output, PORT, output, session, table};
 use crate::client::{Get, Request};
-use crate::config::Address;
+use crate::cluster::Address;
 
 /// How long a member may take to say that it is well.
 const TIMEOUT: Duration = Duration::from_secs(3);

@@ -4,7 +4,7 @@ use clap::{ArgMatches, Command};
 
 use super::{Exit, Global, args, member, output, session};
 use crate::client::Request;
-use crate::config::Address;
+use crate::cluster::Address;
 
 /// The command line.
 pub(super) fn command() -> Command {

@@ -8,8 +8,8 @@ use std::time::Duration;
 use clap::builder::ValueParser;
 use clap::{Arg, ArgMatches, Command, ValueHint, value_parser};
 
-use super::hook::{OnFailure, Plan, Rules, Seek, Spec, Subject, serve};
 use super::{Exit, Global, args};
+use crate::hook::{OnFailure, Plan, Rules, Seek, Spec, Subject, serve};
 
 /// The flags 0.4 did not have.
 const NEWER: [&str; 9] = [

@@ -7,8 +7,9 @@ use clap::builder::PossibleValuesParser;
 use clap::{Arg, ArgAction, ArgMatches, ValueHint, value_parser};
 
 use super::{Exit, Output, args};
-use crate::config::{Address, TlsFiles};
-use crate::tls::Connector;
+use crate::cluster::Address;
+use crate::config::TlsFiles;
+use crate::net::tls::Connector;
 
 /// The port of a member that is given without one.
 pub const PORT: u16 = 4001;

@@ -5,7 +5,7 @@
 //! [`Global`]. A command that talks to the cluster does so in a `session`, and gives an [`Exit`] when it
 //! could not do what was asked.
 
-mod args;
+pub(crate) mod args;
 pub mod bench;
 mod cluster_health;
 mod completion;
@@ -18,22 +18,21 @@ mod exit_code;
 mod export;
 mod get;
 mod global;
-mod hook;
 mod import;
 mod ls;
 mod man;
 mod member;
 mod mk;
 mod mkdir;
-mod output;
+pub(crate) mod output;
 mod progress;
 mod rm;
 mod rmdir;
 mod roster;
-mod session;
+pub(crate) mod session;
 mod set;
 mod setdir;
-mod table;
+pub(crate) mod table;
 mod update;
 mod updatedir;
 mod watch;
@@ -79,7 +78,7 @@ const VERBS: &[Verb] = &[
     verb(rmdir::command, rmdir::run),
     verb(watch::command, watch::run),
     verb(exec_watch::command, exec_watch::run),
-    verb(hook::command, hook::run),
+    verb(crate::hook::command, crate::hook::run),
     verb(export::command, export::run),
     verb(import::command, import::run),
     verb(cluster_health::command, cluster_health::run),
@@ -90,11 +89,6 @@ const VERBS: &[Verb] = &[
     verb(completion::command, completion::run),
     verb(man::command, man::run),
 ];
-
-/// All that is wrong with the text of a hook's file, a sentence each; for those who write such files.
-pub(crate) fn hook_problems(text: &str) -> Vec<String> {
-    hook::problems(text)
-}
 
 /// Run `etcdctl` with these arguments, its own name first.
 pub fn run(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {

@@ -18,10 +18,10 @@ pub enum Output {
 
 impl Output {
     /// Their names on the command line.
-    pub(super) const NAMES: [&'static str; 3] = ["simple", "extended", "json"];
+    pub(crate) const NAMES: [&'static str; 3] = ["simple", "extended", "json"];
 
     /// The one of that name; simple, if there is none.
-    pub(super) fn named(name: &str) -> Self {
+    pub(crate) fn named(name: &str) -> Self {
         match name {
             "extended" => Self::Extended,
             "json" => Self::Json,
@@ -34,7 +34,7 @@ impl Output {
     /// # Errors
     ///
     /// It cannot be written.
-    pub(super) fn file(self, answer: &Answer, event: &Event) -> io::Result<()> {
+    pub(crate) fn file(self, answer: &Answer, event: &Event) -> io::Result<()> {
         match self {
             Self::Json => self.directory(answer),
             Self::Simple | Self::Extended if event.node.dir => Ok(()),
@@ -52,7 +52,7 @@ impl Output {
     /// # Errors
     ///
     /// It cannot be written.
-    pub(super) fn directory(self, answer: &Answer) -> io::Result<()> {
+    pub(crate) fn directory(self, answer: &Answer) -> io::Result<()> {
         match self {
             Self::Json => print(&json(answer)),
             Self::Simple | Self::Extended => Ok(()),
@@ -65,7 +65,7 @@ impl Output {
 /// # Errors
 ///
 /// It cannot be written.
-pub(super) fn print(text: &str) -> io::Result<()> {
+pub(crate) fn print(text: &str) -> io::Result<()> {
     let mut stdout = io::stdout().lock();
     stdout.write_all(text.as_bytes())?;
     stdout.flush()

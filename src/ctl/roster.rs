@@ -5,7 +5,7 @@ use serde::Deserialize;
 use super::Exit;
 use super::session::Session;
 use crate::client::{Client, Get, Request};
-use crate::config::Address;
+use crate::cluster::Address;
 
 /// The peer port of etcd 0.4, which a URL without a port means.
 const PEER_PORT: u16 = 7001;

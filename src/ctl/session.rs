@@ -7,14 +7,14 @@ use tokio::runtime::{Builder, Runtime};
 
 use super::{Exit, Global, Output};
 use crate::client::{Answer, Body, Client, Error, Event, Request, Step};
-use crate::config::Address;
+use crate::cluster::Address;
 
 /// A cluster that was found.
-pub(super) struct Session {
+pub(crate) struct Session {
     /// To ask it.
-    pub(super) client: Arc<Client>,
+    pub(crate) client: Arc<Client>,
     /// How to print what it answers.
-    pub(super) output: Output,
+    pub(crate) output: Output,
     global: Global,
 }
 
@@ -23,7 +23,7 @@ pub(super) struct Session {
 /// # Errors
 ///
 /// Nobody is there; and what `work` says.
-pub(super) fn run<W>(global: &Global, work: W) -> Result<(), Exit>
+pub(crate) fn run<W>(global: &Global, work: W) -> Result<(), Exit>
 where
     W: AsyncFnOnce(&Session) -> Result<(), Exit>,
 {
@@ -42,7 +42,7 @@ where
 /// # Errors
 ///
 /// The system has none left.
-pub(super) fn runtime() -> Result<Runtime, Exit> {
+pub(crate) fn runtime() -> Result<Runtime, Exit> {
     Builder::new_current_thread()
         .enable_all()
         .build()
@@ -55,7 +55,7 @@ impl Session {
     /// # Errors
     ///
     /// Nobody is there.
-    pub(super) async fn open(global: &Global) -> Result<Self, Exit> {
+    pub(crate) async fn open(global: &Global) -> Result<Self, Exit> {
         let mut client = client(global, global.members.clone());
         let mut members = global.members.clone();
         if global.sync {
@@ -73,7 +73,7 @@ impl Session {
     }
 
     /// A client of others, told what this one was told.
-    pub(super) fn client_of(&self, members: Vec<Address>) -> Client {
+    pub(crate) fn client_of(&self, members: Vec<Address>) -> Client {
         client(&self.global, members)
     }
 
@@ -82,7 +82,7 @@ impl Session {
     /// # Errors
     ///
     /// What the client or the API says.
-    pub(super) async fn ask(&self, request: &Request) -> Result<(Answer, Event), Error> {
+    pub(crate) async fn ask(&self, request: &Request) -> Result<(Answer, Event), Error> {
         let answer = self.client.send(request).await?;
         let event = answer.event()?;
         Ok((answer, event))
@@ -93,7 +93,7 @@ impl Session {
     /// # Errors
     ///
     /// What the client or the API says, or printing.
-    pub(super) async fn file(&self, request: &Request) -> Result<(), Exit> {
+    pub(crate) async fn file(&self, request: &Request) -> Result<(), Exit> {
         let (answer, event) = self.ask(request).await?;
         Ok(self.output.file(&answer, &event)?)
     }
@@ -103,14 +103,14 @@ impl Session {
     /// # Errors
     ///
     /// What the client or the API says, or printing.
-    pub(super) async fn directory(&self, request: &Request) -> Result<(), Exit> {
+    pub(crate) async fn directory(&self, request: &Request) -> Result<(), Exit> {
         let (answer, _) = self.ask(request).await?;
         Ok(self.output.directory(&answer)?)
     }
 }
 
 /// A client of `members`, as the flags want it.
-pub(super) fn client(global: &Global, members: Vec<Address>) -> Client {
+pub(crate) fn client(global: &Global, members: Vec<Address>) -> Client {
     let mut client = Client::new(members).with_tls(global.tls.clone());
     if let Some(limit) = global.timeout {
         client = client.patient(limit);

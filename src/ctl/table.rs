@@ -1,7 +1,7 @@
 //! Tables for people.
 
 /// Lines with the columns of `rows` below each other, `head` first; the last column is not filled up.
-pub(super) fn aligned<const N: usize>(head: [&str; N], rows: &[[String; N]]) -> String {
+pub(crate) fn aligned<const N: usize>(head: [&str; N], rows: &[[String; N]]) -> String {
     let mut widths = head.map(|title| title.chars().count());
     for row in rows {
         for (width, cell) in widths.iter_mut().zip(row) {

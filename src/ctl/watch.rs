@@ -7,11 +7,11 @@ use bytes::Bytes;
 use clap::{ArgMatches, Command};
 use tokio::time::sleep;
 
-use super::hook::{self, Subject};
 use super::session::Session;
 use super::{Exit, Global, args, session};
 use crate::client::watch::{Change, Heard, Watch, Watched};
 use crate::client::{Answer, Error};
+use crate::hook::{self, Subject};
 
 /// How long to wait before the members are tried again when none could be reached.
 const PAUSE: Duration = Duration::from_millis(500);

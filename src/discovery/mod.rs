@@ -19,11 +19,10 @@ use tokio::sync::watch;
 use tracing::info;
 
 use crate::config::ServiceConfig;
-use crate::failure::Failure;
-use crate::http::{Cors, Limits, Manners, Site};
+use crate::host::{Failure, systemd};
+use crate::http::{ConnectionPolicy, Cors, Endpoint, Limits};
+use crate::net::tls::{Acceptor, Connector};
 use crate::server::Port;
-use crate::systemd;
-use crate::tls::{Acceptor, Connector};
 pub use registry::{Registry, Trouble};
 pub use run::run;
 
@@ -61,7 +60,7 @@ impl Service {
         info!("serves {url} ({})", config.port.listen);
         let registry = Registry::open(&config.keep).await?;
         let (stop, stopped) = watch::channel(false);
-        let manners = Manners {
+        let manners = ConnectionPolicy {
             cors: Cors::default(),
             limits: Limits::default(),
             stop: stopped,
@@ -69,7 +68,7 @@ impl Service {
         let base_url = config.base_url.unwrap_or_else(|| url.clone());
         info!("new tokens at {base_url}/new");
         let pages = pages::pages(base_url.clone(), registry.access());
-        port.show(Site::Service(manners, pages))?;
+        port.show(Endpoint::Service(manners, pages))?;
         systemd::ready(&format!("new tokens at {base_url}/new"));
         Ok(Self {
             port,

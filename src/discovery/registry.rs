@@ -17,11 +17,11 @@ use super::route::REGISTRY;
 use crate::client::{self, Answer, Client, Get, Put};
 use crate::config::Keep;
 use crate::consensus::{Handle, Refused};
-use crate::failure::Failure;
-use crate::http::{Body, Site};
+use crate::host::Failure;
+use crate::http::{Body, Endpoint};
+use crate::net::tls::Connector;
 use crate::server::Embedded;
 use crate::store::{Code, Command, Condition, Content, Path, PathError};
-use crate::tls::Connector;
 
 /// The longest body of a request that is passed on, in bytes.
 const BODY_BYTES_MAX: usize = 64 << 10;
@@ -47,7 +47,7 @@ pub struct Kept {
 #[derive(Clone)]
 pub enum Access {
     /// To the member inside this process.
-    Here(Handle, Site),
+    Here(Handle, Endpoint),
     /// To a cluster.
     Cluster(Arc<Client>),
 }

@@ -4,10 +4,8 @@ use tracing::{error, info};
 
 use super::Service;
 use crate::config::ServiceConfig;
-use crate::failure::Failure;
-use crate::signals;
-use crate::systemd;
-use crate::tls::{self, Acceptor, Connector};
+use crate::host::{Failure, signals, systemd};
+use crate::net::tls::{self, Acceptor, Connector};
 
 /// Run the service with `config` until a signal stops it.
 ///

@@ -6,7 +6,7 @@ use hyper::Uri;
 use super::reply::{self, Reply};
 use super::{Pages, json};
 use crate::cluster::{Member, MemberId};
-use crate::consensus::View;
+use crate::consensus::AppliedState;
 
 /// The version of the API, which clients parse.
 pub(super) fn version() -> Reply {
@@ -88,7 +88,7 @@ pub(super) fn machines(pages: &Pages) -> Reply {
 }
 
 /// The member with this id.
-pub(super) fn member_by_id(view: &View, id: MemberId) -> Option<Member> {
+pub(super) fn member_by_id(view: &AppliedState, id: MemberId) -> Option<Member> {
     view.store.members().find(|member| member.id == id).cloned()
 }
 

@@ -11,8 +11,8 @@ use hyper::{Method, Request, Response};
 use super::body::{self, Body};
 use super::reply::{self, Reply};
 use super::{Pages, Port, json};
-use crate::administration::{Denied, PASSED_ON};
 use crate::cluster::{Member, MemberId};
+use crate::membership::admin::{Denied, PASSED_ON};
 use crate::store::image;
 
 /// Answers what members ask each other for, below `/oxetcd/`: connections for messages and for snapshots,

@@ -5,8 +5,8 @@ use bytes::{BufMut, BytesMut};
 use super::about::member_by_id;
 use super::reply::{self, Reply};
 use super::{Pages, json};
-use crate::administration::Denied;
 use crate::cluster::{Member, MemberId};
+use crate::membership::admin::Denied;
 
 /// All members.
 pub(super) fn list(pages: &Pages) -> Reply {

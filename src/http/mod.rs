@@ -8,15 +8,16 @@ mod about;
 mod admin;
 mod body;
 mod cors;
+mod endpoint;
 pub mod json;
 mod keys;
 mod members;
 pub mod multipart;
 pub mod params;
+pub mod peer;
 mod reply;
 mod route;
 mod serve;
-mod site;
 mod socket;
 mod standby;
 mod stats;
@@ -33,16 +34,16 @@ use jiff::Timestamp;
 pub use admin::MemberPages;
 pub use body::{Body, DISCARD_MAX};
 pub use cors::Cors;
+pub use endpoint::{ConnectionPolicy, Endpoint, Port, ServicePages};
 pub use route::clean;
 pub use serve::{GRACE, HEADER_BYTES_MAX, serve};
-pub use site::{Manners, Port, ServicePages, Site};
 pub use socket::{HEAD_TIME_MAX, STREAM_STALL_MAX};
 pub use standby::StandbyPages;
 
-use crate::administration::Administration;
 use crate::cluster::MemberId;
 use crate::consensus::Handle;
-use crate::tls::Connector;
+use crate::membership::admin::Administration;
+use crate::net::tls::Connector;
 use crate::transport::Stats;
 use reply::Reply;
 use route::Page;
@@ -84,7 +85,7 @@ pub struct Pages {
     handle: Handle,
     facts: Facts,
     administration: Administration,
-    manners: Manners,
+    manners: ConnectionPolicy,
     watchers: Arc<AtomicU64>,
 }
 
@@ -102,7 +103,7 @@ impl Default for Limits {
 
 impl Pages {
     /// The pages of the member behind `handle`. Watches end with the manners' stop signal.
-    pub fn new(handle: Handle, facts: Facts, manners: Manners) -> Arc<Self> {
+    pub fn new(handle: Handle, facts: Facts, manners: ConnectionPolicy) -> Arc<Self> {
         Arc::new(Self {
             administration: Administration::new(handle.clone(), facts.tls.clone()),
             handle,

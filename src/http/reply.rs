@@ -10,8 +10,8 @@ use jiff::Timestamp;
 use super::body::Body;
 use super::json;
 use super::params::Rejection;
-use crate::administration::Denied;
-use crate::consensus::{Position, Refused, View};
+use crate::consensus::{AppliedState, Position, Refused};
+use crate::membership::admin::Denied;
 use crate::store::{self, Action, ClusterTime, Code, Event, Listing, NodeView};
 
 /// An answer.
@@ -36,7 +36,7 @@ pub(super) struct Clock {
 
 impl Clock {
     /// Both clocks as they stand now; the wall's is only looked at when something has a deadline.
-    pub(super) fn new(view: &View) -> Self {
+    pub(super) fn new(view: &AppliedState) -> Self {
         Self::at(view.now(), None)
     }
 

@@ -21,8 +21,8 @@ use tracing::{debug, warn};
 
 use super::reply::Reply;
 use super::socket::{Activity, Socket};
-use super::{Site, cors, reply};
-use crate::tls::Acceptor;
+use super::{Endpoint, cors, reply};
+use crate::net::tls::Acceptor;
 use crate::transport::Pace;
 
 /// How long the head of a request may be, in bytes; a longer one is answered 431. The number of headers is
@@ -43,7 +43,11 @@ const KEEPALIVE: Duration = Duration::from_secs(30);
 /// any more no connection is taken, and it returns when the last request has ended, which takes no longer
 /// than [`GRACE`] from the last site's stop signal. As many connections as the limits allow are served at
 /// once; more wait. With `tls` the port speaks nothing else.
-pub async fn serve(listener: TcpListener, mut sites: watch::Receiver<Site>, tls: Option<Acceptor>) {
+pub async fn serve(
+    listener: TcpListener,
+    mut sites: watch::Receiver<Endpoint>,
+    tls: Option<Acceptor>,
+) {
     let connections_max = u32::try_from(sites.borrow().manners().limits.connections)
         .unwrap_or(u32::MAX)
         .max(1);
@@ -78,7 +82,7 @@ pub async fn serve(listener: TcpListener, mut sites: watch::Receiver<Site>, tls:
     let _ = permits.acquire_many(connections_max).await;
 }
 
-async fn accepted_one(stream: TcpStream, site: Site, tls: Option<Acceptor>) {
+async fn accepted_one(stream: TcpStream, site: Endpoint, tls: Option<Acceptor>) {
     let keepalive = TcpKeepalive::new()
         .with_time(KEEPALIVE)
         .with_interval(KEEPALIVE)
@@ -118,7 +122,7 @@ fn refused(caller: io::Result<SocketAddr>, error: &io::Error) {
     }
 }
 
-async fn connection<S>(stream: S, site: Site)
+async fn connection<S>(stream: S, site: Endpoint)
 where
     S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
 {
@@ -157,7 +161,7 @@ where
     }
 }
 
-async fn respond(site: &Site, activity: &Arc<Activity>, request: Request<Incoming>) -> Reply {
+async fn respond(site: &Endpoint, activity: &Arc<Activity>, request: Request<Incoming>) -> Reply {
     let busy = activity.busy();
     let origin = site.manners().cors.allowed(request.headers());
     let mut reply = site.answer(request).await;

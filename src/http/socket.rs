@@ -11,7 +11,7 @@ use bytes::{Buf, Bytes};
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::time::Instant;
 
-use super::{Limits, Site, reply};
+use super::{Endpoint, Limits, reply};
 
 /// How long a request's head may take from its first byte to its last; -http-read-timeout can only make
 /// it shorter.
@@ -51,7 +51,7 @@ pub(super) struct Busy(Arc<Activity>);
 pub(super) struct Socket<S> {
     stream: S,
     activity: Arc<Activity>,
-    site: Site,
+    site: Endpoint,
     instead: Option<Bytes>,
 }
 
@@ -159,7 +159,7 @@ impl Drop for Busy {
 
 impl<S> Socket<S> {
     /// Around `stream`, noting what happens in `activity`.
-    pub(super) fn new(stream: S, activity: Arc<Activity>, site: Site) -> Self {
+    pub(super) fn new(stream: S, activity: Arc<Activity>, site: Endpoint) -> Self {
         Self {
             stream,
             activity,

@@ -9,14 +9,14 @@ use tokio::sync::watch;
 
 use super::about::with_path;
 use super::reply::{self, Reply};
-use super::{Manners, Port, admin, json, route};
+use super::{ConnectionPolicy, Port, admin, json, route};
 use crate::cluster::Member;
 
 /// All pages of a standby, for both of its ports.
 pub struct StandbyPages {
     name: String,
     leader: watch::Receiver<Option<Member>>,
-    manners: Manners,
+    manners: ConnectionPolicy,
 }
 
 impl StandbyPages {
@@ -24,7 +24,7 @@ impl StandbyPages {
     pub fn new(
         name: String,
         leader: watch::Receiver<Option<Member>>,
-        manners: Manners,
+        manners: ConnectionPolicy,
     ) -> Arc<Self> {
         Arc::new(Self {
             name,
@@ -34,7 +34,7 @@ impl StandbyPages {
     }
 
     /// How its requests are treated.
-    pub(super) fn manners(&self) -> &Manners {
+    pub(super) fn manners(&self) -> &ConnectionPolicy {
         &self.manners
     }
 

@@ -1,12 +1,12 @@
 //! A member without ports: the only one of its cluster, inside another service that keeps its state in it.
 
 use super::member::{Member, Turn};
-use crate::bootstrap::{self, Begun};
+use crate::bootstrap::{self, Started};
 use crate::config::Config;
 use crate::consensus::Handle;
-use crate::failure::Failure;
-use crate::http::Site;
-use crate::tls::Connector;
+use crate::host::Failure;
+use crate::http::Endpoint;
+use crate::net::tls::Connector;
 use crate::transport::PeerThread;
 
 /// What its URLs are in the tree; nobody is ever told.
@@ -29,7 +29,7 @@ impl Embedded {
             PeerThread::start().map_err(|error| format!("cannot start a thread: {error}"))?;
         let urls = (URLS.0.to_owned(), URLS.1.to_owned());
         let tls = Connector::default();
-        let Begun::Member(beginning) = bootstrap::begin(config, urls, &tls, None).await? else {
+        let Started::Member(beginning) = bootstrap::begin(config, urls, &tls, None).await? else {
             return Err(Failure::Directory(format!(
                 "{} is a standby's: choose another directory",
                 config.data_dir.display()
@@ -50,7 +50,7 @@ impl Embedded {
     }
 
     /// What a client port would serve.
-    pub(crate) fn site(&self) -> Site {
+    pub(crate) fn site(&self) -> Endpoint {
         self.member.client_site()
     }
 

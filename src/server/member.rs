@@ -9,17 +9,19 @@ use tokio::sync::watch;
 use tokio::task::JoinHandle;
 use tracing::error;
 
-use crate::bootstrap::{self, Beginning, JOIN_PATH, ROSTER_PATH};
-use crate::cluster::{Member as Identity, Roster};
+use crate::bootstrap::{self, PreparedMember};
+use crate::cluster::{Member as Identity, MemberList};
 use crate::config::Config;
 use crate::consensus::driver::SaveSnapshot;
 use crate::consensus::message::{Body, Message, RaftKind};
 use crate::consensus::{End, Handle, Input, Inputs, Running, Settings, Start};
-use crate::failure::Failure;
-use crate::http::{Facts, MemberPages, Pages, Port, Site};
+use crate::host::Failure;
+use crate::http::peer;
+use crate::http::{Endpoint, Facts, MemberPages, Pages, Port};
 use crate::membership::Membership;
+use crate::membership::api::{JOIN_PATH, ROSTER_PATH};
+use crate::net::tls::Connector;
 use crate::store::{HistoryLimits, image};
-use crate::tls::Connector;
 use crate::transport::{Inbox, Listener, Local, News, PeerThread, Peers, Stats, snapshot_files};
 use crate::wal::{DataDir, EntryKind, RealDisk, Snapshot, write_snapshot};
 
@@ -64,12 +66,12 @@ impl Member {
     /// A sentence.
     pub(super) fn start(
         config: &Config,
-        beginning: Beginning,
+        beginning: PreparedMember,
         thread: &PeerThread,
         tls: Connector,
     ) -> Result<Self, String> {
         let needed = needed(&beginning);
-        let Beginning {
+        let PreparedMember {
             directory,
             wal,
             recovered,
@@ -133,14 +135,14 @@ impl Member {
     }
 
     /// What its client port serves.
-    pub(super) fn client_site(&self) -> Site {
-        Site::Member(Port::Client, self.pages.clone())
+    pub(super) fn client_site(&self) -> Endpoint {
+        Endpoint::Member(Port::Client, self.pages.clone())
     }
 
     /// What its peer port serves.
-    pub(super) fn peer_site(&self) -> Site {
+    pub(super) fn peer_site(&self) -> Endpoint {
         let pages = member_pages(self.listener.clone(), self.membership.clone());
-        Site::Member(Port::Peer(pages), self.pages.clone())
+        Endpoint::Member(Port::Peer(pages), self.pages.clone())
     }
 
     /// Wait for what happens next.
@@ -182,8 +184,8 @@ impl Member {
     }
 
     /// Let leadership go, if it has it, before it ends.
-    pub(super) fn hand_over(&self) {
-        self.running.hand_over();
+    pub(super) fn transfer_leadership(&self) {
+        self.running.transfer_leadership();
     }
 
     /// Ask its watches, requests and idle connections to end.
@@ -208,7 +210,7 @@ impl Member {
     }
 
     /// What is left of a member that was removed: its directory, who it was, and whom it knew.
-    pub(super) fn dissolve(self) -> (DataDir, Identity, Roster) {
+    pub(super) fn dissolve(self) -> (DataDir, Identity, MemberList) {
         self.end_requests();
         self.listener.close();
         let mut roster = self.membership.roster();
@@ -235,7 +237,7 @@ fn facts(member: &Identity, tls: Connector, traffic: Arc<Stats>) -> Facts {
 
 /// The entry that must be applied before clients are served: what is known to be committed, and for a
 /// member that votes alone all there is. One that has nothing yet needs the leader's snapshot.
-fn needed(beginning: &Beginning) -> u64 {
+fn needed(beginning: &PreparedMember) -> u64 {
     let recovered = &beginning.recovered;
     let last = recovered.entries.last().map_or(0, |entry| entry.index);
     let alone = recovered.snapshot.configuration.voters == [beginning.member.id.get()];
@@ -318,9 +320,9 @@ fn member_pages(listener: Arc<Listener>, membership: Membership) -> MemberPages 
             match request.uri().path() {
                 JOIN_PATH => {
                     let join = |asking| async move { membership.join(asking).await };
-                    bootstrap::page(request, join).await
+                    peer::page(request, join).await
                 }
-                ROSTER_PATH => bootstrap::roster_page(&membership.roster()),
+                ROSTER_PATH => peer::member_list_page(&membership.roster()),
                 _ => listener.upgrade(request),
             }
         })

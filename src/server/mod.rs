@@ -4,9 +4,11 @@
 //! once and stay open, only what they serve changes. [`member`] is a member's life, `ports` the two ports; [`embedded`]
 //! a member without any.
 
+pub mod daemon;
 mod embedded;
 mod member;
 mod ports;
+pub mod standby;
 mod tls;
 
 use std::future::Future;
@@ -16,18 +18,18 @@ use tokio::sync::watch;
 use tokio::task::JoinHandle;
 use tracing::info;
 
-use crate::bootstrap::{self, Begun, Contacts, Waiting};
+use crate::bootstrap::{self, Contacts, Started, Waiting};
 use crate::cluster::Member as Identity;
 use crate::config::Config;
 use crate::consensus;
-use crate::failure::Failure;
-use crate::http::{Cors, Limits, Manners};
-use crate::standby::Standby;
-use crate::systemd::Sockets;
+use crate::host::Failure;
+use crate::host::systemd::Sockets;
+use crate::http::{ConnectionPolicy, Cors, Limits};
 use crate::transport::PeerThread;
 pub(crate) use embedded::Embedded;
 use member::{Member, Turn};
 pub(crate) use ports::Port;
+use standby::Standby;
 pub use tls::Tls;
 
 /// A member or a standby that serves.
@@ -109,7 +111,7 @@ impl Server {
             condition: watch::Sender::new(Condition::Starting),
         };
         match begun {
-            Begun::Member(beginning) => {
+            Started::Member(beginning) => {
                 let member = Member::start(
                     &server.config,
                     *beginning,
@@ -120,7 +122,7 @@ impl Server {
                 server.role = Role::Member(Box::new(member));
                 server.turn().await?;
             }
-            Begun::Standby(waiting) => server.stand_by(waiting)?,
+            Started::Standby(waiting) => server.stand_by(waiting)?,
         }
         Ok(server)
     }
@@ -171,7 +173,7 @@ impl Server {
             Role::None => None,
         };
         if let Some(member) = &member {
-            member.hand_over();
+            member.transfer_leadership();
             member.end_requests();
         }
         self.client.close().await;
@@ -269,13 +271,13 @@ impl Server {
 }
 
 /// How requests are treated until `stopped`.
-fn manners(config: &Config, stop: watch::Receiver<bool>) -> Manners {
+fn manners(config: &Config, stop: watch::Receiver<bool>) -> ConnectionPolicy {
     let limits = Limits {
         read: config.http_read_timeout.unwrap_or_default(),
         write: config.http_write_timeout.unwrap_or_default(),
         ..Limits::default()
     };
-    Manners {
+    ConnectionPolicy {
         cors: Cors::new(config.cors.clone()),
         limits,
         stop,

@@ -8,9 +8,9 @@ use tokio::runtime::Handle;
 use tokio::sync::watch;
 use tokio::task::JoinHandle;
 
-use crate::config::{Endpoint, Listen};
-use crate::http::{self, Site};
-use crate::tls::Acceptor;
+use crate::config::{Listen, PortAddress};
+use crate::http::{self, Endpoint};
+use crate::net::tls::Acceptor;
 
 /// How many connections may wait to be accepted at a port.
 const BACKLOG: u32 = 1024;
@@ -29,7 +29,7 @@ enum State {
     /// Opened before this process; who connects waits.
     Inherited(std::net::TcpListener),
     /// Serves what is shown.
-    Open(watch::Sender<Site>, JoinHandle<()>),
+    Open(watch::Sender<Endpoint>, JoinHandle<()>),
     /// It could not be opened.
     Lost,
 }
@@ -66,7 +66,7 @@ impl Port {
     /// # Errors
     ///
     /// The system's.
-    pub(crate) fn url(&self, endpoint: &Endpoint) -> Result<String, String> {
+    pub(crate) fn url(&self, endpoint: &PortAddress) -> Result<String, String> {
         match &self.state {
             State::Reserved(socket) => url(endpoint, socket.local_addr()),
             State::Inherited(listener) => url(endpoint, listener.local_addr()),
@@ -79,7 +79,7 @@ impl Port {
     /// # Errors
     ///
     /// A sentence: it cannot be opened.
-    pub(crate) fn show(&mut self, site: Site) -> Result<(), String> {
+    pub(crate) fn show(&mut self, site: Endpoint) -> Result<(), String> {
         if let State::Open(shown, _) = &self.state {
             shown.send_replace(site);
             return Ok(());
@@ -161,7 +161,7 @@ fn listen(socket: TcpSocket, flag: &str) -> Result<TcpListener, String> {
         .map_err(|error| format!("cannot listen on {at}: {error}"))
 }
 
-fn url(endpoint: &Endpoint, bound: io::Result<SocketAddr>) -> Result<String, String> {
+fn url(endpoint: &PortAddress, bound: io::Result<SocketAddr>) -> Result<String, String> {
     let advertised = &endpoint.advertised;
     if advertised.port != 0 {
         return Ok(advertised.url());

@@ -2,8 +2,8 @@
 
 use crate::bootstrap::Registry;
 use crate::config::{Config, TlsFiles};
-use crate::failure::Failure;
-use crate::tls::{Acceptor, Connector, Error, Trust};
+use crate::host::Failure;
+use crate::net::tls::{Acceptor, Connector, Error, Trust};
 
 /// What TLS a server speaks, read before anything else is touched. All clones are the same.
 #[derive(Clone)]

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use imbl::Vector;
 
-use super::mark::Mark;
+use super::event_filter::EventFilter;
 use super::{Code, Error, Event, Interest};
 
 /// How many events one call of [`Store::history_since`](super::Store::history_since) looks at; after
@@ -60,7 +60,7 @@ pub(super) struct History {
 #[derive(Clone)]
 struct Slot {
     event: Arc<Event>,
-    mark: Mark,
+    mark: EventFilter,
 }
 
 impl History {
@@ -77,7 +77,7 @@ impl History {
     /// Add the youngest event.
     pub(super) fn push(&mut self, event: Arc<Event>) {
         self.bytes += cost(&event);
-        let mark = Mark::of(&event);
+        let mark = EventFilter::of(&event);
         self.slots.push_back(Slot { event, mark });
         while self.slots.len() > self.limits.events || self.bytes > self.limits.bytes {
             let Some(oldest) = self.slots.pop_front() else {
@@ -127,7 +127,7 @@ impl History {
             .slots
             .binary_search_by_key(&since, |slot| slot.event.index())
             .unwrap_or_else(|from| from);
-        let wanted = Mark::wanted(interest);
+        let wanted = EventFilter::wanted(interest);
         let mut events = Vec::new();
         for (looked, slot) in self.slots.focus().narrow(from..).into_iter().enumerate() {
             let again = Some(slot.event.index());

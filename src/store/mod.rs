@@ -17,13 +17,12 @@ pub mod command;
 mod counters;
 pub mod error;
 pub mod event;
+mod event_filter;
 pub mod history;
-mod hub;
 pub mod image;
 mod interest;
 mod listing;
 mod lossy;
-mod mark;
 mod members;
 mod node;
 pub mod path;
@@ -32,6 +31,7 @@ pub mod reserved;
 mod tests;
 pub mod time;
 mod tree;
+mod watcher_index;
 
 use std::sync::Arc;
 
@@ -42,12 +42,12 @@ pub use counters::Counts;
 pub use error::{Code, Error};
 pub use event::{Action, Event, NodeView};
 pub use history::{HistoryLimits, Past};
-pub use hub::Hub;
 pub use interest::Interest;
 pub use listing::{Found, Listing};
 pub use lossy::lossy;
 pub use path::{Path, PathError};
 pub use time::ClusterTime;
+pub use watcher_index::WatcherIndex;
 
 use bytes::Bytes;
 

@@ -14,9 +14,8 @@ use tokio::time::timeout;
 
 use super::frame::Link;
 use super::http::{self, Failure};
-use super::{Local, PROTOCOL_VERSION, peer_address};
-use crate::cluster::{ClusterId, MemberId};
-use crate::config::Address;
+use super::{Local, PROTOCOL_VERSION};
+use crate::cluster::{Address, ClusterId, MemberId, peer_address};
 
 /// What the `Upgrade` header asks for.
 const PROTOCOL: &str = "oxetcd";
@@ -292,7 +291,7 @@ mod tests {
             cluster: ClusterId::new(cluster).expect("not zero"),
             id: MemberId::new(id).expect("not zero"),
             name: name.to_owned(),
-            tls: crate::tls::Connector::default(),
+            tls: crate::net::tls::Connector::default(),
             peer_url: format!("http://10.0.0.{id}:7001"),
         }
     }

@@ -14,9 +14,9 @@ use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::sync::oneshot;
 use tokio::time::timeout;
 
-use super::address::connect;
-use crate::config::Address;
-use crate::tls::Connector;
+use crate::cluster::Address;
+use crate::net::connect;
+use crate::net::tls::Connector;
 
 /// The largest answer that is read; a longer one is a [`Failure::Answer`].
 pub const ANSWER_BYTES_MAX: usize = 1 << 20;

@@ -10,7 +10,7 @@ use super::wire::{Cursor, Malformed};
 use crate::cluster::MemberId;
 use crate::consensus::message::{Body, Forwarded, RaftKind, RaftMessage};
 use crate::store::{ClusterTime, CommandId};
-use crate::wal::{Configuration, Entry, EntryKind, SnapshotMark};
+use crate::wal::{Configuration, Entry, EntryKind, SnapshotMeta};
 
 const REJECT: u8 = 1;
 const SNAPSHOT: u8 = 2;
@@ -219,7 +219,7 @@ fn forward(cursor: &mut Cursor) -> Result<Vec<Forwarded>, Malformed> {
     Ok(list)
 }
 
-fn put_mark(mark: &SnapshotMark, out: &mut BytesMut) {
+fn put_mark(mark: &SnapshotMeta, out: &mut BytesMut) {
     out.put_u64_le(mark.index);
     out.put_u64_le(mark.term);
     let configuration = &mark.configuration;
@@ -237,8 +237,8 @@ fn put_mark(mark: &SnapshotMark, out: &mut BytesMut) {
     out.put_u8(configuration.auto_leave.into());
 }
 
-fn mark(cursor: &mut Cursor) -> Result<SnapshotMark, Malformed> {
-    Ok(SnapshotMark {
+fn mark(cursor: &mut Cursor) -> Result<SnapshotMeta, Malformed> {
+    Ok(SnapshotMeta {
         index: cursor.u64()?,
         term: cursor.u64()?,
         configuration: Configuration {

@@ -7,10 +7,10 @@ fn any_bytes(bytes_max: usize) -> impl Strategy<Value = Bytes> {
     vec(any::<u8>(), 0..bytes_max).prop_map(Bytes::from)
 }
 
-fn any_mark() -> impl Strategy<Value = SnapshotMark> {
+fn any_mark() -> impl Strategy<Value = SnapshotMeta> {
     let ids = || vec(any::<u64>(), 0..4);
     let configuration = (ids(), ids(), ids(), ids(), any::<bool>());
-    (any::<u64>(), any::<u64>(), configuration).prop_map(|(index, term, of)| SnapshotMark {
+    (any::<u64>(), any::<u64>(), configuration).prop_map(|(index, term, of)| SnapshotMeta {
         index,
         term,
         configuration: Configuration {
@@ -165,7 +165,7 @@ fn what_raft_would_stop_the_process_for() {
     refused(&|m| m.entries[0].term = 2);
     refused(&|m| m.log_term = 2);
     refused(&|m| m.kind = RaftKind::Snapshot);
-    refused(&|m| m.snapshot = Some(SnapshotMark::default()));
+    refused(&|m| m.snapshot = Some(SnapshotMeta::default()));
     refused(&|m| {
         m.index = u64::MAX;
         m.entries[0].index = 0;

@@ -13,7 +13,6 @@
 //! Bytes from a peer are never trusted: each frame is bounded, checksummed and numbered, and names the
 //! cluster, the sender and the receiver; what does not fit ends the connection and nothing else.
 
-mod address;
 pub mod http;
 pub mod snapshot_files;
 pub mod stats;
@@ -38,7 +37,6 @@ use std::sync::Arc;
 
 use tokio::sync::OwnedSemaphorePermit;
 
-pub use address::{connect, peer_address};
 pub use listener::Listener;
 pub use peers::Peers;
 pub use quiet::Pace;
@@ -48,7 +46,7 @@ pub use thread::PeerThread;
 
 use crate::cluster::{ClusterId, MemberId};
 use crate::consensus::message::Message;
-use crate::tls::Connector;
+use crate::net::tls::Connector;
 
 /// The version of what members say to each other. Members of different versions refuse each other's
 /// connections, and a joining machine is told both numbers.

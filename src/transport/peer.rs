@@ -15,8 +15,7 @@ use super::quiet::Said;
 use super::stream::{BATCH_BYTES_MAX, Ended, FrameStream};
 use super::wire::Malformed;
 use super::{Inbox, Local, News, PEER_PATH, Stats, stats};
-use crate::cluster::MemberId;
-use crate::config::Address;
+use crate::cluster::{Address, MemberId};
 use crate::consensus::message::Body;
 
 /// The first pause after a connection was lost; each further one is twice as long. A leader's heartbeat

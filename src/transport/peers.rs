@@ -8,12 +8,11 @@ use tokio::sync::{Semaphore, watch};
 use tokio::task::AbortHandle;
 use tracing::warn;
 
-use super::address::peer_address;
 use super::peer::{Peer, Target};
 use super::queue::{self, Sender};
 use super::snapshot::{self, OpenSnapshot};
 use super::{Inbox, Local, News, Stats, stats};
-use crate::cluster::{Member, MemberId};
+use crate::cluster::{Member, MemberId, peer_address};
 use crate::consensus::message::{Body, Message, RaftKind};
 use crate::consensus::outbox::Outbox;
 

@@ -21,7 +21,7 @@ use super::stream::{Ended, FrameStream};
 use super::wire::{Cursor, Malformed};
 use super::{Local, SNAPSHOT_PATH};
 use crate::consensus::message::{Body, Message};
-use crate::wal::SnapshotMark;
+use crate::wal::SnapshotMeta;
 
 /// A piece of a snapshot.
 const CHUNK_BYTES: usize = 256 * 1024;
@@ -53,20 +53,20 @@ pub struct SnapshotBody {
 }
 
 /// Finds the snapshot with exactly this mark; an error if it is gone. May block.
-pub type OpenSnapshot = Arc<dyn Fn(&SnapshotMark) -> io::Result<SnapshotBody> + Send + Sync>;
+pub type OpenSnapshot = Arc<dyn Fn(&SnapshotMeta) -> io::Result<SnapshotBody> + Send + Sync>;
 
 /// Stores a snapshot: reads the bytes to their end, verifies them, and returns once they are on disk
 /// under their real name. A read fails when the sender is cut off, and then nothing must remain that
 /// looks like a snapshot. May block.
 pub type ReceiveSnapshot =
-    Arc<dyn Fn(&SnapshotMark, &mut dyn io::Read) -> io::Result<()> + Send + Sync>;
+    Arc<dyn Fn(&SnapshotMeta, &mut dyn io::Read) -> io::Result<()> + Send + Sync>;
 
 /// The index of the snapshot that `message` is about; 0 if it is about none.
 pub(super) fn index(message: &Message) -> u64 {
     mark(message).map_or(0, |mark| mark.index)
 }
 
-fn mark(message: &Message) -> Option<&SnapshotMark> {
+fn mark(message: &Message) -> Option<&SnapshotMeta> {
     match &message.body {
         Body::Raft(raft) => raft.snapshot.as_ref(),
         Body::Forward(_) | Body::StoreHash { .. } => None,

@@ -66,13 +66,13 @@ fn other(error: StorageError) -> io::Error {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::wal::{RealDisk, SnapshotMark};
+    use crate::wal::{RealDisk, SnapshotMeta};
 
-    fn mark(index: u64) -> SnapshotMark {
-        SnapshotMark {
+    fn mark(index: u64) -> SnapshotMeta {
+        SnapshotMeta {
             index,
             term: 1,
-            ..SnapshotMark::default()
+            ..SnapshotMeta::default()
         }
     }
 

@@ -12,7 +12,7 @@
 use bytes::Bytes;
 
 use super::codec::{Fields, put_hard_state, put_optional_mark, put_u32, put_u64};
-use super::entry::{Entry, EntryKind, HardState, SnapshotMark};
+use super::entry::{Entry, EntryKind, HardState, SnapshotMeta};
 
 /// The most data an entry may carry, in bytes; a batch with a larger one is refused.
 pub const ENTRY_BYTES_MAX: usize = 64 << 20;
@@ -27,22 +27,22 @@ pub struct Batch {
     /// `compact`, since a snapshot holds only what is committed.
     pub hard_state: Option<HardState>,
     /// A snapshot that replaces the whole log. Its file must already be durable.
-    pub reset: Option<SnapshotMark>,
+    pub reset: Option<SnapshotMeta>,
     /// Entries, one index after the other. They follow the last one, or replace everything from the
     /// first one's index on.
     pub entries: Vec<Entry>,
     /// A snapshot that stands for all entries up to its index, which may be forgotten. Its file must
     /// already be durable. One at or below the snapshot the log already begins with changes nothing.
-    pub compact: Option<SnapshotMark>,
+    pub compact: Option<SnapshotMeta>,
 }
 
 /// As much of a batch as goes into one record, with the hard state it leads to.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Part<'a> {
     pub(super) hard_state: HardState,
-    pub(super) reset: Option<&'a SnapshotMark>,
+    pub(super) reset: Option<&'a SnapshotMeta>,
     pub(super) entries: &'a [Entry],
-    pub(super) compact: Option<&'a SnapshotMark>,
+    pub(super) compact: Option<&'a SnapshotMeta>,
 }
 
 impl Batch {

@@ -1,6 +1,6 @@
 //! The few kinds of fields our files are made of. All numbers are little endian.
 
-use super::entry::{Configuration, HardState, SnapshotMark};
+use super::entry::{Configuration, HardState, SnapshotMeta};
 
 /// Reads fields one after the other; none when there are too few bytes, or they mean nothing.
 pub(super) struct Fields<'a> {
@@ -50,8 +50,8 @@ impl<'a> Fields<'a> {
         })
     }
 
-    pub(super) fn mark(&mut self) -> Option<SnapshotMark> {
-        Some(SnapshotMark {
+    pub(super) fn mark(&mut self) -> Option<SnapshotMeta> {
+        Some(SnapshotMeta {
             index: self.u64()?,
             term: self.u64()?,
             configuration: Configuration {
@@ -64,7 +64,7 @@ impl<'a> Fields<'a> {
         })
     }
 
-    pub(super) fn optional_mark(&mut self) -> Option<Option<SnapshotMark>> {
+    pub(super) fn optional_mark(&mut self) -> Option<Option<SnapshotMeta>> {
         if self.flag()? {
             self.mark().map(Some)
         } else {
@@ -100,7 +100,7 @@ pub(super) fn put_hard_state(out: &mut Vec<u8>, state: &HardState) {
 }
 
 /// Ids in order, so that one configuration is always the same bytes, whoever wrote it.
-pub(super) fn put_mark(out: &mut Vec<u8>, mark: &SnapshotMark) {
+pub(super) fn put_mark(out: &mut Vec<u8>, mark: &SnapshotMeta) {
     put_u64(out, mark.index);
     put_u64(out, mark.term);
     put_ids(out, &mark.configuration.voters);
@@ -110,7 +110,7 @@ pub(super) fn put_mark(out: &mut Vec<u8>, mark: &SnapshotMark) {
     out.push(u8::from(mark.configuration.auto_leave));
 }
 
-pub(super) fn put_optional_mark(out: &mut Vec<u8>, mark: Option<&SnapshotMark>) {
+pub(super) fn put_optional_mark(out: &mut Vec<u8>, mark: Option<&SnapshotMeta>) {
     out.push(u8::from(mark.is_some()));
     if let Some(mark) = mark {
         put_mark(out, mark);

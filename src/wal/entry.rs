@@ -65,7 +65,7 @@ impl Configuration {
 
 /// Which entry a snapshot stands for, and the configuration as of that entry.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct SnapshotMark {
+pub struct SnapshotMeta {
     /// The index of the last entry it contains.
     pub index: u64,
     /// That entry's term.

@@ -8,11 +8,11 @@ use super::batch::{Batch, Part};
 use super::disk::{Disk, DiskFile};
 use super::entry::HardState;
 use super::error::StorageError;
+use super::preallocated::Spares;
 use super::record::{self, Binding, Found, HEADER_BYTES, find};
 use super::recover::{self, Last, Recovered, Sealed};
 use super::segment::{FOLDER, Segment, SegmentHeader, length_for, segment_name};
 use super::snapshot;
-use super::spares::Spares;
 use super::state::State;
 
 /// The usual length of a segment, in bytes. A record that does not fit gets a longer one of its own.

@@ -16,12 +16,12 @@ mod foreign;
 pub mod identity;
 pub mod log;
 mod owner;
+mod preallocated;
 mod real_disk;
 mod record;
 pub mod recover;
 mod segment;
 pub mod snapshot;
-mod spares;
 mod standby_file;
 mod state;
 
@@ -34,14 +34,14 @@ mod tests;
 pub use batch::{Batch, ENTRY_BYTES_MAX};
 pub use data_dir::{DataDir, Destroyed, random_number};
 pub use disk::{Disk, DiskFile};
-pub use entry::{Configuration, Entry, EntryKind, HardState, SnapshotMark};
+pub use entry::{Configuration, Entry, EntryKind, HardState, SnapshotMeta};
 pub use error::StorageError;
 pub use identity::{Founding, Identity, MEMBER_VERSION};
 pub use log::{LogOptions, SEGMENT_BYTES, Wal};
+pub use preallocated::SPARES_MAX;
 pub use real_disk::{RealDisk, RealFile};
 pub use recover::{Dropped, Recovered};
 pub use segment::LOG_VERSION;
 pub use snapshot::{
     SNAPSHOT_VERSION, Snapshot, SnapshotWriter, remove_old_snapshots, write_snapshot,
 };
-pub use spares::SPARES_MAX;

@@ -5,7 +5,7 @@ use std::io;
 
 use super::batch::{Batch, Part};
 use super::disk::Disk;
-use super::entry::{Entry, HardState, SnapshotMark};
+use super::entry::{Entry, HardState, SnapshotMeta};
 use super::error::StorageError;
 use super::record::{Binding, Found, find, find_later};
 use super::segment::{FOLDER, Segment, segment_number};
@@ -18,7 +18,7 @@ pub struct Recovered {
     /// Term, vote and commit mark.
     pub hard_state: HardState,
     /// The snapshot the log begins with; its file is there and whole.
-    pub snapshot: Option<SnapshotMark>,
+    pub snapshot: Option<SnapshotMeta>,
     /// The entries after it, without gaps.
     pub entries: Vec<Entry>,
     /// What was cut short by a crash, and so was never acknowledged.

@@ -19,7 +19,7 @@ use bytes::Bytes;
 
 use super::codec::{Fields, put_mark, put_u32, put_u64};
 use super::disk::{Disk, DiskFile, read_up_to};
-use super::entry::SnapshotMark;
+use super::entry::SnapshotMeta;
 use super::error::StorageError;
 use super::segment::hex;
 
@@ -51,7 +51,7 @@ const MARK_BYTES_MAX: usize = 1 << 20;
 /// [`SnapshotWriter::finish`] it leaves nothing behind.
 pub struct SnapshotWriter<D: Disk> {
     disk: D,
-    mark: SnapshotMark,
+    mark: SnapshotMeta,
     temporary: String,
     file: Option<D::File>,
     buffer: Vec<u8>,
@@ -67,7 +67,7 @@ impl<D: Disk> SnapshotWriter<D> {
     /// # Errors
     ///
     /// The disk's.
-    pub fn create(disk: &D, mark: SnapshotMark) -> Result<Self, StorageError> {
+    pub fn create(disk: &D, mark: SnapshotMeta) -> Result<Self, StorageError> {
         let name = snapshot_name(mark.index, mark.term);
         let (temporary, file) =
             create_temporary(disk, &name).map_err(StorageError::io(disk, "make", &name))?;
@@ -175,7 +175,7 @@ impl<D: Disk> Drop for SnapshotWriter<D> {
 /// The disk's; then there is no such snapshot.
 pub fn write_snapshot<D: Disk>(
     disk: &D,
-    mark: &SnapshotMark,
+    mark: &SnapshotMeta,
     image: impl Iterator<Item = Bytes>,
 ) -> Result<u64, StorageError> {
     let mut writer = SnapshotWriter::create(disk, mark.clone())?;
@@ -200,7 +200,7 @@ impl<D: Disk> Snapshot<D> {
     /// # Errors
     ///
     /// That it is missing, damaged, another's, or from a later version, or the disk's.
-    pub fn open(disk: &D, mark: &SnapshotMark) -> Result<Self, StorageError> {
+    pub fn open(disk: &D, mark: &SnapshotMeta) -> Result<Self, StorageError> {
         let name = snapshot_name(mark.index, mark.term);
         let file = match disk.open(&name) {
             Ok(file) => file,
@@ -254,7 +254,7 @@ impl<D: Disk> Snapshot<D> {
 /// # Errors
 ///
 /// The disk's; nothing is lost by it but room.
-pub fn remove_old_snapshots<D: Disk>(disk: &D, mark: &SnapshotMark) -> Result<(), StorageError> {
+pub fn remove_old_snapshots<D: Disk>(disk: &D, mark: &SnapshotMeta) -> Result<(), StorageError> {
     let named = (mark.index, mark.term);
     let mut older: Vec<_> = snapshots(disk)?
         .into_iter()
@@ -267,7 +267,7 @@ pub fn remove_old_snapshots<D: Disk>(disk: &D, mark: &SnapshotMark) -> Result<()
 /// Remove what is left of snapshots the log never came to name.
 pub(super) fn remove_unnamed<D: Disk>(
     disk: &D,
-    named: Option<&SnapshotMark>,
+    named: Option<&SnapshotMeta>,
 ) -> Result<(), StorageError> {
     let newer = snapshots(disk)?
         .into_iter()
@@ -332,7 +332,7 @@ fn check<D: Disk>(
     disk: &D,
     name: &str,
     file: &D::File,
-    mark: &SnapshotMark,
+    mark: &SnapshotMeta,
 ) -> Result<(u64, u64), StorageError> {
     let damaged = |at: u64, what: &str| StorageError::damaged(disk, name, at, what);
     let io = || StorageError::io(disk, "read", name);

@@ -4,7 +4,7 @@
 //! would be refused after a restart, and nothing reaches Raft that it would stop at.
 
 use super::batch::Part;
-use super::entry::{HardState, SnapshotMark};
+use super::entry::{HardState, SnapshotMeta};
 
 /// Where the log stands after some record.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -12,7 +12,7 @@ pub(super) struct State {
     /// Term, vote and commit mark.
     pub(super) hard_state: HardState,
     /// The snapshot the log begins with.
-    pub(super) snapshot: Option<SnapshotMark>,
+    pub(super) snapshot: Option<SnapshotMeta>,
     /// The last entry's index; the snapshot's when there is none, 0 when there is neither.
     pub(super) last_index: u64,
     /// Where the terms change: the first index known of each term, and the term; of the entries that
@@ -24,7 +24,7 @@ impl State {
     /// The state a segment's header tells of.
     pub(super) fn new(
         hard_state: HardState,
-        snapshot: Option<SnapshotMark>,
+        snapshot: Option<SnapshotMeta>,
         last_index: u64,
         last_term: u64,
     ) -> Self {
@@ -94,7 +94,7 @@ impl State {
         Ok(())
     }
 
-    fn reset(&mut self, mark: &SnapshotMark) -> Result<(), String> {
+    fn reset(&mut self, mark: &SnapshotMeta) -> Result<(), String> {
         let base = self.base();
         if mark.index < base {
             return Err(format!(
@@ -153,7 +153,7 @@ impl State {
         Ok(())
     }
 
-    fn compact(&mut self, mark: &SnapshotMark) -> Result<(), String> {
+    fn compact(&mut self, mark: &SnapshotMeta) -> Result<(), String> {
         if self.snapshot.is_some() && mark.index <= self.base() {
             return Ok(());
         }

@@ -5,8 +5,9 @@ use std::process::Command;
 use std::time::Duration;
 
 use oxetcd::client::{Client, Get, Put};
-use oxetcd::config::{Address, TlsFiles};
-use oxetcd::tls::{Connector, Trust};
+use oxetcd::cluster::Address;
+use oxetcd::config::TlsFiles;
+use oxetcd::net::tls::{Connector, Trust};
 
 use crate::authority::Authority;
 use crate::cluster::{Cluster, PATIENCE};

@@ -7,8 +7,8 @@ use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
 use oxetcd::client::{Client, Request};
-use oxetcd::config::Address;
-use oxetcd::tls::Connector;
+use oxetcd::cluster::Address;
+use oxetcd::net::tls::Connector;
 
 use crate::cluster::{PATIENCE, free_ports};
 use crate::http::{Answer, request};

@@ -3,7 +3,7 @@
 use std::sync::RwLockReadGuard;
 
 use oxetcd::consensus::handle::Request;
-use oxetcd::consensus::{Change, ChangeRefused, Input, Refused, View, Watching, Written};
+use oxetcd::consensus::{AppliedState, Change, ChangeRefused, Input, Refused, Watching, Written};
 use oxetcd::store::{Command, Interest, Listing, Path};
 use tokio::sync::{OwnedSemaphorePermit, oneshot};
 
@@ -111,7 +111,7 @@ impl Running {
     }
 
     /// What it shows to all.
-    pub fn view(&self) -> RwLockReadGuard<'_, View> {
+    pub fn view(&self) -> RwLockReadGuard<'_, AppliedState> {
         self.view.read().expect("one thread")
     }
 }

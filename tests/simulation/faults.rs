@@ -177,7 +177,7 @@ impl World {
                     .for_each(|member| self.die(member, true, true));
             }
             Fault::Stop(member) => {
-                self.machines[member].tell(oxetcd::consensus::Input::HandOver);
+                self.machines[member].tell(oxetcd::consensus::Input::TransferLeadership);
                 let life = self.machines[member].life;
                 let after = self.random.micros(100, 20_000);
                 self.at(after, Happening::Stop { member, life });

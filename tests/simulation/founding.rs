@@ -4,7 +4,7 @@ use bytes::Bytes;
 use oxetcd::cluster::Member;
 use oxetcd::store::{ClusterTime, Command, HistoryLimits, Stamped, Store, image};
 use oxetcd::wal::{
-    Batch, Configuration, HardState, LogOptions, Snapshot, SnapshotMark, SnapshotWriter, Wal,
+    Batch, Configuration, HardState, LogOptions, Snapshot, SnapshotMeta, SnapshotWriter, Wal,
 };
 
 use crate::disk::SimDisk;
@@ -55,7 +55,7 @@ pub fn found(disk: &SimDisk, members: usize, store: &Store) {
         voters,
         ..Configuration::default()
     };
-    let mark = SnapshotMark {
+    let mark = SnapshotMeta {
         index: FIRST,
         term: 1,
         configuration,
@@ -91,7 +91,7 @@ pub fn log_options(life: u64) -> LogOptions {
 /// The disk's.
 pub fn save(
     disk: &SimDisk,
-    mark: &SnapshotMark,
+    mark: &SnapshotMeta,
     chunks: &mut dyn Iterator<Item = Bytes>,
 ) -> Result<u64, String> {
     let mut writer =
@@ -107,7 +107,7 @@ pub fn save(
 /// # Errors
 ///
 /// It is gone, or damaged.
-pub fn read_snapshot(disk: &SimDisk, mark: &SnapshotMark) -> Result<Bytes, String> {
+pub fn read_snapshot(disk: &SimDisk, mark: &SnapshotMeta) -> Result<Bytes, String> {
     let snapshot = Snapshot::open(disk, mark).map_err(|error| error.to_string())?;
     snapshot
         .image()

@@ -10,7 +10,7 @@ use oxetcd::cluster::{Member, MemberId};
 use oxetcd::consensus::core::{Core, Recovered, Work, Write};
 use oxetcd::consensus::message::{Body, Message};
 use oxetcd::consensus::snapshots::{HashJob, SnapshotJob};
-use oxetcd::consensus::{Input, Inputs, Settings, View, commit, gather};
+use oxetcd::consensus::{AppliedState, Input, Inputs, Settings, commit, gather};
 use oxetcd::store::{HistoryLimits, Store, image};
 use oxetcd::wal::{Batch, StorageError, Wal};
 use tokio::sync::Semaphore;
@@ -40,7 +40,7 @@ const WAITING_MAX: usize = 64;
 pub struct Machine {
     pub number: usize,
     pub name: String,
-    pub standing: Standing,
+    pub standing: RaftStatus,
     pub disk: SimDisk,
     pub paused: bool,
     pub sync_max: u64,
@@ -61,7 +61,7 @@ pub struct Machine {
 
 /// Whether a machine is a member.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Standing {
+pub enum RaftStatus {
     /// Not yet: it never ran.
     Outside,
     /// It was given a place.
@@ -74,7 +74,7 @@ pub enum Standing {
 pub fn members(machines: &[Machine]) -> Vec<usize> {
     let members = machines
         .iter()
-        .filter(|machine| machine.standing == Standing::Member);
+        .filter(|machine| machine.standing == RaftStatus::Member);
     members.map(|machine| machine.number).collect()
 }
 
@@ -88,7 +88,7 @@ pub struct Running {
     pub image_is_new: bool,
     /// It is going to look at its inputs.
     pub woken: bool,
-    pub view: Arc<RwLock<View>>,
+    pub view: Arc<RwLock<AppliedState>>,
     wal: Wal<SimDisk>,
     inputs: Receiver<Input>,
     pub reports: Inputs,
@@ -152,7 +152,7 @@ impl Machine {
         Self {
             number,
             name: format!("m{number}"),
-            standing: Standing::Member,
+            standing: RaftStatus::Member,
             disk: SimDisk::new(random.number()),
             paused: false,
             sync_max: SYNC_MAX,
@@ -252,7 +252,7 @@ impl Machine {
         let mark = &recovered.snapshot;
         let shadow = Shadow::new((mark.index, mark.term), recovered.entries.clone());
         let compared = mark.index;
-        let view = View::new(store, mark, term, Instant::now(), here);
+        let view = AppliedState::new(store, mark, term, Instant::now(), here);
         let view = Arc::new(RwLock::new(view));
         let settings = self.settings(random);
         let mut core = Core::start(settings, recovered, view.clone(), reports.clone(), here)?;
@@ -511,7 +511,7 @@ impl Running {
                 Input::Hashed(index, hash) => core.hashed(index, hash),
                 Input::Unreachable(member) => core.unreachable(member),
                 Input::SnapshotSent(member, ok) => core.snapshot_sent(member, ok),
-                Input::HandOver => core.hand_over(),
+                Input::TransferLeadership => core.transfer_leadership(),
                 Input::Calls(from, at) => core.calls(from, at),
                 Input::Removed(by) => core.removed(by),
                 Input::Failed(_) | Input::Stop | Input::Pulse(_) => {}

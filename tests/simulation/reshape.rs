@@ -7,7 +7,7 @@ use oxetcd::consensus::{Change, ChangeRefused};
 use tokio::sync::oneshot::{Receiver, error::TryRecvError};
 
 use crate::founding::found_empty;
-use crate::machine::{Machine, Standing};
+use crate::machine::{Machine, RaftStatus};
 use crate::random::Random;
 use crate::world::{Happening, World};
 
@@ -89,8 +89,8 @@ impl World {
         let (voters, learners) = self.truth.configuration();
         let settings = self.truth.settings();
         let at_home = |machine: &Machine| match machine.standing {
-            Standing::Member => voters.contains(&Machine::id(machine.number).get()),
-            Standing::Outside | Standing::Gone => true,
+            RaftStatus::Member => voters.contains(&Machine::id(machine.number).get()),
+            RaftStatus::Outside | RaftStatus::Gone => true,
         };
         self.project.is_none()
             && learners.is_empty()
@@ -113,7 +113,7 @@ impl World {
                 }
                 self.count("loss of a disk for good");
                 self.die(lost, true, true);
-                self.machines[lost].standing = Standing::Gone;
+                self.machines[lost].standing = RaftStatus::Gone;
                 self.build(Some(lost))
             }
             (Shaping::Removals, 4..8) => {
@@ -149,7 +149,7 @@ impl World {
         let (_, learners) = self.truth.configuration();
         let ids = learners.iter().filter_map(|id| MemberId::new(*id));
         let gone =
-            |id: &MemberId| self.machines[Machine::number_of(*id)].standing == Standing::Gone;
+            |id: &MemberId| self.machines[Machine::number_of(*id)].standing == RaftStatus::Gone;
         ids.filter(gone).map(Aim::Remove).next()
     }
 
@@ -158,7 +158,7 @@ impl World {
         let number = self.machines.len();
         let limits = self.truth.limits();
         let mut machine = Machine::new(number, limits, &mut self.random);
-        machine.standing = Standing::Outside;
+        machine.standing = RaftStatus::Outside;
         if let Some(lost) = lost {
             machine.name = self.machines[lost].name.clone();
         } else {
@@ -178,7 +178,7 @@ impl World {
             return None;
         }
         let Some((asked, mut answer)) = project.answer.take() else {
-            if matches!(project.aim, Aim::Join { machine, .. } if self.machines[machine].standing == Standing::Member)
+            if matches!(project.aim, Aim::Join { machine, .. } if self.machines[machine].standing == RaftStatus::Member)
             {
                 return Some(project);
             }
@@ -197,7 +197,7 @@ impl World {
             Err(_) => {}
             Ok(Ok(())) => match project.aim {
                 Aim::Join { machine, .. } => {
-                    self.machines[machine].standing = Standing::Member;
+                    self.machines[machine].standing = RaftStatus::Member;
                     self.start(machine);
                 }
                 Aim::Remove(_) => {}
@@ -233,7 +233,7 @@ impl World {
         let Aim::Join { machine, .. } = aim else {
             return None;
         };
-        self.machines[machine].standing = Standing::Gone;
+        self.machines[machine].standing = RaftStatus::Gone;
         Some(Project::new(Aim::Remove(Machine::id(machine))))
     }
 

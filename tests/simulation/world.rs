@@ -16,7 +16,7 @@ use crate::client::{self, Client, Known, Operation};
 use crate::faults::Fault;
 use crate::founding::{FIRST, first_store, found};
 use crate::lifetimes::Moment;
-use crate::machine::{CLOCK_WRITTEN_EVERY, Machine, Progress, Standing, members};
+use crate::machine::{CLOCK_WRITTEN_EVERY, Machine, Progress, RaftStatus, members};
 use crate::network::Network;
 use crate::promises::Promises;
 use crate::random::{Random, Trace};
@@ -288,7 +288,7 @@ impl World {
     /// A member starts, if it isn't running.
     pub fn start(&mut self, member: usize) {
         let machine = &self.machines[member];
-        let may = machine.standing == Standing::Member && self.now >= machine.dead_until;
+        let may = machine.standing == RaftStatus::Member && self.now >= machine.dead_until;
         if machine.running.is_some() || !may {
             return;
         }
@@ -390,7 +390,7 @@ impl World {
         self.poll(member);
         let running = self.machines[member].running.as_ref();
         if running.is_some_and(|running| running.core.is_removed()) {
-            self.machines[member].standing = Standing::Gone;
+            self.machines[member].standing = RaftStatus::Gone;
             self.die(member, false, false);
         }
     }

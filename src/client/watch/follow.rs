@@ -14,7 +14,7 @@ use super::told::{Deaf, Teller};
 use super::{Change, Heard, Watched};
 use crate::client::connection::{Failure, collect};
 use crate::client::{Answer, Client, Error, Request};
-use crate::config::Address;
+use crate::cluster::Address;
 
 /// How long to wait after a round in which no member could be watched; the wait doubles with each.
 const PAUSE: Duration = Duration::from_millis(100);

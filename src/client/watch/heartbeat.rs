@@ -10,7 +10,7 @@ use tokio::time::{Instant, Interval, MissedTickBehavior, timeout};
 
 use super::Watched;
 use crate::client::{Client, Request};
-use crate::config::Address;
+use crate::cluster::Address;
 
 /// How often it is sent while nothing comes by itself.
 const BEAT_EVERY: Duration = Duration::from_secs(2);

@@ -20,7 +20,7 @@ use bytes::Bytes;
 use tokio::task::JoinHandle;
 
 use super::{Client, Error, Event};
-use crate::config::Address;
+use crate::cluster::Address;
 use told::Inbox;
 
 /// What to watch.

@@ -8,7 +8,7 @@ use tokio::net::{TcpListener, TcpStream};
 use super::split::Split;
 use super::{Heard, Watch, Watched};
 use crate::client::{Client, Error};
-use crate::config::Address;
+use crate::cluster::Address;
 
 /// What a member answers to one watch.
 #[derive(Clone)]

@@ -9,7 +9,7 @@ use super::refuse;
 use crate::cloud_config::document::{self, Placed, Setting};
 use crate::cloud_config::report::{Place, Report, shown};
 use crate::cloud_config::{quote, written};
-use crate::ctl;
+use crate::hook;
 
 /// A hook.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -118,7 +118,7 @@ fn one(hook: &document::Hook, report: &mut Report) -> Option<Hook> {
         }
     };
     // Whoever runs it has the last word.
-    let problems = ctl::hook_problems(&content);
+    let problems = hook::problems(&content);
     for problem in &problems {
         report.error(hook.place, format!("hook {name}: {problem}"));
     }

@@ -7,9 +7,9 @@ use raft::ProgressState;
 use tracing::{debug, info, warn};
 
 use super::Core;
-use crate::cluster::{Census, Member, MemberId, Settings};
+use crate::cluster::{Liveness, Member, MemberId, Settings};
 use crate::consensus::change::{self, Change, ChangeRefused};
-use crate::consensus::membership::{self, Next};
+use crate::consensus::member_changes::{self, Next};
 use crate::store::codec;
 
 /// How often the leader looks whether a member has to go; so at most one goes in that time.
@@ -130,7 +130,7 @@ impl Core {
             .with_store(|store| self.changes.next(store, &configuration, &census));
         let proposal = match next {
             Next::Wait => return,
-            Next::HandOver => return self.hand_over_to_leave(now),
+            Next::TransferLeadership => return self.hand_over_to_leave(now),
             Next::Propose(proposal) => proposal,
         };
         // Entries put up before it keep their place.
@@ -144,9 +144,9 @@ impl Core {
         let proposed = match proposal.step {
             None => self.raft.propose(Vec::new(), stamped.to_vec()),
             Some(step) => {
-                let context = membership::encode(&[step], &stamped).to_vec();
+                let context = member_changes::encode(&[step], &stamped).to_vec();
                 self.raft
-                    .propose_conf_change(context, membership::conf_change(&[step]))
+                    .propose_conf_change(context, member_changes::conf_change(&[step]))
             }
         };
         let index = self.raft.raft.raft_log.last_index();
@@ -161,7 +161,7 @@ impl Core {
     fn hand_over_to_leave(&mut self, now: Duration) {
         let since = *self.watch.leaves_since.get_or_insert(now);
         if now.saturating_sub(since) < self.election_timeout() * SUCCESSION_MAX {
-            self.hand_over();
+            self.transfer_leadership();
         } else {
             self.watch.leaves_since = None;
             self.changes.refuse_next(ChangeRefused::NoSuccessor);
@@ -213,11 +213,11 @@ impl Core {
         self.removed
     }
 
-    fn census(&self, now: Duration) -> Census {
+    fn census(&self, now: Duration) -> Liveness {
         let configuration = self.applier.configuration();
         let ids = |ids: &[u64]| ids.iter().filter_map(|id| MemberId::new(*id)).collect();
         let heard = self.watch.heard.iter();
-        Census {
+        Liveness {
             leader: self.settings.member,
             voters: ids(&configuration.voters),
             learners: ids(&configuration.learners),

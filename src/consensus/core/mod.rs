@@ -22,18 +22,18 @@ use super::convert;
 use super::driver::Inputs;
 use super::handle::Request;
 use super::log::Log;
-use super::membership::Changes;
+use super::member_changes::Changes;
 use super::message::{Body, Message, RaftKind};
-use super::reads::Reads;
+use super::pending_reads::Reads;
+use super::pending_ready::PendingReadies;
+use super::pending_writes::Writes;
 use super::settings::Settings;
 use super::snapshots::{HashJob, Hashes, SnapshotJob, Snapshots};
-use super::unsynced::Unsynced;
-use super::view::{Role, Standing, View};
-use super::watches::Watches;
-use super::writes::Writes;
+use super::subscriptions::Watches;
+use super::view::{AppliedState, RaftStatus, Role};
 use crate::cluster::{Member, MemberId};
 use crate::store::{ClusterTime, CommandId, Store, codec};
-use crate::wal::{Batch, Entry, HardState, SnapshotMark};
+use crate::wal::{Batch, Entry, HardState, SnapshotMeta};
 
 /// One member's part in the cluster.
 pub struct Core {
@@ -44,7 +44,7 @@ pub struct Core {
     writes: Writes,
     reads: Reads,
     changes: Changes,
-    unsynced: Unsynced,
+    unsynced: PendingReadies,
     snapshots: Snapshots,
     hashes: Hashes,
     hard_state: HardState,
@@ -53,7 +53,7 @@ pub struct Core {
     /// Messages of our own, for the next work.
     outgoing: Vec<Message>,
     /// A snapshot the leader sent, until the raft crate takes it or not.
-    received: Option<(SnapshotMark, Store)>,
+    received: Option<(SnapshotMeta, Store)>,
     /// The round a snapshot is being installed in, and its index: applied once that is on disk.
     installing: Option<(u64, u64)>,
     /// The stamp of the last expiry, or reading of the clock, that was proposed, until it is applied.
@@ -67,7 +67,7 @@ pub struct Core {
     gone: Option<Vec<MemberId>>,
     /// This member is one of them.
     removed: bool,
-    standing: Standing,
+    standing: RaftStatus,
 }
 
 /// What a member recovered from its disk.
@@ -75,7 +75,7 @@ pub struct Recovered {
     /// Raft's own state.
     pub hard_state: HardState,
     /// The snapshot the store was made of.
-    pub snapshot: SnapshotMark,
+    pub snapshot: SnapshotMeta,
     /// The entries after it.
     pub entries: Vec<Entry>,
 }
@@ -117,7 +117,7 @@ impl Core {
     pub fn start(
         settings: Settings,
         recovered: Recovered,
-        view: Arc<RwLock<View>>,
+        view: Arc<RwLock<AppliedState>>,
         inputs: Inputs,
         now: Duration,
     ) -> Result<Self, String> {
@@ -142,7 +142,7 @@ impl Core {
             writes: Writes::new(settings.member, settings.boot),
             reads: Reads::new(settings.member, settings.boot),
             changes: Changes::default(),
-            unsynced: Unsynced::default(),
+            unsynced: PendingReadies::default(),
             snapshots: Snapshots::new(&settings, applied),
             hashes: Hashes::default(),
             hard_state,
@@ -304,7 +304,7 @@ impl Core {
     }
 
     /// The snapshot of this [`SnapshotJob`] is durable here, `bytes` long; or it failed.
-    pub fn snapshot_written(&mut self, mark: SnapshotMark, bytes: Option<u64>) {
+    pub fn snapshot_written(&mut self, mark: SnapshotMeta, bytes: Option<u64>) {
         let Some(bytes) = bytes else {
             self.snapshots.failed();
             return;
@@ -337,7 +337,7 @@ impl Core {
     }
 
     /// Give leadership to whoever is furthest along, if this member has it and another can take it.
-    pub fn hand_over(&mut self) {
+    pub fn transfer_leadership(&mut self) {
         if !self.leads() || self.raft.raft.lead_transferee.is_some() {
             return;
         }
@@ -413,7 +413,7 @@ impl Core {
                 None => warn!(term, "no leader"),
             }
         }
-        self.standing = Standing {
+        self.standing = RaftStatus {
             term,
             leader,
             role,
@@ -441,7 +441,7 @@ fn role(state: StateRole) -> Role {
     }
 }
 
-fn read(view: &RwLock<View>) -> RwLockReadGuard<'_, View> {
+fn read(view: &RwLock<AppliedState>) -> RwLockReadGuard<'_, AppliedState> {
     view.read()
         .unwrap_or_else(std::sync::PoisonError::into_inner)
 }

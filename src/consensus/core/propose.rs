@@ -12,14 +12,14 @@ use crate::store::{ClusterTime, Command, codec};
 impl Core {
     pub(super) fn hand_on_fresh(&mut self, now: Duration) {
         if self.leader().is_some() {
-            let fresh = self.writes.take_fresh(self.term(), now);
+            let fresh = self.writes.take_new(self.term(), now);
             self.hand_on(fresh, now);
         }
     }
 
     pub(super) fn hand_on_again(&mut self, now: Duration) {
         if self.leader().is_some() && !self.writes.is_empty() {
-            let again = self.writes.take_again(self.term(), self.leads(), now);
+            let again = self.writes.take_retries(self.term(), self.leads(), now);
             self.hand_on(again, now);
         }
     }

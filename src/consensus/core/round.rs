@@ -9,9 +9,9 @@ use super::{Core, Work, Write};
 use crate::cluster::MemberId;
 use crate::consensus::convert;
 use crate::consensus::message::{Body, Message, RaftKind};
-use crate::consensus::unsynced::Round;
+use crate::consensus::pending_ready::PendingReady;
 use crate::store::Store;
-use crate::wal::{Batch, SnapshotMark};
+use crate::wal::{Batch, SnapshotMeta};
 
 impl Core {
     /// One round of the raft crate: what it wants sent, written and applied.
@@ -49,7 +49,7 @@ impl Core {
         let messages = (ready.take_messages(), ready.take_persisted_messages());
         let (at_once, later) = self.part(messages, votes);
         work.messages = at_once;
-        self.unsynced.hold(Round {
+        self.unsynced.hold(PendingReady {
             number,
             writes,
             votes,
@@ -106,7 +106,7 @@ impl Core {
     }
 
     /// The raft crate took the snapshot the leader sent.
-    fn install(&mut self, mark: &SnapshotMark, now: Duration) {
+    fn install(&mut self, mark: &SnapshotMeta, now: Duration) {
         let taken = self
             .received
             .take_if(|(received, _)| received.index == mark.index);

@@ -6,12 +6,12 @@ use super::Core;
 use crate::consensus::clock::Clock;
 use crate::consensus::message::{RaftKind, RaftMessage};
 use crate::store::{ClusterTime, codec};
-use crate::wal::{Entry, EntryKind, SnapshotMark};
+use crate::wal::{Entry, EntryKind, SnapshotMeta};
 
 /// The clock of a member that starts with what it recovered; `reading` is the snapshot's.
 pub(super) fn recovered(
     reading: ClusterTime,
-    snapshot: &SnapshotMark,
+    snapshot: &SnapshotMeta,
     entries: &[Entry],
     now: Duration,
 ) -> Clock {

@@ -8,8 +8,8 @@ use tokio::net::TcpStream;
 use tokio_rustls::client::TlsStream;
 
 use super::parse::{self, BODY_MAX, Body, Head};
-use crate::config::Address;
-use crate::tls::Connector;
+use crate::cluster::Address;
+use crate::net::tls::Connector;
 
 /// How long a member may take to accept a connection.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);

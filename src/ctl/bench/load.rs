@@ -13,10 +13,10 @@ use tokio::task::LocalSet;
 use super::connection::{Connection, Reply};
 use super::workload::Requests;
 use super::{Histogram, Limit, Plan, Workload, progress, watch};
-use crate::config::Address;
+use crate::cluster::Address;
 use crate::ctl::Exit;
-use crate::signals;
-use crate::tls::Connector;
+use crate::host::signals;
+use crate::net::tls::Connector;
 
 /// A request without an answer for this long has failed.
 const ANSWER_TIMEOUT: Duration = Duration::from_secs(30);

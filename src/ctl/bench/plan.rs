@@ -5,7 +5,7 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 use clap::builder::RangedU64ValueParser;
 use clap::{Arg, ArgMatches, Command, value_parser};
 
-use crate::config::Address;
+use crate::cluster::Address;
 use crate::ctl::{Exit, Global};
 
 /// The most clients; a larger number is refused.

@@ -9,8 +9,8 @@ use std::time::Duration;
 
 use super::load;
 use super::{Limit, Plan, Workload};
-use crate::config::Address;
-use crate::tls::Connector;
+use crate::cluster::Address;
+use crate::net::tls::Connector;
 
 /// How a server of this test answers.
 #[derive(Clone, Copy)]

@@ -3,7 +3,7 @@
 use std::io::Write;
 
 use super::{Plan, Workload};
-use crate::config::Address;
+use crate::cluster::Address;
 
 /// Makes one client's requests, each in the same buffer.
 pub(super) struct Requests {

@@ -137,17 +137,17 @@ fn heard_in_all(run: &Run, key: &str) -> usize {
 #[test]
 fn watchers_hear_once_or_for_good_and_not_too_early() {
     let mut run = Run::new();
-    let mut hub = Hub::new();
+    let mut hub = WatcherIndex::new();
     hub.add(1, &interest("/a", false), 0, false);
     hub.add(2, &interest("/", true), 0, true);
     hub.add(3, &interest("/a", false), 3, false);
     hub.add(4, &interest("/b", false), 0, true);
-    let told = |hub: &mut Hub, run: &mut Run, command: Command| {
+    let told = |hub: &mut WatcherIndex, run: &mut Run, command: Command| {
         let event = run.done(command);
-        let mut hearers = vec![99];
-        hub.hearers(&event, &mut hearers);
-        hearers.sort_unstable();
-        hearers
+        let mut matches = vec![99];
+        hub.matches(&event, &mut matches);
+        matches.sort_unstable();
+        matches
     };
     assert_eq!(told(&mut hub, &mut run, set("/a", "1")), [1, 2, 99]);
     assert_eq!(told(&mut hub, &mut run, set("/a", "2")), [2, 99]);
@@ -167,7 +167,7 @@ proptest! {
         keys in prop::collection::vec((key(), any::<bool>(), 1u64..20), 1..8),
     ) {
         let mut run = Run::new();
-        let mut hub = Hub::new();
+        let mut hub = WatcherIndex::new();
         let interests: Vec<_> = keys
             .into_iter()
             .map(|(path, recursive, since)| (Interest { path, recursive }, since))
@@ -182,13 +182,13 @@ proptest! {
             run.events.clear();
             let _ = run.store.apply(entry, &mut run.events);
             for event in &run.events {
-                let mut hearers = Vec::new();
-                hub.hearers(event, &mut hearers);
+                let mut matches = Vec::new();
+                hub.matches(event, &mut matches);
                 for (id, heard) in (0..).zip(&mut live) {
-                    heard.extend(hearers.iter().filter(|hearer| **hearer == id).map(|_| event.index()));
+                    heard.extend(matches.iter().filter(|hearer| **hearer == id).map(|_| event.index()));
                 }
                 for (id, heard) in (100..).zip(&mut once) {
-                    heard.extend(hearers.iter().filter(|hearer| **hearer == id).map(|_| event.index()));
+                    heard.extend(matches.iter().filter(|hearer| **hearer == id).map(|_| event.index()));
                 }
             }
         }

@@ -27,7 +27,7 @@ pub(super) fn local(cluster: u64, id: u64) -> Local {
         cluster: ClusterId::new(cluster).expect("not zero"),
         id: MemberId::new(id).expect("not zero"),
         name: format!("m{id}"),
-        tls: crate::tls::Connector::default(),
+        tls: crate::net::tls::Connector::default(),
         peer_url: format!("http://10.0.0.{id}:7001"),
     }
 }

@@ -140,8 +140,7 @@ async fn a_slow_reader_is_waited_for() {
     let none: super::super::OpenSnapshot =
         std::sync::Arc::new(|_| Err(std::io::Error::other("none")));
     let mut slow = Endpoint::with(7, 1, none, store.receive(), 64).await;
-    let address =
-        crate::transport::peer_address(&format!("127.0.0.1:{}", slow.port)).expect("fits");
+    let address = crate::cluster::peer_address(&format!("127.0.0.1:{}", slow.port)).expect("fits");
     let caller = local(7, 2);
     let connection = dial::dial(&caller, slow.local.id, &address, PEER_PATH).await;
     let connection = connection.expect("let in");

@@ -11,10 +11,9 @@ use super::super::frame::{FrameWriter, Link};
 use super::super::{Local, PEER_PATH, SNAPSHOT_PATH, dial};
 use super::endpoint::{Endpoint, local};
 use super::{append, heartbeat};
-use crate::cluster::MemberId;
+use crate::cluster::{MemberId, peer_address};
 use crate::consensus::message::Body;
-use crate::transport::peer_address;
-use crate::wal::SnapshotMark;
+use crate::wal::SnapshotMeta;
 
 type Raw = TokioIo<hyper::upgrade::Upgraded>;
 
@@ -84,7 +83,7 @@ async fn nonsense_ends_the_connection_and_nothing_else() {
     friend.send_until_heard(&mut end, heartbeat(1)).await;
     let evil = local(7, 2);
     let snapshot = Body::Raft(crate::consensus::message::RaftMessage {
-        snapshot: Some(SnapshotMark::default()),
+        snapshot: Some(SnapshotMeta::default()),
         ..super::raft(crate::consensus::message::RaftKind::Snapshot, 0)
     });
     type Attack<'a> = &'a dyn Fn(Link) -> Vec<u8>;

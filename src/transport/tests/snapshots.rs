@@ -7,7 +7,7 @@ use super::super::{News, OpenSnapshot, SnapshotBody};
 use super::endpoint::{Endpoint, Stored};
 use super::{heartbeat, raft};
 use crate::consensus::message::{Body, RaftKind, RaftMessage};
-use crate::wal::{Configuration, SnapshotMark};
+use crate::wal::{Configuration, SnapshotMeta};
 
 const LENGTH: usize = 3_000_000;
 
@@ -17,7 +17,7 @@ fn image() -> Vec<u8> {
 
 fn message(index: u64) -> Body {
     Body::Raft(RaftMessage {
-        snapshot: Some(SnapshotMark {
+        snapshot: Some(SnapshotMeta {
             index,
             term: 1,
             configuration: Configuration {

@@ -1,7 +1,7 @@
 //! Batches as bytes and in parts.
 
 use crate::wal::batch::Part;
-use crate::wal::{Batch, Configuration, Entry, EntryKind, HardState, SnapshotMark};
+use crate::wal::{Batch, Configuration, Entry, EntryKind, HardState, SnapshotMeta};
 
 fn entry(index: u64, length: usize) -> Entry {
     Entry {
@@ -12,8 +12,8 @@ fn entry(index: u64, length: usize) -> Entry {
     }
 }
 
-fn mark(index: u64) -> SnapshotMark {
-    SnapshotMark {
+fn mark(index: u64) -> SnapshotMeta {
+    SnapshotMeta {
         index,
         term: 2,
         configuration: Configuration {

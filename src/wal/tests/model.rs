@@ -2,7 +2,7 @@
 
 use crate::wal::simulated::{Random, SimDisk};
 use crate::wal::{
-    Batch, Configuration, Entry, EntryKind, HardState, Recovered, SnapshotMark, SnapshotWriter,
+    Batch, Configuration, Entry, EntryKind, HardState, Recovered, SnapshotMeta, SnapshotWriter,
     StorageError,
 };
 
@@ -10,7 +10,7 @@ use crate::wal::{
 #[derive(Clone, Debug, Default, PartialEq)]
 pub(super) struct Model {
     pub(super) hard_state: HardState,
-    pub(super) snapshot: Option<SnapshotMark>,
+    pub(super) snapshot: Option<SnapshotMeta>,
     pub(super) entries: Vec<Entry>,
 }
 
@@ -137,8 +137,8 @@ pub(super) fn any_entry(random: &mut Random, index: u64, term: u64) -> Entry {
 }
 
 /// The snapshot mark of an entry: one index and term, one configuration.
-pub(super) fn mark_of(index: u64, term: u64) -> SnapshotMark {
-    SnapshotMark {
+pub(super) fn mark_of(index: u64, term: u64) -> SnapshotMeta {
+    SnapshotMeta {
         index,
         term,
         configuration: Configuration {
@@ -150,7 +150,7 @@ pub(super) fn mark_of(index: u64, term: u64) -> SnapshotMark {
 }
 
 /// An image that says which entry it is of.
-pub(super) fn write_snapshot(disk: &SimDisk, mark: &SnapshotMark) -> Result<(), StorageError> {
+pub(super) fn write_snapshot(disk: &SimDisk, mark: &SnapshotMeta) -> Result<(), StorageError> {
     let mut writer = SnapshotWriter::create(disk, mark.clone())?;
     for _ in 0..8 {
         writer.write(&mark.index.to_le_bytes())?;

@@ -3,7 +3,7 @@
 use super::model::{mark_of, write_snapshot};
 use crate::wal::simulated::{Fault, Operation, SimDisk};
 use crate::wal::snapshot::remove_old_snapshots;
-use crate::wal::{Disk, Snapshot, SnapshotMark, SnapshotWriter, StorageError};
+use crate::wal::{Disk, Snapshot, SnapshotMeta, SnapshotWriter, StorageError};
 
 fn disk() -> SimDisk {
     let disk = SimDisk::new(3);
@@ -11,7 +11,7 @@ fn disk() -> SimDisk {
     disk
 }
 
-fn mark(index: u64) -> SnapshotMark {
+fn mark(index: u64) -> SnapshotMeta {
     mark_of(index, 2)
 }
 

@@ -2,7 +2,7 @@
 
 use crate::wal::batch::Part;
 use crate::wal::state::State;
-use crate::wal::{Entry, EntryKind, HardState, SnapshotMark};
+use crate::wal::{Entry, EntryKind, HardState, SnapshotMeta};
 
 fn entries(terms: &[u64], first: u64) -> Vec<Entry> {
     (first..)
@@ -20,11 +20,11 @@ fn hard(term: u64, vote: u64, commit: u64) -> HardState {
     HardState { term, vote, commit }
 }
 
-fn mark(index: u64, term: u64) -> SnapshotMark {
-    SnapshotMark {
+fn mark(index: u64, term: u64) -> SnapshotMeta {
+    SnapshotMeta {
         index,
         term,
-        ..SnapshotMark::default()
+        ..SnapshotMeta::default()
     }
 }
 
@@ -40,7 +40,7 @@ fn somewhere() -> State {
     State::default().after(&part).expect("a plain append")
 }
 
-fn try_part(hard_state: HardState, log: &[Entry], compact: Option<&SnapshotMark>) -> bool {
+fn try_part(hard_state: HardState, log: &[Entry], compact: Option<&SnapshotMeta>) -> bool {
     let part = Part {
         hard_state,
         reset: None,

@@ -39,8 +39,8 @@ impl World {
         let store = self.truth.store();
         let soon = |deadline: ClusterTime| deadline.since(store.clock()) < LIFETIME_MAX;
         let up_to_date = |machine: &Machine| match machine.standing {
-            Standing::Member => machine.applied() == Some(self.truth.last()),
-            Standing::Outside | Standing::Gone => true,
+            RaftStatus::Member => machine.applied() == Some(self.truth.last()),
+            RaftStatus::Outside | RaftStatus::Gone => true,
         };
         self.machines.iter().all(up_to_date)
             && self.is_shaped()

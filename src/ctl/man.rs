@@ -7,8 +7,8 @@ use clap::{Arg, ArgAction, ArgMatches, Command, ValueHint, value_parser};
 
 use super::{Exit, Global, output};
 use crate::cloud_config;
-use crate::config::options::{Form, OPTIONS, Opt};
-use crate::config::{API_VERSION, VERSION, service};
+use crate::config::options::{DISCOVERY_OPTIONS, Form, OPTIONS, Opt};
+use crate::config::{API_VERSION, VERSION};
 
 /// The section of pages about commands.
 const SECTION: &str = "1";
@@ -86,7 +86,7 @@ fn daemon() -> Command {
 
 /// The discovery service's.
 fn discovery() -> Command {
-    from_table("etcd-discovery", service::OPTIONS)
+    from_table("etcd-discovery", DISCOVERY_OPTIONS)
         .version(VERSION)
         .about("Where machines with the same token find each other")
         .after_help("Flags take one dash or two. A flag wins over its variable.")

@@ -58,7 +58,7 @@ impl Service {
         let url = port.url(&config.port)?;
         info!("etcd-discovery (oxetcd {})", env!("CARGO_PKG_VERSION"));
         info!("serves {url} ({})", config.port.listen);
-        let registry = Registry::open(&config.keep).await?;
+        let registry = Registry::open(&config.store).await?;
         let (stop, stopped) = watch::channel(false);
         let manners = ConnectionPolicy {
             cors: Cors::default(),

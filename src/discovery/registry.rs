@@ -15,7 +15,7 @@ use tracing::warn;
 use super::TOKEN_TTL;
 use super::route::REGISTRY;
 use crate::client::{self, Answer, Client, Get, Put};
-use crate::config::Keep;
+use crate::config::TokenStore;
 use crate::consensus::{Handle, Refused};
 use crate::host::Failure;
 use crate::http::{Body, Endpoint};
@@ -72,14 +72,14 @@ impl Trouble {
 
 impl Registry {
     /// Open the directory, or get ready to ask the cluster.
-    pub(super) async fn open(keep: &Keep) -> Result<Self, Failure> {
-        Ok(match keep {
-            Keep::Here(config) => {
+    pub(super) async fn open(store: &TokenStore) -> Result<Self, Failure> {
+        Ok(match store {
+            TokenStore::Embedded(config) => {
                 let member = Embedded::start(config).await?;
                 let access = Access::Here(member.handle(), member.site());
                 Self::Here(Box::new(Kept { member, access }))
             }
-            Keep::Cluster(cluster) => {
+            TokenStore::Cluster(cluster) => {
                 let tls = Connector::of_client(cluster.ca.clone(), cluster.identity.clone());
                 let tls = tls.map_err(|why| Failure::Options(format!("TLS with -etcd: {why}")))?;
                 let client = Client::new(cluster.members.clone()).with_tls(tls.clone());

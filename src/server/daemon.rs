@@ -6,7 +6,7 @@ use tokio::sync::watch;
 use tokio::time::{Instant, sleep, timeout};
 use tracing::{error, info, warn};
 
-use crate::config::{Asked, Config, Error, Ready};
+use crate::config::{Config, Error, Invocation, Ready};
 use crate::consensus::{AppliedState, Role};
 use crate::host::logging::Journal;
 use crate::host::systemd::{self, Sockets};
@@ -32,7 +32,7 @@ const READY_LOOK: Duration = Duration::from_millis(250);
 pub fn run(
     config: Config,
     journal: Journal,
-    read: impl Fn() -> Result<Asked, Error> + Send + 'static,
+    read: impl Fn() -> Result<Invocation, Error> + Send + 'static,
 ) -> Result<(), Failure> {
     // Before there are other threads.
     let sockets = Sockets::inherited()?;
@@ -48,7 +48,7 @@ async fn serve(
     config: Config,
     sockets: Sockets,
     journal: Journal,
-    read: impl Fn() -> Result<Asked, Error> + Send + 'static,
+    read: impl Fn() -> Result<Invocation, Error> + Send + 'static,
 ) -> Result<(), Failure> {
     let no_signals = |error| format!("no signals: {error}");
     let shutdown = signals::shutdown().map_err(no_signals)?;
@@ -97,7 +97,7 @@ async fn extend_start() {
 async fn attend(
     condition: watch::Receiver<Condition>,
     mut hangups: signals::Hangups,
-    options: Options<impl Fn() -> Result<Asked, Error>>,
+    options: Options<impl Fn() -> Result<Invocation, Error>>,
 ) {
     if options.current.ready == Ready::Quorum {
         wait_for_leader(&condition).await;
@@ -241,7 +241,7 @@ struct Options<Read> {
     read: Read,
 }
 
-impl<Read: Fn() -> Result<Asked, Error>> Options<Read> {
+impl<Read: Fn() -> Result<Invocation, Error>> Options<Read> {
     /// Read the options again, and do what can be done without a new start.
     fn read_again(&self) {
         match self.tls.reload() {
@@ -250,7 +250,7 @@ impl<Read: Fn() -> Result<Asked, Error>> Options<Read> {
             Err(why) => error!("SIGHUP: certificates are not read again: {why}"),
         }
         match (self.read)() {
-            Ok(Asked::Run { config, notes }) => {
+            Ok(Invocation::Run { config, notes }) => {
                 for note in notes {
                     warn!("{note}");
                 }
@@ -268,7 +268,7 @@ impl<Read: Fn() -> Result<Asked, Error>> Options<Read> {
                 }
             }
             // No file and no variable asks for these, and the flags are the same.
-            Ok(Asked::Help | Asked::Version | Asked::Print { .. }) => {}
+            Ok(Invocation::Help | Invocation::Version | Invocation::PrintConfig { .. }) => {}
             Err(error) => error!("SIGHUP: everything stays as it is: {error}"),
         }
     }

@@ -160,9 +160,9 @@ fn files_of_no_use_end_it_before_it_begins() {
         ),
         (
             &["-peer-cert-file=x.crt"],
-            "-peer-cert-file: \"x.crt\" needs -peer-key-file too",
+            "-peer-cert-file: \"x.crt\" requires -peer-key-file",
         ),
-        (&["-ca-file=x.crt"], "needs -cert-file too"),
+        (&["-ca-file=x.crt"], "requires -cert-file"),
     ] {
         let mut cluster = Cluster::prepare(1, flags);
         let log = cluster.members[0].start_in_vain(78);

@@ -25,7 +25,7 @@ pub type MemberPages = Arc<
 
 /// This member's name.
 pub(super) fn name(pages: &Pages) -> Reply {
-    reply::text(pages.facts.name.clone())
+    reply::text(pages.member.name.clone())
 }
 
 /// The version of what members of 0.4 said to each other, which tools look for.
@@ -44,13 +44,13 @@ pub(super) fn version_check(version: &str) -> Reply {
 
 /// Where this member's clients reach it.
 pub(super) fn client_url(pages: &Pages) -> Reply {
-    reply::text(pages.facts.client_url.clone())
+    reply::text(pages.member.client_url.clone())
 }
 
 /// The cluster's settings, after a change if the request asks for one.
 pub(super) async fn settings(pages: &Pages, mut request: Request<Incoming>) -> Reply {
     let settings = if *request.method() == Method::PUT {
-        let json = match body::whole(&mut request, &pages.manners.limits).await {
+        let json = match body::whole(&mut request, &pages.policy.limits).await {
             Ok(json) => json,
             Err(rejection) => return reply::rejected(rejection, pages.index()),
         };

@@ -11,9 +11,9 @@ use hyper::header::{CONTENT_TYPE, EXPECT};
 use hyper::{HeaderMap, Method};
 
 use super::Limits;
+use super::activity::RequestGuard;
 use super::multipart;
 use super::params::{Params, Rejection};
-use super::socket::Busy;
 
 /// How much of a body that is too long is still read, in bytes, so that its sender sees the answer instead
 /// of a broken connection; a longer one is cut off.
@@ -22,7 +22,7 @@ pub const DISCARD_MAX: usize = 16 << 20;
 /// The body of an answer.
 pub struct Body {
     content: Content,
-    busy: Option<Busy>,
+    busy: Option<RequestGuard>,
 }
 
 /// Where a body that goes on comes from: none at its end.
@@ -72,7 +72,7 @@ impl Body {
     }
 
     /// Say when it was sent, by dropping `busy`.
-    pub(super) fn keep(&mut self, busy: Busy) {
+    pub(super) fn keep(&mut self, busy: RequestGuard) {
         self.busy = Some(busy);
     }
 }

@@ -16,7 +16,7 @@ use crate::cluster::Member;
 pub struct StandbyPages {
     name: String,
     leader: watch::Receiver<Option<Member>>,
-    manners: ConnectionPolicy,
+    policy: ConnectionPolicy,
 }
 
 impl StandbyPages {
@@ -24,18 +24,18 @@ impl StandbyPages {
     pub fn new(
         name: String,
         leader: watch::Receiver<Option<Member>>,
-        manners: ConnectionPolicy,
+        policy: ConnectionPolicy,
     ) -> Arc<Self> {
         Arc::new(Self {
             name,
             leader,
-            manners,
+            policy,
         })
     }
 
     /// How its requests are treated.
-    pub(super) fn manners(&self) -> &ConnectionPolicy {
-        &self.manners
+    pub(super) fn policy(&self) -> &ConnectionPolicy {
+        &self.policy
     }
 
     /// The answer to one request. The peer port has none of a member's pages, which is how 0.4's tools

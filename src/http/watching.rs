@@ -76,7 +76,7 @@ impl Watch {
     }
 
     async fn piece(mut self) -> Option<Piece> {
-        let mut stop = self.pages.manners.stop.clone();
+        let mut stop = self.pages.policy.stop.clone();
         let event = tokio::select! {
             biased;
             event = self.event() => event?,

@@ -17,7 +17,7 @@ use crate::consensus::message::{Body, Message, RaftKind};
 use crate::consensus::{End, Handle, Input, Inputs, Running, Settings, Start};
 use crate::host::Failure;
 use crate::http::peer;
-use crate::http::{Endpoint, Facts, MemberPages, Pages, Port};
+use crate::http::{Endpoint, MemberDescription, MemberPages, Pages, Port};
 use crate::membership::Membership;
 use crate::membership::api::{JOIN_PATH, ROSTER_PATH};
 use crate::net::tls::Connector;
@@ -224,8 +224,8 @@ impl Member {
 }
 
 /// What the pages say about this member.
-fn facts(member: &Identity, tls: Connector, traffic: Arc<Stats>) -> Facts {
-    Facts {
+fn facts(member: &Identity, tls: Connector, traffic: Arc<Stats>) -> MemberDescription {
+    MemberDescription {
         id: member.id,
         name: member.name.clone(),
         client_url: member.client_url.clone(),

@@ -10,6 +10,7 @@ mod authority;
 mod cluster;
 mod directories;
 mod discovery;
+mod discovery_notify;
 mod durability;
 mod exec_watch;
 mod http;

@@ -7,14 +7,14 @@ use oxetcd::config::help;
 use oxetcd::config::service::{self, Invocation};
 use oxetcd::discovery;
 use oxetcd::host::Failure;
-use oxetcd::host::logging::Journal;
+use oxetcd::host::logging::Logging;
 
 fn main() -> ExitCode {
     match service::read(std::env::args_os().skip(1)) {
         Ok(Invocation::Help) => print(&help::service_help()),
         Ok(Invocation::Version) => print(&format!("{}\n", help::service_version())),
         Ok(Invocation::Run(config)) => {
-            let _journal = Journal::start(config.verbosity);
+            let _logging = Logging::start(config.verbosity);
             match discovery::run(*config) {
                 Ok(()) => ExitCode::SUCCESS,
                 Err(failure) => {

@@ -5,7 +5,7 @@ use std::process::ExitCode;
 
 use oxetcd::config::{self, Invocation, help};
 use oxetcd::host::Failure;
-use oxetcd::host::logging::Journal;
+use oxetcd::host::logging::Logging;
 use oxetcd::server::daemon;
 
 fn main() -> ExitCode {
@@ -20,11 +20,11 @@ fn main() -> ExitCode {
             print(&text)
         }
         Ok(Invocation::Run { config, notes }) => {
-            let journal = Journal::start(config.verbosity);
+            let logging = Logging::start(config.verbosity);
             for note in notes {
                 tracing::warn!("{note}");
             }
-            match daemon::run(*config, journal, read) {
+            match daemon::run(*config, logging, read) {
                 Ok(()) => ExitCode::SUCCESS,
                 Err(failure) => {
                     tracing::error!("{failure}");

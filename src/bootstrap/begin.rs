@@ -51,7 +51,7 @@ pub async fn begin(
         )?)));
     }
     if found_there == Directory::Empty {
-        systemd::environment_is_current()?;
+        systemd::check_environment()?;
     }
     let given = Given {
         own: &own,

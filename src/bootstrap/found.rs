@@ -23,7 +23,7 @@ pub(super) fn found(
     foundation: Foundation,
     limits: HistoryLimits,
 ) -> Result<PreparedMember, Failure> {
-    systemd::environment_is_current()?;
+    systemd::check_environment()?;
     let Foundation { founding, settings } = foundation;
     // An id that took its token may have been stopped before anything was founded; any other that has a
     // cluster was given a place there.

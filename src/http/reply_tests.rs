@@ -107,7 +107,7 @@ fn deadlines_become_wall_time_on_either_side_of_now() {
 }
 
 #[tokio::test]
-async fn refusals_say_whether_the_write_may_still_happen() {
+async fn refusals_say_whether_the_write_may_still_be_applied() {
     for (why, may) in [
         (Refused::NoLeader, false),
         (Refused::Unanswered, true),
@@ -122,7 +122,7 @@ async fn refusals_say_whether_the_write_may_still_happen() {
             body.starts_with("{\"errorCode\":300,\"message\":\"Raft Internal Error\",\"cause\":\""),
             "{body}"
         );
-        assert_eq!(body.contains("may still happen"), may, "{body}");
+        assert_eq!(body.contains("may still be applied"), may, "{body}");
         assert!(body.ends_with(",\"index\":4}\n"), "{body}");
     }
     let (status, body) = text(leaderless(4)).await;

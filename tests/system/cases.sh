@@ -114,7 +114,7 @@ case_package() {
 
   # Its options are read again.
   host_run h1 'echo "verbose = true" >/etc/etcd/etcd.conf && systemctl reload etcd'
-  within 5 host_run h1 'journalctl -u etcd -o cat | grep -q "read the options again"'
+  within 5 host_run h1 'journalctl -u etcd -o cat | grep -q "configuration reloaded"'
   # It stops in time, and is there again with what it had.
   local begun
   begun=$(date +%s%N)
@@ -406,7 +406,7 @@ case_readme() {
   host_run h2 "set -e; $(block "Install it" 3)"
   within 30 voters h2 2
   is "h1 n2" names h2
-  within 10 host_run h2 'systemctl status etcd | grep -q "follows h1\|leader of 2"'
+  within 10 host_run h2 'systemctl status etcd | grep -q "follower of h1\|leader of 2"'
   # All that it names is there.
   for unit in $(sed -n '/^## Install it/,/^## A machine/s/^| \(.*\) | .*/\1/p' README.md | grep -o '`[^`]*`' | tr -d '`'); do
     host_run h2 "systemctl cat ${unit/NAME/x}" >/dev/null || fail "no $unit"
@@ -577,7 +577,7 @@ case_race_drop_in() {
   host_run h1 systemctl start --no-block etcd
   # It founds nothing, and is started again.
   within 20 host_run h1 '[ "$(systemctl show -P NRestarts etcd)" -ge 2 ]'
-  host_run h1 'journalctl -u etcd -o cat | grep -q "ETCD_NAME in the files of etcd.service is not what"'
+  host_run h1 'journalctl -u etcd -o cat | grep -q "ETCD_NAME in the files of etcd.service differs"'
   host_run h1 'test ! -e /var/lib/etcd/member'
   host_run h1 systemctl daemon-reload
   within 20 active h1 etcd

@@ -4,6 +4,12 @@
 //! how it was written, whether it had quotes, or where it was. So a document is read twice: once for its
 //! shape, and once along that shape with every scalar asked for as text. In the second pass a scalar is
 //! taken with an error that is caught at once: the library puts the scalar's place into each error.
+//!
+//! An event parser with spans would need one pass, and was tried on all recorded documents and 60,000
+//! mutations of them: `saphyr-parser` 0.3.4 is a YAML 1.2 parser and rejects documents that coreos-cloudinit
+//! accepted (`key:<TAB>value`, a flow list or quoted text continued at the first column) and adds a line
+//! break to a block scalar that ends the document without one, and `libyaml-safer` 0.3.0 panics on
+//! `{a: !b, c: d}`.
 
 use std::cell::{Cell, RefCell};
 use std::fmt;

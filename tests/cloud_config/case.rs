@@ -1,4 +1,4 @@
-//! A recorded case, and a run of the real program on it.
+//! A recorded case, and a run of the program on it.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
@@ -10,7 +10,7 @@ use base64::Engine;
 use serde::Deserialize;
 use serde_json::Value;
 
-/// A file's content: text, or anything else in base64.
+/// The content of a file: text, or bytes in base64.
 #[derive(Clone, Debug, Deserialize)]
 #[serde(untagged)]
 pub enum Blob {
@@ -30,7 +30,7 @@ impl Blob {
     }
 }
 
-/// What one of the two recorded versions did.
+/// The result of one of the two recorded versions.
 #[derive(Clone, Debug, Deserialize)]
 pub struct Recorded {
     pub exit: i32,
@@ -39,8 +39,8 @@ pub struct Recorded {
     pub files: BTreeMap<String, Blob>,
 }
 
-/// A case: what there was, and what the older (`old`, 0.10.6) and the newer version (`new`, 1.14.0) did,
-/// or `both` of them.
+/// A case: the input, and the results of the older (`old`, 0.10.6) and the newer version (`new`, 1.14.0) of
+/// coreos-cloudinit, or of `both`.
 #[derive(Clone, Debug, Deserialize)]
 pub struct Case {
     pub name: String,
@@ -59,7 +59,7 @@ pub struct Case {
     both: Option<Recorded>,
     old: Option<Recorded>,
     new: Option<Recorded>,
-    /// The lines the newer version had something to say about.
+    /// The lines with findings of the newer version.
     pub validate: BTreeSet<usize>,
 }
 
@@ -78,11 +78,11 @@ impl Case {
             .expect("a recording")
     }
 
-    /// All cases, by file.
+    /// All cases, sorted by name.
     pub fn all() -> Vec<Self> {
-        let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/data/cloud-config");
+        let directory = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/data/cloud-config");
         let mut cases = Vec::new();
-        for entry in fs::read_dir(folder).expect("a folder") {
+        for entry in fs::read_dir(directory).expect("a directory") {
             let path = entry.expect("an entry").path();
             let text = fs::read_to_string(&path).expect("text");
             let read: Vec<Self> = serde_json::from_str(&text).expect("cases");
@@ -93,18 +93,18 @@ impl Case {
     }
 }
 
-/// A machine for one case: a directory that stands for `/`.
-pub struct Machine {
-    folder: tempfile::TempDir,
+/// A host for one case: a directory that is used as the root directory.
+pub struct TestHost {
+    directory: tempfile::TempDir,
 }
 
-/// A file as a manifest lists it, its owner left aside where nobody may give files away.
+/// The lines of a manifest, one per file.
 pub type Manifest = BTreeSet<String>;
 
-impl Machine {
+impl TestHost {
     pub fn new(case: &Case) -> Self {
-        let machine = Self {
-            folder: tempfile::tempdir().expect("a folder"),
+        let host = Self {
+            directory: tempfile::tempdir().expect("a directory"),
         };
         let env = |name: &str, default: &str| {
             let value = case.env.get(name).map_or(default, String::as_str);
@@ -129,39 +129,39 @@ impl Machine {
             files.remove("/etc/machine-id");
         }
         for (path, text) in files {
-            machine.put(path, text.as_bytes());
+            host.put(path, text.as_bytes());
         }
-        for folder in [
+        for directory in [
             "/run/systemd/system",
             "/etc/systemd/system",
             "/tmp",
             "/home/core",
             "/usr",
         ] {
-            fs::create_dir_all(machine.at(folder)).expect("a folder");
+            fs::create_dir_all(host.at(directory)).expect("a directory");
         }
         for (path, blob) in &case.root {
-            machine.put(path, &blob.bytes());
+            host.put(path, &blob.bytes());
         }
-        machine
+        host
     }
 
     pub fn at(&self, path: &str) -> PathBuf {
-        self.folder.path().join(path.trim_start_matches('/'))
+        self.directory.path().join(path.trim_start_matches('/'))
     }
 
     fn put(&self, path: &str, content: &[u8]) {
-        let place = self.at(path);
-        fs::create_dir_all(place.parent().expect("a folder")).expect("a folder");
-        fs::write(place, content).expect("a file");
+        let target = self.at(path);
+        fs::create_dir_all(target.parent().expect("a directory")).expect("a directory");
+        fs::write(target, content).expect("a file");
     }
 
-    /// Something is in the way.
+    /// Creates a symbolic link.
     pub fn link(&self, path: &str, target: &str) {
         symlink(target, self.at(path)).expect("a link");
     }
 
-    /// Run the program on the document, with the machine's variables.
+    /// Runs the program on the document, with the variables of the host.
     pub fn run(&self, case: &Case, document: &[String], options: &[&str]) -> Output {
         let addresses = case
             .env
@@ -170,7 +170,7 @@ impl Machine {
         Command::new(env!("CARGO_BIN_EXE_etcd-cloudinit"))
             .args(document)
             .arg("--root")
-            .arg(self.folder.path())
+            .arg(self.directory.path())
             .args(options)
             .env_clear()
             .envs(addresses)
@@ -181,23 +181,25 @@ impl Machine {
     /// Everything below the root, as manifests list it.
     pub fn manifest(&self) -> Manifest {
         let mut found = Manifest::new();
-        let mut folders = vec![self.folder.path().to_path_buf()];
-        while let Some(folder) = folders.pop() {
-            for entry in fs::read_dir(&folder).expect("a folder") {
-                let place = entry.expect("an entry").path();
-                let below = place.strip_prefix(self.folder.path()).expect("below");
+        let mut directories = vec![self.directory.path().to_path_buf()];
+        while let Some(directory) = directories.pop() {
+            for entry in fs::read_dir(&directory).expect("a directory") {
+                let path_on_disk = entry.expect("an entry").path();
+                let below = path_on_disk
+                    .strip_prefix(self.directory.path())
+                    .expect("below");
                 let path = format!("/{}", below.display());
-                let meta = fs::symlink_metadata(&place).expect("it is there");
+                let meta = fs::symlink_metadata(&path_on_disk).expect("it is there");
                 let mode = meta.mode() & 0o7777;
                 let owner = self.owner(&meta);
                 if meta.is_symlink() {
-                    let target = fs::read_link(&place).expect("a link");
+                    let target = fs::read_link(&path_on_disk).expect("a link");
                     found.insert(format!("l {path} -> {}", target.display()));
                 } else if meta.is_dir() {
                     found.insert(format!("d {mode:04o} {owner} {path}"));
-                    folders.push(place);
+                    directories.push(path_on_disk);
                 } else {
-                    let content = fs::read(&place).expect("a file");
+                    let content = fs::read(&path_on_disk).expect("a file");
                     found.insert(format!("f {mode:04o} {owner} {path} {content:?}"));
                 }
             }
@@ -205,9 +207,9 @@ impl Machine {
         found
     }
 
-    /// `root:root`, or what stands for it where the tests are run by somebody else.
+    /// The owner; the user who runs the tests is listed as root.
     fn owner(&self, meta: &fs::Metadata) -> String {
-        let own = fs::metadata(self.folder.path()).expect("the root");
+        let own = fs::metadata(self.directory.path()).expect("the root");
         let name = |id: u32, own: u32| match id {
             _ if id == own => String::from("root"),
             500 => String::from("core"),
@@ -221,26 +223,29 @@ impl Machine {
         )
     }
 
-    /// Whether files can be given to others here.
-    pub fn is_roots(&self) -> bool {
-        fs::metadata(self.folder.path()).expect("the root").uid() == 0
+    /// Whether root runs the tests, and owners can be set.
+    pub fn is_root(&self) -> bool {
+        fs::metadata(self.directory.path()).expect("the root").uid() == 0
     }
 }
 
-/// What changed, as the recordings list it: contents are compared apart.
+/// The changes as the recordings list them; contents are compared separately.
 pub fn changes(before: &Manifest, after: &Manifest) -> BTreeSet<String> {
     let path = |line: &String| {
         let words: Vec<&str> = line.split(' ').collect();
-        let place = if words[0] == "l" { 1 } else { 3 };
-        String::from(words[place])
+        let column = if words[0] == "l" { 1 } else { 3 };
+        String::from(words[column])
     };
     let short = |line: &String| match line.split_once(" [") {
         Some((short, _)) if line.starts_with('f') => String::from(short),
         Some(_) | None => line.clone(),
     };
     let mut changes: BTreeSet<String> = after.difference(before).map(short).collect();
-    let there: BTreeSet<String> = after.iter().map(path).collect();
-    let gone = before.iter().map(path).filter(|path| !there.contains(path));
-    changes.extend(gone.map(|path| format!("- {path}")));
+    let present: BTreeSet<String> = after.iter().map(path).collect();
+    let removed = before
+        .iter()
+        .map(path)
+        .filter(|path| !present.contains(path));
+    changes.extend(removed.map(|path| format!("- {path}")));
     changes
 }

@@ -1,4 +1,4 @@
-//! What is expected of each case: the recording, with the decisions on where we differ.
+//! The expected result of each case: the recording, except for intended differences.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -6,28 +6,28 @@ use serde_json::Value;
 
 use crate::case::Case;
 
-/// What a run should come to.
+/// The expected result of a run.
 pub struct Expected {
     pub exit: i32,
     pub changes: BTreeSet<String>,
     pub commands: Vec<Vec<String>>,
-    /// Keys that each user should have.
+    /// The SSH keys of each user.
     pub keys: BTreeMap<String, Vec<String>>,
 }
 
-/// Cases of services that are not ours to ask, and of a section that is another tool's.
+/// Cases of metadata services and of a section that are not supported.
 pub const NOT_OURS: [&str; 3] = ["digitalocean-metadata", "ec2-metadata", "update-"];
 
-/// Refused here, and why, although a version applied them.
+/// Cases that are rejected although a version applied them, and the reason.
 const REFUSED: [(&str, &str); 5] = [
-    ("form-script", "scripts are not run"),
-    ("subst-script", "scripts are not run"),
-    ("subst-unset", "an address that is asked for is unknown"),
+    ("form-script", "scripts are not supported"),
+    ("subst-script", "scripts are not supported"),
+    ("subst-unset", "an address is not known"),
     ("units-mask-with-content", "a masked unit cannot start"),
     ("units-path-traversal", "a unit's name is a path"),
 ];
 
-/// What other tools' sections wrote or restarted.
+/// Files that unsupported sections wrote.
 const FOREIGN: [&str; 5] = [
     "/etc/coreos",
     "/etc/oem-release",
@@ -36,14 +36,14 @@ const FOREIGN: [&str; 5] = [
     "/etc/environment",
 ];
 
-/// Drop-ins where the older version is right; elsewhere the newer one is.
-fn is_olds(line: &str) -> bool {
+/// Whether a line is a drop-in for which the older version is the reference; for all else it is the newer one.
+fn is_from_older(line: &str) -> bool {
     ["etcd.service.d", "fleet.service.d"]
         .iter()
-        .any(|folder| line.contains(&format!("/run/systemd/system/{folder}")))
+        .any(|directory| line.contains(&format!("/run/systemd/system/{directory}")))
 }
 
-/// What is expected; `environment` tells whether `/etc/environment` is to be written.
+/// The expected result; `environment` is whether `/etc/environment` is to be written.
 pub fn expected(case: &Case, environment: bool) -> Expected {
     let refused = REFUSED.iter().any(|(name, _)| *name == case.name);
     let (old, new) = (case.older(), case.newer());
@@ -59,12 +59,12 @@ pub fn expected(case: &Case, environment: bool) -> Expected {
         let own = environment && line.ends_with(" /etc/environment");
         FOREIGN.iter().any(|part| line.contains(part)) && !own
     };
-    // The newer version is right where the older one refused all of it.
-    let olds = |line: &&String| old.exit == 0 && is_olds(line);
-    let from_old = old.manifest.iter().filter(olds);
-    let from_new = new.manifest.iter().filter(|line| !olds(line));
+    // If the older version rejected the document, the newer one is the reference.
+    let is_old = |line: &&String| old.exit == 0 && is_from_older(line);
+    let from_old = old.manifest.iter().filter(is_old);
+    let from_new = new.manifest.iter().filter(|line| !is_old(line));
     let changes = from_old.chain(from_new).filter(|line| !foreign(line));
-    // Bits that both lost.
+    // Both versions lost these permission bits.
     let kept = |line: &String| {
         line.replace("f 0755 root:root /p/setuid", "f 4755 root:root /p/setuid")
             .replace("f 0777 root:root /p/sticky", "f 1777 root:root /p/sticky")
@@ -82,7 +82,7 @@ pub fn expected(case: &Case, environment: bool) -> Expected {
         enables += usize::from(words.contains(&String::from("enable")));
         words[1..] != ["daemon-reload"]
     });
-    // Once, before the first command for a unit, if what systemd reads has changed.
+    // One reload, before the first command for a unit, if files of systemd changed.
     let of_systemd = |line: &String| line.contains("/systemd/");
     if enables > 0 || changes.iter().any(of_systemd) {
         let units = |words: &Vec<String>| words[0] == "systemctl" && words[1] != "enable";
@@ -97,7 +97,7 @@ pub fn expected(case: &Case, environment: bool) -> Expected {
     }
 }
 
-/// A recorded call as the command it is here; none for what is no command.
+/// The command for a recorded call; `None` for a call that is not a command here.
 fn command(call: &Value) -> Option<Vec<String>> {
     let texts = |value: &Value| -> Vec<String> {
         let items = value.as_array().into_iter().flatten();
@@ -124,7 +124,7 @@ fn command(call: &Value) -> Option<Vec<String>> {
         "TryRestartUnit" => "try-restart",
         "ReloadOrRestartUnit" => "reload-or-restart",
         "ReloadOrTryRestartUnit" => "try-reload-or-restart",
-        other => panic!("{other} is not known here"),
+        other => panic!("unknown call {other}"),
     };
     let unit = call["args"][0].as_str().expect("a unit");
     Some(
@@ -147,14 +147,14 @@ fn keys(calls: &[Value]) -> BTreeMap<String, Vec<String>> {
     keys
 }
 
-/// The environment that systemd should read from a service's drop-in.
+/// The environment that systemd is expected to read from the drop-in of a service.
 pub fn environment(case: &Case, service: &str) -> Option<BTreeMap<String, String>> {
     if let Some(intended) = &case.intended {
         return intended.get(service).cloned();
     }
     let path = format!("/run/systemd/system/{service}.d/20-cloudinit.conf");
     let newer = service == "locksmithd.service" || case.older().exit != 0;
-    // Values of the wrong type, which the older version handed on.
+    // The older version passed on values of the wrong type.
     let recorded = match newer || case.name == "etcd-int-for-wrong-type" {
         true => case.newer(),
         false => case.older(),
@@ -166,11 +166,11 @@ pub fn environment(case: &Case, service: &str) -> Option<BTreeMap<String, String
         Some((String::from(name), String::from(value)))
     };
     let mut variables: BTreeMap<String, String> = text.lines().filter_map(variable).collect();
-    // Keys that nobody knows were handed on.
+    // Both passed on unknown keys.
     for unknown in ["ETCD_ADRR", "ETCD_NO_SUCH_OPTION", "ETCD_10.132.7.21"] {
         variables.remove(unknown);
     }
-    // Values that are typed here.
+    // Here the option is a boolean.
     if let Some(value) = variables
         .get_mut("ETCD_VERBOSE")
         .filter(|value| *value == "yes")
@@ -180,8 +180,8 @@ pub fn environment(case: &Case, service: &str) -> Option<BTreeMap<String, String
     Some(variables)
 }
 
-/// Both spellings mean the same.
-pub fn spelled_once(variables: &BTreeMap<String, String>) -> BTreeMap<String, String> {
+/// The variables with one of two equivalent spellings, without empty ones.
+pub fn normalise(variables: &BTreeMap<String, String>) -> BTreeMap<String, String> {
     let name = |name: &String| name.replace("SNAPSHOT_COUNT", "SNAPSHOTCOUNT");
     let empty = |(_, value): &(&String, &String)| !value.is_empty();
     variables

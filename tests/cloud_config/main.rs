@@ -1,23 +1,23 @@
-//! `etcd-cloudinit`: the recorded cases (`tests/data/cloud-config`), the documents in `cloud-config/`,
-//! and what holds for every document.
+//! `etcd-cloudinit`: the recorded cases (`tests/data/cloud-config`), the documents in `cloud-config/`, the
+//! program itself, and properties of all documents.
 //!
-//! With `OXETCD_DROP_INS=FOLDER`, each drop-in that a recorded case comes to is left there with the variables
-//! it is taken to set, so that systemd itself can be asked (`tests/system/cloudinit`).
+//! With `OXETCD_DROP_INS=DIRECTORY`, the drop-ins of the recorded cases are written there with the variables
+//! that they are expected to set, so that systemd itself can check them (`tests/system/cloudinit`).
 
 #![allow(unreachable_pub, reason = "a test is a crate of its own")]
 
-mod anything;
 mod case;
 mod documents;
 mod expect;
-mod manners;
+mod program;
+mod properties;
 mod serve;
 mod systemd;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 
-use case::{Case, Machine, changes};
+use case::{Case, TestHost, changes};
 use expect::expected;
 
 /// The words of each printed command.
@@ -28,10 +28,10 @@ fn commands(output: &std::process::Output) -> Vec<Vec<String>> {
         .collect()
 }
 
-/// How a case's document is named on the command line; the server lives as long as the run.
-fn document(case: &Case, machine: &Machine, server: Option<&serve::Server>) -> Vec<String> {
+/// The arguments that name the document of a case.
+fn document(case: &Case, host: &TestHost, server: Option<&serve::Server>) -> Vec<String> {
     if case.args.is_empty() {
-        let input = machine.at("/tmp/input");
+        let input = host.at("/tmp/input");
         fs::write(&input, case.input.bytes()).expect("a file");
         return vec![String::from("-from-file"), input.display().to_string()];
     }
@@ -41,7 +41,7 @@ fn document(case: &Case, machine: &Machine, server: Option<&serve::Server>) -> V
 }
 
 #[test]
-fn recorded_cases_are_met() {
+fn recorded_cases_have_the_expected_results() {
     let mut failures = Vec::new();
     let mut ran = 0;
     for case in Case::all() {
@@ -52,8 +52,8 @@ fn recorded_cases_are_met() {
             continue;
         }
         ran += 1;
-        if let Err(why) = meets(&case) {
-            failures.push(format!("{} ({}): {why}", case.name, case.note));
+        if let Err(difference) = compare(&case) {
+            failures.push(format!("{} ({}): {difference}", case.name, case.note));
         }
     }
     assert!(ran > 120, "only {ran} cases were found");
@@ -69,10 +69,10 @@ fn same<T: PartialEq + std::fmt::Debug>(what: &str, got: T, expected: T) -> Resu
     }
 }
 
-fn meets(case: &Case) -> Result<(), String> {
-    let machine = Machine::new(case);
+fn compare(case: &Case) -> Result<(), String> {
+    let host = TestHost::new(case);
     let server = (!case.http.is_empty()).then(|| serve::Server::start(case.http.clone()));
-    let document = document(case, &machine, server.as_ref());
+    let document = document(case, &host, server.as_ref());
     let file = String::from(" /etc/environment");
     let environment = case
         .newer()
@@ -85,19 +85,19 @@ fn meets(case: &Case) -> Result<(), String> {
     } else {
         &[]
     };
-    let before = machine.manifest();
-    let output = machine.run(case, &document, options);
-    let after = machine.manifest();
-    let said = String::from_utf8_lossy(&output.stderr).into_owned();
+    let before = host.manifest();
+    let output = host.run(case, &document, options);
+    let after = host.manifest();
+    let stderr = String::from_utf8_lossy(&output.stderr).into_owned();
     same(
-        &format!("exit ({said})"),
+        &format!("exit ({stderr})"),
         output.status.code(),
         Some(expected.exit),
     )?;
     let (changed, mut changes_expected) = (changes(&before, &after), expected.changes);
     let of_keys = |line: &String| line.contains("/.ssh") || line.contains(" /srv");
     let changed: BTreeSet<String> = changed.into_iter().filter(|line| !of_keys(line)).collect();
-    if !machine.is_roots() {
+    if !host.is_root() {
         changes_expected = changes_expected
             .iter()
             .map(|line| line.replace("core:docker", "root:root"))
@@ -111,7 +111,7 @@ fn meets(case: &Case) -> Result<(), String> {
         } else {
             "/home/core"
         };
-        let text = fs::read_to_string(machine.at(&format!("{home}/.ssh/authorized_keys")));
+        let text = fs::read_to_string(host.at(&format!("{home}/.ssh/authorized_keys")));
         let text = text.map_err(|error| format!("keys of {user}: {error}"))?;
         same(
             "keys",
@@ -119,10 +119,10 @@ fn meets(case: &Case) -> Result<(), String> {
             keys.clone(),
         )?;
     }
-    contents(case, &machine, &after)?;
-    // Again: nothing changes, and systemd has nothing to read again.
-    let again = machine.run(case, &document, options);
-    same("again", machine.manifest(), after)?;
+    contents(case, &host, &after)?;
+    // The second run changes nothing and does not reload systemd.
+    let again = host.run(case, &document, options);
+    same("again", host.manifest(), after)?;
     let reloads = |words: &Vec<String>| words.contains(&String::from("daemon-reload"));
     let enables = commands(&again)
         .iter()
@@ -134,8 +134,8 @@ fn meets(case: &Case) -> Result<(), String> {
     )
 }
 
-/// Files are as they were recorded; drop-ins mean what was meant.
-fn contents(case: &Case, machine: &Machine, after: &case::Manifest) -> Result<(), String> {
+/// Compares the files with the recorded ones, and the drop-ins by the variables that they set.
+fn contents(case: &Case, host: &TestHost, after: &case::Manifest) -> Result<(), String> {
     let there = |path: &str| {
         after
             .iter()
@@ -146,27 +146,23 @@ fn contents(case: &Case, machine: &Machine, after: &case::Manifest) -> Result<()
         if !there(&path) {
             continue;
         }
-        let text = fs::read_to_string(machine.at(&path)).expect("text");
+        let text = fs::read_to_string(host.at(&path)).expect("text");
         let wanted = expect::environment(case, service).ok_or(format!("{path} is not expected"))?;
         let got = systemd::environment(&text);
-        same(
-            service,
-            expect::spelled_once(&got),
-            expect::spelled_once(&wanted),
-        )?;
-        if let Some(folder) = std::env::var_os("OXETCD_DROP_INS") {
-            let path = std::path::Path::new(&folder).join(format!("{}-{service}", case.name));
+        same(service, expect::normalise(&got), expect::normalise(&wanted))?;
+        if let Some(directory) = std::env::var_os("OXETCD_DROP_INS") {
+            let path = std::path::Path::new(&directory).join(format!("{}-{service}", case.name));
             let variables = serde_json::to_vec(&got).expect("JSON");
             fs::write(path.with_added_extension("conf"), text).expect("a file");
             fs::write(path.with_added_extension("json"), variables).expect("a file");
         }
     }
     for (path, blob) in &case.newer().files {
-        // The drive's own addresses are right, as the older version has it.
+        // Here the older version, with the addresses of the drive, is the reference.
         let drives = case.name == "configdrive" && path == "/etc/environment";
         let ours = !path.contains("20-cloudinit.conf") && !drives && !path.contains("/etc/coreos");
         if there(path) && ours && case.newer().exit == 0 {
-            let content = fs::read(machine.at(path)).expect("a file");
+            let content = fs::read(host.at(path)).expect("a file");
             let shown = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
             same(path, shown(&content), shown(&blob.bytes()))?;
         }
@@ -174,19 +170,19 @@ fn contents(case: &Case, machine: &Machine, after: &case::Manifest) -> Result<()
     Ok(())
 }
 
-/// Where our report differs from the recorded one in being clean: (case, why).
+/// Cases that are clean in the recorded report and not in this one: (case, reason).
 const REPORTED: [(&str, &str); 8] = [
-    ("form-top-level-list", "nothing in it counts"),
-    ("form-top-level-scalar", "nothing in it counts"),
-    ("files-no-path", "refused, so it is said"),
-    ("hosts-invalid", "refused, so it is said"),
-    ("form-script", "refused, so it is said"),
-    ("subst-script", "refused, so it is said"),
-    ("units-mask-with-content", "refused, so it is said"),
-    ("units-path-traversal", "refused, so it is said"),
+    ("form-top-level-list", "nothing in it is applied"),
+    ("form-top-level-scalar", "nothing in it is applied"),
+    ("files-no-path", "rejected"),
+    ("hosts-invalid", "rejected"),
+    ("form-script", "rejected"),
+    ("subst-script", "rejected"),
+    ("units-mask-with-content", "rejected"),
+    ("units-path-traversal", "rejected"),
 ];
 
-/// Sections that are other tools': we say so, whatever is in them.
+/// Cases of sections that are not supported, which is always reported.
 const OTHERS: [&str; 4] = ["etcd2", "oem", "update", "locksmith-bad-window"];
 
 #[test]
@@ -196,11 +192,11 @@ fn reports_name_the_recorded_lines() {
         if OTHERS.iter().any(|name| case.name.starts_with(name)) {
             continue;
         }
-        let machine = Machine::new(case);
-        let document = document(case, &machine, None);
-        let output = machine.run(case, &document, &["--validate"]);
+        let host = TestHost::new(case);
+        let document = document(case, &host, None);
+        let output = host.run(case, &document, &["--validate"]);
         let text = String::from_utf8_lossy(&output.stdout).into_owned();
-        let input = machine.at("/tmp/input").display().to_string();
+        let input = host.at("/tmp/input").display().to_string();
         let mut lines: BTreeMap<usize, String> = BTreeMap::new();
         for line in text.lines().filter(|line| !line.contains(": note: ")) {
             let rest = line.strip_prefix(&input).expect("it begins with the file");
@@ -210,9 +206,9 @@ fn reports_name_the_recorded_lines() {
                 .and_then(|word| word.trim().parse().ok());
             lines.insert(number.unwrap_or(0), String::from(line));
         }
-        // The recorded version counted syntax errors from 0, and sometimes lost the line.
+        // The recorded version counted the lines of syntax errors from 0, and sometimes reported none.
         let exact = !case.validate.contains(&0) && !case.name.starts_with("form-bad-yaml");
-        // It had forgotten an option of etcd 0.4, the only one it reported there.
+        // It did not know one option of etcd 0.4, and reported only that one.
         let forgotten = case.name == "etcd-all-options-underscore";
         let exact = exact && !forgotten;
         let missed = case

@@ -1,4 +1,4 @@
-//! A small web server for documents that are fetched.
+//! A web server for documents that are fetched.
 
 use std::collections::BTreeMap;
 use std::io::{BufRead, BufReader, Write};
@@ -11,17 +11,17 @@ use crate::case::Blob;
 /// Serves pages until the test ends.
 pub struct Server {
     address: SocketAddr,
-    /// How many requests came.
+    /// The number of requests.
     pub requests: Arc<AtomicUsize>,
 }
 
 impl Server {
-    /// Serve pages by path.
+    /// Serves pages by path.
     pub fn start(pages: BTreeMap<String, Blob>) -> Self {
         Self::failing(pages, 0)
     }
 
-    /// The same, but say 503 to so many requests first.
+    /// The same, with status 503 for a number of requests first.
     pub fn failing(pages: BTreeMap<String, Blob>, failures: usize) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").expect("a port");
         let address = listener.local_addr().expect("an address");
@@ -36,7 +36,7 @@ impl Server {
         Self { address, requests }
     }
 
-    /// Where it is.
+    /// Its URL.
     pub fn url(&self) -> String {
         format!("http://{}", self.address)
     }

@@ -1,20 +1,20 @@
-//! What systemd reads from a unit's file: its rules for lines, words and specifiers, as systemd.syntax(7)
-//! and systemd.unit(5) have them.
+//! The parsing of a unit file by systemd: its rules for lines, words and specifiers, as described in
+//! systemd.syntax(7) and systemd.unit(5).
 
 use std::collections::BTreeMap;
 
-/// All variables of the `Environment=` lines of a file's `[Service]` section.
+/// The variables set by the `Environment=` lines of the `[Service]` section.
 ///
 /// # Panics
 ///
-/// At anything systemd would warn of: a line that is no assignment, a word it cannot read, a specifier
-/// other than `%%`.
+/// For everything that systemd warns of: a line that is not an assignment, an invalid escape, a specifier other
+/// than `%%`.
 pub fn environment(text: &str) -> BTreeMap<String, String> {
     let mut section = "";
     let mut variables = BTreeMap::new();
     for line in text.split('\n') {
         let line = line.trim();
-        assert!(!line.ends_with('\\'), "a line goes on: {line}");
+        assert!(!line.ends_with('\\'), "a continued line: {line}");
         if line.is_empty() || line.starts_with(['#', ';']) {
             continue;
         }
@@ -29,7 +29,7 @@ pub fn environment(text: &str) -> BTreeMap<String, String> {
             "{line}"
         );
         for word in words(value.trim()) {
-            let word = specifiers(&word);
+            let word = resolve_specifiers(&word);
             let (name, value) = word.split_once('=').expect("a variable");
             variables.insert(String::from(name), String::from(value));
         }
@@ -37,37 +37,34 @@ pub fn environment(text: &str) -> BTreeMap<String, String> {
     variables
 }
 
-/// The words of a line, out of their quotes, with C's escapes.
+/// The words of a line, without quotes and with C escapes resolved.
 fn words(line: &str) -> Vec<String> {
     let mut words = Vec::new();
-    let mut letters = line.chars().peekable();
+    let mut chars = line.chars().peekable();
     loop {
-        while letters
-            .next_if(|letter| letter.is_ascii_whitespace())
-            .is_some()
-        {}
-        if letters.peek().is_none() {
+        while chars.next_if(char::is_ascii_whitespace).is_some() {}
+        if chars.peek().is_none() {
             return words;
         }
         let mut word = Vec::new();
         let mut quote = None;
-        while let Some(letter) = letters.next() {
-            match (letter, quote) {
-                ('\\', _) => escape(&mut letters, &mut word),
-                ('"' | '\'', None) => quote = Some(letter),
-                (_, Some(end)) if letter == end => quote = None,
-                (_, None) if letter.is_ascii_whitespace() => break,
-                _ => word.extend(letter.to_string().bytes()),
+        while let Some(c) = chars.next() {
+            match (c, quote) {
+                ('\\', _) => escape(&mut chars, &mut word),
+                ('"' | '\'', None) => quote = Some(c),
+                (_, Some(end)) if c == end => quote = None,
+                (_, None) if c.is_ascii_whitespace() => break,
+                _ => word.extend(c.to_string().bytes()),
             }
         }
-        assert_eq!(quote, None, "a quote is open");
+        assert_eq!(quote, None, "an open quote");
         words.push(String::from_utf8(word).expect("UTF-8"));
     }
 }
 
-fn escape(letters: &mut std::iter::Peekable<std::str::Chars<'_>>, word: &mut Vec<u8>) {
-    let letter = letters.next().expect("something is escaped");
-    let byte = match letter {
+fn escape(chars: &mut std::iter::Peekable<std::str::Chars<'_>>, word: &mut Vec<u8>) {
+    let c = chars.next().expect("an escaped character");
+    let byte = match c {
         'a' => 7,
         'b' => 8,
         'f' => 12,
@@ -76,31 +73,31 @@ fn escape(letters: &mut std::iter::Peekable<std::str::Chars<'_>>, word: &mut Vec
         't' => b'\t',
         'v' => 11,
         's' => b' ',
-        '\\' | '"' | '\'' => u8::try_from(letter).expect("ASCII"),
+        '\\' | '"' | '\'' => u8::try_from(c).expect("ASCII"),
         'x' => {
-            let digits: String = letters.by_ref().take(2).collect();
+            let digits: String = chars.by_ref().take(2).collect();
             u8::from_str_radix(&digits, 16).expect("two hexadecimal digits")
         }
-        other => panic!("\\{other} is no escape"),
+        other => panic!("\\{other} is not an escape"),
     };
-    assert_ne!(byte, 0, "a zero byte");
+    assert_ne!(byte, 0, "a NUL byte");
     word.push(byte);
 }
 
-fn specifiers(word: &str) -> String {
+fn resolve_specifiers(word: &str) -> String {
     let mut resolved = String::new();
-    let mut letters = word.chars();
-    while let Some(letter) = letters.next() {
-        if letter == '%' {
-            assert_eq!(letters.next(), Some('%'), "a specifier in {word:?}");
+    let mut chars = word.chars();
+    while let Some(c) = chars.next() {
+        if c == '%' {
+            assert_eq!(chars.next(), Some('%'), "a specifier in {word:?}");
         }
-        resolved.push(letter);
+        resolved.push(c);
     }
     resolved
 }
 
 #[test]
-fn the_rules_are_systemds() {
+fn unit_files_are_parsed_like_systemd() {
     let read = environment(
         "[Service]\nEnvironment=A=1 'B=two words' \"C=q\\\"\\x41%%m\"\n# no\nEnvironment=D=\n",
     );

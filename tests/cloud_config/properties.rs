@@ -1,9 +1,9 @@
-//! What holds for every document, whatever is in it.
+//! Properties of all documents.
 
 use oxetcd::cloud_config::addresses::{Addresses, Kind};
 use oxetcd::cloud_config::plan::{Plan, Step};
 use oxetcd::cloud_config::report::Report;
-use oxetcd::cloud_config::{Outcome, Surroundings, prepare, quote};
+use oxetcd::cloud_config::{Context, Outcome, prepare, quote};
 use proptest::prelude::*;
 
 use crate::systemd;
@@ -13,13 +13,13 @@ fn prepared(text: &[u8]) -> (Option<Plan>, Report) {
     addresses
         .set(Kind::PrivateIpv4, "10.0.0.1")
         .expect("an address");
-    let around = Surroundings {
+    let context = Context {
         addresses,
         ssh_user: String::from("core"),
-        ..Surroundings::default()
+        ..Context::default()
     };
     let mut report = Report::default();
-    let outcome = prepare(text, &around, &mut report);
+    let outcome = prepare(text, &context, &mut report);
     let plan = match outcome {
         Some(Outcome::Plan(plan)) => Some(plan),
         Some(Outcome::Nothing) => Some(Plan::default()),
@@ -38,9 +38,9 @@ fn drop_in(plan: &Plan) -> Option<String> {
     })
 }
 
-/// A word that is kept from being an address is no escape of YAML's, which knows no `\\$`.
+/// The backslash that escapes an address variable is removed before YAML, which has no escape `\$`, is parsed.
 #[test]
-fn an_address_may_be_kept_in_quotes() {
+fn an_escaped_variable_may_be_in_quotes() {
     let text = "#cloud-config\ncoreos: {etcd: {name: \"\\$private_ipv4\"}}\n";
     let (plan, report) = prepared(text.as_bytes());
     assert_eq!(report, Report::default());
@@ -48,9 +48,9 @@ fn an_address_may_be_kept_in_quotes() {
     assert_eq!(read["ETCD_NAME"], "$private_ipv4");
 }
 
-/// Texts with what systemd and YAML give a meaning to, and anything else.
+/// Texts with the special characters of systemd and YAML, and any others.
 fn value() -> impl Strategy<Value = String> {
-    let odd = prop_oneof![
+    let special = prop_oneof![
         Just('%'),
         Just('\\'),
         Just('"'),
@@ -72,34 +72,34 @@ fn value() -> impl Strategy<Value = String> {
         Just('0'),
         any::<char>(),
     ];
-    proptest::collection::vec(odd, 0..40).prop_map(|letters| letters.into_iter().collect())
+    proptest::collection::vec(special, 0..40).prop_map(|chars| chars.into_iter().collect())
 }
 
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(400))]
 
-    /// From the value in the document to what systemd reads, and no other variable beside it.
+    /// systemd reads exactly the value in the document, and no other variable.
     #[test]
-    fn systemd_reads_what_the_author_wrote(value in value()) {
-        prop_assume!(quote::unfit("ETCD_CORS", &value).is_none());
+    fn systemd_reads_the_value_in_the_document(value in value()) {
+        prop_assume!(quote::find_unfit("ETCD_CORS", &value).is_none());
         prop_assume!(!value.contains("_ipv"));
-        // JSON is YAML, but for what YAML does not let stand for itself.
+        // Every character is escaped, because YAML does not allow all of them as they are.
         let mut quoted = String::new();
-        for letter in value.chars() {
-            let code = u32::from(letter);
+        for c in value.chars() {
+            let code = u32::from(c);
             quoted.push_str(&format!("\\U{code:08x}"));
         }
         let text = format!("#cloud-config\ncoreos:\n  etcd:\n    name: n\n    cors: \"{quoted}\"\n");
         let (plan, report) = prepared(text.as_bytes());
-        let plan = plan.unwrap_or_else(|| panic!("{}", report.text("x")));
+        let plan = plan.unwrap_or_else(|| panic!("{}", report.to_text("x")));
         let read = systemd::environment(&drop_in(&plan).expect("a drop-in"));
         prop_assert_eq!(read.get("ETCD_CORS"), Some(&value));
         prop_assert_eq!(read.len(), 2);
     }
 
-    /// No text of whatever kind makes it panic, and a refused one leaves no plan.
+    /// No document causes a panic, and a rejected one has no plan.
     #[test]
-    fn no_document_brings_it_down(body in "(?s)[\\PC\n\t :\\-\\[\\]{}&*!|>'\"%@`#,?]{0,200}") {
+    fn no_document_causes_a_panic(body in "(?s)[\\PC\n\t :\\-\\[\\]{}&*!|>'\"%@`#,?]{0,200}") {
         let (plan, report) = prepared(format!("#cloud-config\n{body}").as_bytes());
         prop_assert_eq!(plan.is_none(), report.has_errors());
     }

@@ -15,8 +15,11 @@ pub struct Expected {
     pub keys: BTreeMap<String, Vec<String>>,
 }
 
-/// Cases of services that are not ours to ask, and of a section that is another tool's.
-pub const NOT_OURS: [&str; 3] = ["digitalocean-metadata", "ec2-metadata", "update-"];
+/// Cases of a section that another tool reads.
+pub const NOT_OURS: [&str; 1] = ["update-"];
+
+/// Cases with an option for the metadata service of a vendor, which is a usage error here.
+const VENDORS: [&str; 2] = ["digitalocean-metadata", "ec2-metadata"];
 
 /// Refused here, and why, although a version applied them.
 const REFUSED: [(&str, &str); 5] = [
@@ -46,10 +49,11 @@ fn is_olds(line: &str) -> bool {
 /// What is expected; `environment` tells whether `/etc/environment` is to be written.
 pub fn expected(case: &Case, environment: bool) -> Expected {
     let refused = REFUSED.iter().any(|(name, _)| *name == case.name);
+    let vendors = VENDORS.contains(&case.name.as_str());
     let (old, new) = (case.older(), case.newer());
-    if refused || new.exit != 0 {
+    if vendors || refused || new.exit != 0 {
         return Expected {
-            exit: 1,
+            exit: if vendors { 2 } else { 1 },
             changes: BTreeSet::new(),
             commands: Vec::new(),
             keys: BTreeMap::new(),

@@ -1,6 +1,7 @@
 //! A scenario: steps, one after another, some of which wait beside the others.
 
 use std::collections::{BTreeMap, HashMap};
+use std::path::Path;
 use std::time::{Duration, Instant};
 
 use serde_json::Value;
@@ -28,6 +29,13 @@ const LOOK: Duration = Duration::from_millis(20);
 /// By how much the waits before an interrupt are longer than those recorded.
 const PATIENCE: u32 = 3;
 
+/// A file of recorded scenarios.
+pub struct File {
+    /// What its server has to be started with, by name.
+    pub needs: Option<String>,
+    pub scenarios: Vec<Scenario>,
+}
+
 /// One scenario of one file.
 pub struct Scenario {
     name: String,
@@ -46,23 +54,28 @@ struct Play<'a> {
     commands: HashMap<String, Run>,
 }
 
-impl Scenario {
-    /// The scenarios of a file.
-    pub fn parse_all(file: &str, text: &str) -> Vec<Self> {
+impl File {
+    /// Read and parse a file of scenarios.
+    pub fn read(path: &Path) -> Self {
+        let name = path.file_stem().expect("a name").to_string_lossy();
+        let text = std::fs::read_to_string(path).expect("a file");
         let document: Value =
-            serde_json::from_str(text).unwrap_or_else(|error| panic!("{file}: {error}"));
+            serde_json::from_str(&text).unwrap_or_else(|error| panic!("{name}: {error}"));
         let scenarios = document["scenarios"].as_array().expect("scenarios");
         let text_of = |value: &Value| value.as_str().expect("a text").to_owned();
-        scenarios
-            .iter()
-            .map(|scenario| Self {
-                name: format!("{file}: {}", text_of(&scenario["name"])),
-                prefix: text_of(&scenario["prefix"]),
-                steps: scenario["steps"].as_array().expect("steps").clone(),
-            })
-            .collect()
+        let scenario = |scenario: &Value| Scenario {
+            name: format!("{name}: {}", text_of(&scenario["name"])),
+            prefix: text_of(&scenario["prefix"]),
+            steps: scenario["steps"].as_array().expect("steps").clone(),
+        };
+        Self {
+            needs: document["needs"].as_str().map(str::to_owned),
+            scenarios: scenarios.iter().map(scenario).collect(),
+        }
     }
+}
 
+impl Scenario {
     /// How many steps it has.
     pub fn steps(&self) -> usize {
         self.steps.len()

@@ -115,7 +115,7 @@ host_life() {
         mkdir -p "$group" && echo "$BASHPID" >"$group/cgroup.procs"
       done
       echo "$BASHPID" >"$HOSTS_STATE/$name/container"
-      exec env -i PATH="$PATH" systemd-nspawn --quiet --directory="$(host_disk "$name")" --machine="$name" \
+      exec env -i PATH="$PATH" systemd-nspawn --quiet --directory="$(host_disk "$name")" --machine="$HOSTS_BRIDGE-$name" --hostname="$name" \
         --register=no --keep-unit --link-journal=no --resolv-conf=off --timezone=off --console=pipe \
         --network-namespace-path="/run/netns/$HOSTS_BRIDGE-$name" --capability=CAP_NET_ADMIN --boot
     ) </dev/null >>"$HOSTS_STATE/$name/console" 2>&1 || status=$?

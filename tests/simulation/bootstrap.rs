@@ -1,4 +1,4 @@
-//! What all members begin with, and how a member's images get on its disk and back.
+//! The initial state of all members, and reading and writing of snapshots.
 
 use bytes::Bytes;
 use oxetcd::cluster::Member;
@@ -8,16 +8,16 @@ use oxetcd::wal::{
 };
 
 use crate::disk::SimDisk;
-use crate::machine::Machine;
+use crate::host::Host;
 
-/// The length of a segment of the log, in bytes: short, so that there are many.
+/// Length of a segment of the log, in bytes: short, so that there are many.
 const SEGMENT_BYTES: u64 = 4 << 10;
 
-/// The entry the first image stands for.
-pub const FIRST: u64 = 1;
+/// Index of the entry of the first snapshot.
+pub const FIRST_INDEX: u64 = 1;
 
-/// The tree all members begin with: empty, but for themselves.
-pub fn first_store(members: usize, limits: HistoryLimits) -> Store {
+/// The initial tree of all members, which has only the members.
+pub fn initial_store(members: usize, limits: HistoryLimits) -> Store {
     let mut store = Store::new(limits);
     for number in 0..members {
         let command = Command::PutMember(member(number, &format!("m{number}")));
@@ -31,32 +31,30 @@ pub fn first_store(members: usize, limits: HistoryLimits) -> Store {
     store
 }
 
-/// The member with this number, at a machine of this name.
+/// The member with this number on the host with this name.
 pub fn member(number: usize, name: &str) -> Member {
     Member {
-        id: Machine::id(number),
+        id: Host::id(number),
         name: name.to_owned(),
         client_url: format!("http://{name}:4001"),
         peer_url: format!("http://{name}:7001"),
     }
 }
 
-/// The disk of a machine that is to join: an empty log.
-pub fn found_empty(disk: &SimDisk) {
+/// Prepare the disk of a host that is to join: an empty log.
+pub fn create_empty_disk(disk: &SimDisk) {
     Wal::create(disk, log_options(0)).expect("a new log");
 }
 
-/// Put it on a disk, as the snapshot a log begins with.
-pub fn found(disk: &SimDisk, members: usize, store: &Store) {
-    let voters = (0..members)
-        .map(|number| Machine::id(number).get())
-        .collect();
+/// Prepare the disk of an initial member: a log that starts with a snapshot of the store.
+pub fn create_member_disk(disk: &SimDisk, members: usize, store: &Store) {
+    let voters = (0..members).map(|number| Host::id(number).get()).collect();
     let configuration = Configuration {
         voters,
         ..Configuration::default()
     };
     let mark = SnapshotMeta {
-        index: FIRST,
+        index: FIRST_INDEX,
         term: 1,
         configuration,
     };
@@ -66,7 +64,7 @@ pub fn found(disk: &SimDisk, members: usize, store: &Store) {
     let hard_state = Some(HardState {
         term: 1,
         vote: 0,
-        commit: FIRST,
+        commit: FIRST_INDEX,
     });
     let batch = Batch {
         hard_state,
@@ -76,19 +74,19 @@ pub fn found(disk: &SimDisk, members: usize, store: &Store) {
     wal.write(&batch, true).expect("a healthy disk");
 }
 
-/// How the log of this life is written.
-pub fn log_options(life: u64) -> LogOptions {
+/// Options of the log of an incarnation.
+pub fn log_options(incarnation: u64) -> LogOptions {
     LogOptions {
         segment_bytes: SEGMENT_BYTES,
-        seed: life,
+        seed: incarnation,
     }
 }
 
-/// Write a snapshot; how long its image is.
+/// Write a snapshot. Returns the length of its image.
 ///
 /// # Errors
 ///
-/// The disk's.
+/// If the disk fails.
 pub fn save(
     disk: &SimDisk,
     mark: &SnapshotMeta,
@@ -102,11 +100,11 @@ pub fn save(
     writer.finish().map_err(|error| error.to_string())
 }
 
-/// Read a snapshot's image.
+/// Read the image of a snapshot.
 ///
 /// # Errors
 ///
-/// It is gone, or damaged.
+/// If the file is missing or damaged.
 pub fn read_snapshot(disk: &SimDisk, mark: &SnapshotMeta) -> Result<Bytes, String> {
     let snapshot = Snapshot::open(disk, mark).map_err(|error| error.to_string())?;
     snapshot

@@ -1,21 +1,21 @@
-//! A member's log as it was handed to its disk, kept outside of it.
+//! The log of a member as it was given to its disk, kept apart from the disk.
 
 use oxetcd::wal::{Batch, Entry};
 
-/// The entries a member has had since it started, whether they are on disk or not.
-pub struct Shadow {
-    /// The index and term of the snapshot it began with.
+/// The entries of a member since its start, on disk or not yet.
+pub struct ExpectedLog {
+    /// Index and term of the snapshot before the first entry.
     base: (u64, u64),
     entries: Vec<Entry>,
 }
 
-impl Shadow {
-    /// What a member starts with: entries after the entry `base`.
+impl ExpectedLog {
+    /// A log with entries after entry `base`.
     pub fn new(base: (u64, u64), entries: Vec<Entry>) -> Self {
         Self { base, entries }
     }
 
-    /// A batch for the disk; from which index on it replaced what was there, if it did.
+    /// Take a batch for the disk. Returns the first index that it replaced, if it replaced entries.
     pub fn take(&mut self, batch: &Batch) -> Option<u64> {
         let reset = batch.reset.as_ref().map(|mark| {
             self.base = (mark.index, mark.term);
@@ -32,13 +32,13 @@ impl Shadow {
         reset.or(replaced.then_some(first.index))
     }
 
-    /// The entry with this index, unless it is older than the snapshot.
+    /// The entry at an index, unless the snapshot covers it.
     pub fn entry(&self, index: u64) -> Option<&Entry> {
         let place = index.checked_sub(self.base.0 + 1)?;
         self.entries.get(usize::try_from(place).ok()?)
     }
 
-    /// Its term.
+    /// The term of the entry at an index.
     pub fn term(&self, index: u64) -> Option<u64> {
         if index == self.base.0 {
             return Some(self.base.1);
@@ -46,7 +46,7 @@ impl Shadow {
         self.entry(index).map(|entry| entry.term)
     }
 
-    /// Whether nothing came after the snapshot it began with.
+    /// Whether no entry follows the snapshot.
     pub fn is_bare(&self) -> bool {
         self.entries.is_empty()
     }

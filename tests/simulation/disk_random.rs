@@ -1,10 +1,10 @@
-//! What a simulated disk's fate is drawn from.
+//! The random numbers of a simulated disk.
 
-/// A small generator (splitmix64): the same seed, the same fate.
+/// A generator (SplitMix64): the same seed gives the same numbers.
 pub struct Random(pub u64);
 
 impl Random {
-    /// The next number.
+    /// The next random number.
     pub fn number(&mut self) -> u64 {
         self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
         let z = (self.0 ^ (self.0 >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
@@ -18,7 +18,7 @@ impl Random {
         usize::try_from(self.number() % limit).unwrap_or(0)
     }
 
-    /// One of two.
+    /// True or false.
     pub fn coin(&mut self) -> bool {
         self.number() & 1 == 1
     }

@@ -1,4 +1,4 @@
-//! The door of a member: what clients and the world ask of it, and see of it.
+//! Requests of clients to a member, and its state as they see it.
 
 use std::sync::RwLockReadGuard;
 
@@ -7,34 +7,34 @@ use oxetcd::consensus::{AppliedState, Change, ChangeRefused, Input, Refused, Wat
 use oxetcd::store::{Command, Interest, Listing, Path};
 use tokio::sync::{OwnedSemaphorePermit, oneshot};
 
-use crate::machine::{Machine, Running};
+use crate::host::{Host, Running};
 
-impl Machine {
-    /// Ask for a write; the answer comes later. None at a dead member, or one that has too much to do.
+impl Host {
+    /// Send a write; the answer comes later. None if the member is down or its queue is full.
     pub fn write(
         &mut self,
         command: Command,
     ) -> Option<oneshot::Receiver<Result<Written, Refused>>> {
-        self.ask(|answer, permit| Request::Write {
+        self.send_request(|answer, permit| Request::Write {
             command,
             answer,
             permit,
         })
     }
 
-    /// Ask for a linearizable look.
+    /// Send a linearizable read.
     pub fn barrier(&mut self) -> Option<oneshot::Receiver<Result<(), Refused>>> {
-        self.ask(|answer, _| Request::Barrier(answer))
+        self.send_request(|answer, _| Request::Barrier(answer))
     }
 
-    /// Watch from an index on, or for what comes next.
+    /// Send a watch from an index, or for the next event.
     pub fn watch(
         &mut self,
         interest: Interest,
         stream: bool,
         since: Option<u64>,
     ) -> Option<oneshot::Receiver<Watching>> {
-        self.ask(|answer, _| Request::Watch {
+        self.send_request(|answer, _| Request::Watch {
             interest,
             stream,
             since,
@@ -42,7 +42,7 @@ impl Machine {
         })
     }
 
-    fn ask<T>(
+    fn send_request<T>(
         &mut self,
         request: impl FnOnce(oneshot::Sender<T>, OwnedSemaphorePermit) -> Request,
     ) -> Option<oneshot::Receiver<T>> {
@@ -56,7 +56,7 @@ impl Machine {
         Some(answered)
     }
 
-    /// Ask for a change of the membership.
+    /// Send a membership change.
     pub fn change(
         &mut self,
         change: Change,
@@ -68,7 +68,8 @@ impl Machine {
         Some(answered)
     }
 
-    /// What a key holds here, and as of which entry. None at a dead or paused member.
+    /// Read a key from the local store, with the index of the last applied entry. None if the member is down or
+    /// paused.
     pub fn read(&self, path: &Path) -> Option<(u64, Option<Listing>)> {
         let running = self.running.as_ref().filter(|_| !self.paused)?;
         if !running.serves() {
@@ -82,21 +83,21 @@ impl Machine {
         ))
     }
 
-    /// The index of the last applied entry.
+    /// Index of the last applied entry.
     pub fn applied(&self) -> Option<u64> {
         self.running.as_ref().map(|running| running.core.applied())
     }
 
-    /// Where it stands, for a person.
+    /// Describe the state of the host, for messages.
     pub fn describe(&self) -> String {
         let Some(running) = &self.running else {
-            return format!("{} is dead, {:?}", self.number, self.standing);
+            return format!("{} is down, {:?}", self.number, self.member_state);
         };
         let core = &running.core;
         let paused = if self.paused { ", paused" } else { "" };
-        let role = if core.leads() { "leads" } else { "follows" };
+        let role = if core.leads() { "leader" } else { "follower" };
         format!(
-            "{} {role} in term {}, applied {}{paused}",
+            "{}: {role} in term {}, applied {}{paused}",
             self.number,
             core.term(),
             core.applied()
@@ -105,12 +106,12 @@ impl Machine {
 }
 
 impl Running {
-    /// Whether clients may ask: one that joins has nothing to tell before its first snapshot.
+    /// Whether it serves clients: a joining member does not before its first snapshot.
     fn serves(&self) -> bool {
         self.core.applied() > 0
     }
 
-    /// What it shows to all.
+    /// The applied state that all tasks read.
     pub fn view(&self) -> RwLockReadGuard<'_, AppliedState> {
         self.view.read().expect("one thread")
     }

@@ -1,7 +1,8 @@
-//! What really happened: the committed log, replayed by a store of its own.
+//! The reference: the committed log, and the state of a store after each of its entries.
 //!
-//! The first member to apply an entry tells it here; all others must apply the same, and come to the same
-//! store. Every answer names the entry it is about, so each is held against the store as of that entry.
+//! The first member that applies an entry adds it here. Every other member must apply the same entry and have the
+//! same store afterwards. An answer names the entry it was made at, so it is compared with the store as of that
+//! entry.
 
 use std::collections::{BTreeSet, HashSet};
 use std::sync::Arc;
@@ -17,100 +18,99 @@ use oxetcd::store::{
 use oxetcd::wal::{Configuration, Entry, EntryKind};
 
 use crate::client::{self, Operation};
-use crate::lifetimes::{Lifetimes, Moment};
+use crate::expiry::{ExpiryCheck, Moment};
 
-/// The log as it was committed.
-pub struct Truth {
+/// The committed log with the expected states.
+pub struct Reference {
     limits: HistoryLimits,
-    /// The store after the entry `base + i`.
-    places: Vec<Place>,
+    /// The state after entry `base + i`.
+    states: Vec<State>,
     base: u64,
-    /// All that watchers may hear, in order.
+    /// All events, in order.
     events: Vec<Arc<Event>>,
     ids: HashSet<CommandId>,
-    /// Operations that changed something.
+    /// Operations that changed the store.
     done: HashSet<u64>,
-    /// Operations whose client was told that they will not happen.
+    /// Operations that were refused: they must not be applied.
     never: HashSet<u64>,
-    lifetimes: Lifetimes,
+    expiry: ExpiryCheck,
 }
 
-struct Place {
+struct State {
     entry: Option<Entry>,
     command: Option<Command>,
     outcome: Result<Option<Arc<Event>>, Error>,
     store: Store,
-    shape: Shape,
+    sets: MemberSets,
     hash: Option<u64>,
 }
 
-/// Who votes, and who learns.
-pub type Shape = (BTreeSet<u64>, BTreeSet<u64>);
+/// Ids of the voters and of the learners.
+pub type MemberSets = (BTreeSet<u64>, BTreeSet<u64>);
 
-impl Truth {
-    /// What all members begin with: `store`, as of the entry `index`.
-    /// There are so `many` members, and all of them vote.
+impl Reference {
+    /// The state that all members start with: `store` as of entry `index`, with `many` voters.
     pub fn new(limits: HistoryLimits, index: u64, store: Store, many: usize) -> Self {
         let voters = (1..=many as u64).collect();
-        let first = Place {
+        let first = State {
             entry: None,
             command: None,
             outcome: Ok(None),
             store,
-            shape: (voters, BTreeSet::new()),
+            sets: (voters, BTreeSet::new()),
             hash: None,
         };
         Self {
             limits,
-            places: vec![first],
+            states: vec![first],
             base: index,
             events: Vec::new(),
             ids: HashSet::new(),
             done: HashSet::new(),
             never: HashSet::new(),
-            lifetimes: Lifetimes::default(),
+            expiry: ExpiryCheck::default(),
         }
     }
 
-    /// The last entry known to be committed.
+    /// Index of the last committed entry.
     pub fn last(&self) -> u64 {
-        self.base + self.places.len() as u64 - 1
+        self.base + self.states.len() as u64 - 1
     }
 
-    /// The store as of it.
+    /// The store after the last committed entry.
     pub fn store(&self) -> &Store {
-        &self.places[self.places.len() - 1].store
+        &self.states[self.states.len() - 1].store
     }
 
-    /// Who votes and who learns as of it.
-    pub fn configuration(&self) -> &Shape {
-        &self.places[self.places.len() - 1].shape
+    /// The voters and learners after the last committed entry.
+    pub fn configuration(&self) -> &MemberSets {
+        &self.states[self.states.len() - 1].sets
     }
 
-    /// What the cluster is set to as of it.
+    /// The cluster settings after the last committed entry.
     pub fn settings(&self) -> Settings {
         let text = self.store().settings();
         text.map_or_else(Settings::default, |text| Settings::parse(&text))
     }
 
-    /// How much history there is at the most.
+    /// The limits of the event history.
     pub fn limits(&self) -> HistoryLimits {
         self.limits
     }
 
-    /// How many events there were.
+    /// Number of events.
     pub fn events(&self) -> usize {
         self.events.len()
     }
 
-    /// A member applied `entry`.
+    /// Add an entry that a member applied.
     ///
     /// # Errors
     ///
-    /// Another member applied something else there, or what it does must not be.
+    /// If another member applied a different entry at this index, or the result breaks a rule.
     pub fn learn(&mut self, entry: &Entry, moment: &Moment<'_>) -> Result<(), String> {
         if entry.index <= self.last() {
-            let known = self.place(entry.index)?;
+            let known = self.state(entry.index)?;
             return match &known.entry {
                 Some(known) if known != entry => Err(format!(
                     "{entry:?} was applied where another member applied {known:?}"
@@ -120,16 +120,16 @@ impl Truth {
         }
         if entry.index != self.last() + 1 {
             return Err(format!(
-                "entry {} was applied, the last before was {}",
+                "entry {} was applied after entry {}",
                 entry.index,
                 self.last()
             ));
         }
         let mut store = self.store().clone();
-        let mut shape = self.configuration().clone();
+        let mut sets = self.configuration().clone();
         let command = match entry.kind {
             EntryKind::Command => entry.data.clone(),
-            EntryKind::Membership => change_shape(&mut shape, &entry.data)?,
+            EntryKind::Membership => change_members(&mut sets, &entry.data)?,
         };
         let (command, outcome) = if command.is_empty() {
             (None, Ok(None))
@@ -139,22 +139,25 @@ impl Truth {
             let outcome = store.apply(&stamped, &mut self.events);
             self.judge(&stamped, &outcome, first, moment)?;
             if store.clock() < self.store().clock() {
-                return Err(format!("the clock runs backwards at entry {}", entry.index));
+                return Err(format!(
+                    "the cluster clock went back at entry {}",
+                    entry.index
+                ));
             }
             (Some(stamped.command), outcome)
         };
-        self.places.push(Place {
+        self.states.push(State {
             entry: Some(entry.clone()),
             command,
             outcome,
             store,
-            shape,
+            sets,
             hash: None,
         });
         Ok(())
     }
 
-    /// Whether what an entry did may be.
+    /// Check the result of an applied entry against the rules that hold for every entry.
     fn judge(
         &mut self,
         stamped: &Stamped,
@@ -165,7 +168,7 @@ impl Truth {
         let command = &stamped.command;
         let again = stamped.id.is_some_and(|id| !self.ids.insert(id));
         let changed = matches!(outcome, Ok(Some(_))) || self.events.len() > first;
-        let before = self.places.last().map(|place| &place.store);
+        let before = self.states.last().map(|state| &state.store);
         if let Some(id) = stamped.id
             && changed
             && before.is_some_and(|store| store.is_removed(id.member))
@@ -173,48 +176,50 @@ impl Truth {
             return Err(format!("a removed member's write was applied: {command:?}"));
         }
         if again && changed {
-            return Err(format!("applied again: {command:?}"));
+            return Err(format!(
+                "a repeated proposal changed the store: {command:?}"
+            ));
         }
         if changed && let Some(number) = client::number_of(command) {
             if !self.done.insert(number) {
-                return Err(format!("happened twice: {command:?}"));
+                return Err(format!("applied twice: {command:?}"));
             }
             if self.never.contains(&number) {
-                return Err(format!("was said not to happen, and did: {command:?}"));
+                return Err(format!("refused, but applied: {command:?}"));
             }
         }
         if let Ok(answer) = outcome {
-            self.lifetimes
+            self.expiry
                 .note(command, answer.as_deref(), &self.events[first..], moment)?;
         }
         Ok(())
     }
 
-    /// A client was told that its operation will not happen.
+    /// Note that an operation was refused.
     ///
     /// # Errors
     ///
-    /// It has.
+    /// If it was applied.
     pub fn never(&mut self, number: u64) -> Result<(), String> {
         self.never.insert(number);
         if self.done.contains(&number) {
-            return Err("refused as not done, and it was".to_owned());
+            return Err("refused, but applied".to_owned());
         }
         Ok(())
     }
 
-    /// A member's store as of the entry `index` must be this.
+    /// Compare the store of a member with the expected one as of entry `index`.
     ///
     /// # Errors
     ///
-    /// It is not.
+    /// If they differ.
     pub fn compare(&mut self, index: u64, store: &Store) -> Result<(), String> {
-        let place = self.place_mut(index)?;
-        let hash = *place.hash.get_or_insert_with(|| image::hash(&place.store));
+        let state = self.state_mut(index)?;
+        let hash = *state.hash.get_or_insert_with(|| image::hash(&state.store));
         if image::hash(store) != hash {
             let (is, was) = (
                 (store.index(), store.clock()),
-                (place.store.index(), place.store.clock()),
+                (state.store.index(), state.store.clock()),
             );
             return Err(format!(
                 "the store differs at entry {index}: {is:?} instead of {was:?}"
@@ -223,44 +228,44 @@ impl Truth {
         Ok(())
     }
 
-    /// A member's configuration as of the entry `index` must be this.
+    /// Compare the configuration of a member with the expected one as of entry `index`.
     ///
     /// # Errors
     ///
-    /// It is not.
+    /// If they differ.
     pub fn compare_configuration(
         &self,
         index: u64,
         configuration: &Configuration,
     ) -> Result<(), String> {
         let ids = |ids: &[u64]| ids.iter().copied().collect::<BTreeSet<_>>();
-        let shape = (ids(&configuration.voters), ids(&configuration.learners));
-        let expected = &self.place(index)?.shape;
-        if shape == *expected {
+        let sets = (ids(&configuration.voters), ids(&configuration.learners));
+        let expected = &self.state(index)?.sets;
+        if sets == *expected {
             return Ok(());
         }
         Err(format!(
-            "the configuration at entry {index} is {shape:?} instead of {expected:?}"
+            "the configuration at entry {index} is {sets:?} instead of {expected:?}"
         ))
     }
 
-    /// The same, history and all.
+    /// Compare the store and its event history with the expected ones.
     ///
     /// # Errors
     ///
-    /// It is not.
+    /// If they differ.
     pub fn compare_all(&self, index: u64, store: &Store) -> Result<(), String> {
-        if image::encode(store).eq(image::encode(&self.place(index)?.store)) {
+        if image::encode(store).eq(image::encode(&self.state(index)?.store)) {
             return Ok(());
         }
         Err(format!("the store or its history differs at entry {index}"))
     }
 
-    /// A write was answered so.
+    /// Check the answer to a write.
     ///
     /// # Errors
     ///
-    /// That is not what happened.
+    /// If the entry, its result or its order is a different one.
     pub fn check_write(
         &self,
         operation: &Operation,
@@ -268,45 +273,45 @@ impl Truth {
         result: &Result<Arc<Event>, Error>,
         position: Position,
     ) -> Result<(), String> {
-        let place = self.place(position.raft_index)?;
-        if place.command.as_ref() != Some(command) {
+        let state = self.state(position.raft_index)?;
+        if state.command.as_ref() != Some(command) {
             return Err(format!(
-                "answered for entry {}, which is {:?}",
-                position.raft_index, place.command
+                "answered with entry {}, which is {:?}",
+                position.raft_index, state.command
             ));
         }
-        let same = match (result, &place.outcome) {
+        let same = match (result, &state.outcome) {
             (Ok(event), Ok(Some(outcome))) => event == outcome,
             (Err(error), Err(outcome)) => error == outcome,
             (Ok(_) | Err(_), Ok(_) | Err(_)) => false,
         };
-        if !same || position.index != place.store.index() {
+        if !same || position.index != state.store.index() {
             return Err(format!(
-                "answered {result:?} at {position:?}, and it was {:?}",
-                place.outcome
+                "answered {result:?} at {position:?}, expected {:?}",
+                state.outcome
             ));
         }
-        if position.raft_index <= operation.floor {
+        if position.raft_index <= operation.index_min {
             return Err(format!(
-                "written before entry {}, which was answered before",
-                operation.floor
+                "committed before entry {}, which was answered earlier",
+                operation.index_min
             ));
         }
         Ok(())
     }
 
-    /// A read at the entry `index` found this.
+    /// Check the result of a read at entry `index`.
     ///
     /// # Errors
     ///
-    /// It was not so then.
+    /// If the store had another value at that entry.
     pub fn check_read(
         &self,
         index: u64,
         path: &Path,
         found: Option<&Listing>,
     ) -> Result<(), String> {
-        let store = &self.place(index)?.store;
+        let store = &self.state(index)?.store;
         let expected = store
             .get(path)
             .ok()
@@ -315,11 +320,11 @@ impl Truth {
             return Ok(());
         }
         Err(format!(
-            "read {found:?} at entry {index}, where it was {expected:?}"
+            "read {found:?} at entry {index}, expected {expected:?}"
         ))
     }
 
-    /// What a watcher that has heard all before the index `next` hears then.
+    /// The next event that a watcher has to receive, from index `next` on.
     pub fn next_event(&self, interest: &Interest, next: u64) -> Option<&Arc<Event>> {
         let from = self.events.partition_point(|event| event.index() < next);
         self.events[from..]
@@ -327,49 +332,49 @@ impl Truth {
             .find(|event| interest.hears(event))
     }
 
-    /// A watch from the index `since` was told at this position that the history is gone.
+    /// Check the answer 401 (event index cleared) to a watch from index `since`.
     ///
     /// # Errors
     ///
-    /// It should be there.
+    /// If the history has to hold these events.
     pub fn check_cleared(&self, since: u64, position: Position) -> Result<(), String> {
         let from = self.events.partition_point(|event| event.index() < since);
         let to = self
             .events
             .partition_point(|event| event.index() <= position.index);
-        // Before the first command, each index is that of a member's arrival.
-        let arrivals = (self.places[0].store.index() + 1).saturating_sub(since);
+        // Before the first command, each index is that of a member that was added.
+        let arrivals = (self.states[0].store.index() + 1).saturating_sub(since);
         let count = to - from + usize::try_from(arrivals).unwrap_or(usize::MAX);
         if count > self.limits.events {
             return Ok(());
         }
         Err(format!(
-            "only {count} events since {since}, and they are said to be cleared"
+            "only {count} events since {since}, but the history was answered as cleared"
         ))
     }
 
-    /// The store's index after the entry of this position must be the position's.
+    /// Check that a position names the store index and the raft index of the same entry.
     ///
     /// # Errors
     ///
-    /// It is not.
+    /// If they differ.
     pub fn check_position(&self, position: Position) -> Result<(), String> {
-        if self.place(position.raft_index)?.store.index() == position.index {
+        if self.state(position.raft_index)?.store.index() == position.index {
             return Ok(());
         }
-        Err(format!("no such place: {position:?}"))
+        Err(format!("indexes of different entries: {position:?}"))
     }
 
-    /// When the last entry was learnt of is what outages are told by.
+    /// Note the start of a member, which may cost some of the cluster time.
     pub fn note_start(&mut self, now: Duration) {
-        self.lifetimes.note_start(now);
+        self.expiry.note_start(now);
     }
 
-    fn place(&self, index: u64) -> Result<&Place, String> {
-        let place = index
+    fn state(&self, index: u64) -> Result<&State, String> {
+        let state = index
             .checked_sub(self.base)
-            .and_then(|place| self.places.get(usize::try_from(place).ok()?));
-        place.ok_or_else(|| {
+            .and_then(|state| self.states.get(usize::try_from(state).ok()?));
+        state.ok_or_else(|| {
             format!(
                 "entry {index} is not committed, the last is {}",
                 self.last()
@@ -377,23 +382,23 @@ impl Truth {
         })
     }
 
-    fn place_mut(&mut self, index: u64) -> Result<&mut Place, String> {
+    fn state_mut(&mut self, index: u64) -> Result<&mut State, String> {
         let last = self.last();
-        let place = index
+        let state = index
             .checked_sub(self.base)
-            .and_then(|place| usize::try_from(place).ok());
-        let place = place.and_then(|place| self.places.get_mut(place));
-        place.ok_or_else(|| format!("entry {index} is not committed, the last is {last}"))
+            .and_then(|state| usize::try_from(state).ok());
+        let state = state.and_then(|state| self.states.get_mut(state));
+        state.ok_or_else(|| format!("entry {index} is not committed, the last is {last}"))
     }
 }
 
-/// What a membership entry does to the configuration, and the command that is in it: a number of steps,
-/// each a kind and an id, then the command.
-fn change_shape((voters, learners): &mut Shape, entry: &Bytes) -> Result<Bytes, String> {
+/// Apply a membership entry to the sets and return the command in it. An entry has a number of steps, each a kind
+/// and an id, then the command.
+fn change_members((voters, learners): &mut MemberSets, entry: &Bytes) -> Result<Bytes, String> {
     let mut rest = entry.clone();
     let count = rest.try_get_u8().map_err(|error| error.to_string())?;
     if count != 1 {
-        return Err(format!("a membership entry of {count} steps at once"));
+        return Err(format!("a membership entry with {count} steps"));
     }
     let kind = rest.try_get_u8().map_err(|error| error.to_string())?;
     let id = rest.try_get_u64().map_err(|error| error.to_string())?;
@@ -407,6 +412,6 @@ fn change_shape((voters, learners): &mut Shape, entry: &Bytes) -> Result<Bytes, 
         return Ok(rest);
     }
     Err(format!(
-        "step {kind} for {id} makes no sense, of {voters:?} and {learners:?}"
+        "step {kind} for {id} is not valid with voters {voters:?} and learners {learners:?}"
     ))
 }

@@ -1,4 +1,4 @@
-//! One machine: a member's real consensus and storage code on a simulated disk and clock.
+//! A host: the real consensus and storage code of a member on a simulated disk and clock.
 
 use std::collections::{BTreeSet, VecDeque};
 use std::sync::mpsc::{Receiver, channel};
@@ -15,78 +15,78 @@ use oxetcd::store::{HistoryLimits, Store, image};
 use oxetcd::wal::{Batch, StorageError, Wal};
 use tokio::sync::Semaphore;
 
+use crate::bootstrap::{self, log_options, read_snapshot, save};
 use crate::disk::{self, Operation, SimDisk};
-use crate::founding::{self, log_options, read_snapshot, save};
+use crate::expected_log::ExpectedLog;
 use crate::random::Random;
-use crate::shadow::Shadow;
 
-/// The longest a healthy disk takes to sync, in microseconds.
+/// Maximum duration of a sync on a healthy disk, in microseconds.
 pub const SYNC_MAX: u64 = 400;
 
-/// How often the leader writes its clock while a deadline is pending: more often than usual, as runs are
-/// short.
+/// Interval at which the leader writes its clock while a deadline is pending: shorter than the default, since runs
+/// are short.
 pub const CLOCK_WRITTEN_EVERY: Duration = Duration::from_millis(1_000);
 
-/// How much faster or slower a member's clock runs than the world's, in millionths.
+/// Maximum drift of a member's clock, in millionths.
 pub const DRIFT_MAX: u32 = 100;
 
-/// Times of the leader's heartbeats, and until an election.
+/// Heartbeat interval and election timeout.
 const TIMING: (Duration, Duration) = (Duration::from_millis(20), Duration::from_millis(80));
 
-/// How many writes and reads may wait at a member.
+/// Maximum number of pending writes and reads of a member.
 const WAITING_MAX: usize = 64;
 
-/// A machine: its disk outlives its lives.
-pub struct Machine {
+/// A host, whose disk persists over restarts of the member.
+pub struct Host {
     pub number: usize,
     pub name: String,
-    pub standing: RaftStatus,
+    pub member_state: MemberState,
     pub disk: SimDisk,
     pub paused: bool,
     pub sync_max: u64,
-    /// Grows with each start and death, so that what was meant for an earlier life is told apart.
-    pub life: u64,
+    /// Incremented at each start and stop: events for an earlier incarnation are dropped.
+    pub incarnation: u64,
     pub running: Option<Running>,
-    /// It cannot start before.
-    pub dead_until: Duration,
-    /// Armed: it dies at this point of the next snapshot it receives.
-    pub trap: Option<Trap>,
+    /// Earliest time of the next start.
+    pub down_until: Duration,
+    /// The point of the next received snapshot at which the power fails.
+    pub crash_point: Option<CrashPoint>,
     pub counts: Counts,
     limits: HistoryLimits,
-    /// What its monotonic clock reads more than the world's, at first.
+    /// Offset of its monotonic clock from the simulated time, at the start.
     offset: Duration,
-    /// How fast its clock runs, in millionths of the world's.
+    /// Rate of its clock, in millionths of the simulated time.
     rate: u64,
 }
 
-/// Whether a machine is a member.
+/// The relation of a host to the cluster.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum RaftStatus {
-    /// Not yet: it never ran.
-    Outside,
-    /// It was given a place.
+pub enum MemberState {
+    /// It has not joined yet and never ran.
+    NotYet,
+    /// It is a member.
     Member,
-    /// Never again: it was removed and knows it, or its disk is lost.
-    Gone,
+    /// It was removed and has stopped, or its disk is lost. It never starts again.
+    Former,
 }
 
-/// The numbers of those that are members, as far as they know.
-pub fn members(machines: &[Machine]) -> Vec<usize> {
-    let members = machines
+/// Numbers of the hosts that are members, as far as they know.
+pub fn members(hosts: &[Host]) -> Vec<usize> {
+    let members = hosts
         .iter()
-        .filter(|machine| machine.standing == RaftStatus::Member);
-    members.map(|machine| machine.number).collect()
+        .filter(|host| host.member_state == MemberState::Member);
+    members.map(|host| host.number).collect()
 }
 
-/// A life of a member.
+/// A running member.
 pub struct Running {
     pub core: Core,
-    pub shadow: Shadow,
-    /// The last entry that was compared with the others'.
+    pub expected_log: ExpectedLog,
+    /// Index of the last entry that was compared with the reference.
     pub compared: u64,
-    /// It began with an image, or was given one, that was not compared yet.
+    /// It loaded or installed a snapshot that was not compared yet.
     pub image_is_new: bool,
-    /// It is going to look at its inputs.
+    /// A `Work` event for its inputs is scheduled.
     pub woken: bool,
     pub view: Arc<RwLock<AppliedState>>,
     wal: Wal<SimDisk>,
@@ -97,69 +97,69 @@ pub struct Running {
     snapshots: Vec<(Duration, SnapshotJob)>,
     hashes: Vec<(Duration, HashJob)>,
     pub permits: Arc<Semaphore>,
-    /// Who it knows to have been removed for certain.
+    /// Ids whose removal is committed, as far as it knows.
     pub gone: Vec<MemberId>,
 }
 
-/// When a member that receives a snapshot dies.
+/// A point of a snapshot's installation at which the power fails.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub enum Trap {
-    /// While the image is being written.
+pub enum CrashPoint {
+    /// While the snapshot file is written.
     Receiving,
-    /// When the image is there.
+    /// After the snapshot file is written.
     Received,
-    /// While the log is being reset.
+    /// While the log is reset.
     Resetting,
-    /// When it is.
+    /// After the log is reset.
     Reset,
 }
 
-/// What happened to a machine, how often.
+/// Counters of a host.
 #[derive(Clone, Copy, Default)]
 pub struct Counts {
     pub installed: u64,
     pub installed_in_a_row: u64,
     pub taken: u64,
-    pub trapped: u64,
+    pub crashed_at_snapshot: u64,
     pub disk_failed: u64,
 }
 
-/// Whether a member lives on.
+/// The result of a step of a member.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Progress {
     Fine,
-    /// Its disk failed: the member ends itself.
-    Died,
+    /// Its disk failed and the member stopped itself.
+    Stopped,
     /// The power failed.
     Crashed,
-    /// Its log failed, and no disk did.
+    /// Its log failed although the disk did not.
     Wrong(String),
 }
 
-/// What a member wants done.
+/// What a step of a member produced.
 #[derive(Default)]
-pub struct Doings {
+pub struct Output {
     pub messages: Vec<Message>,
-    /// When something of its own is done.
+    /// Times at which its disk or its side threads finish.
     pub due: Vec<Duration>,
-    /// The first entry that was replaced by another.
+    /// Index of the first log entry that was replaced.
     pub replaced: Option<u64>,
 }
 
-impl Machine {
-    /// A machine whose disk is empty yet.
+impl Host {
+    /// A host with an empty disk.
     pub fn new(number: usize, limits: HistoryLimits, random: &mut Random) -> Self {
         Self {
             number,
             name: format!("m{number}"),
-            standing: RaftStatus::Member,
+            member_state: MemberState::Member,
             disk: SimDisk::new(random.number()),
             paused: false,
             sync_max: SYNC_MAX,
-            life: 0,
+            incarnation: 0,
             running: None,
-            dead_until: Duration::ZERO,
-            trap: None,
+            down_until: Duration::ZERO,
+            crash_point: None,
             counts: Counts::default(),
             limits,
             offset: random.micros(0, 36_000_000_000),
@@ -167,27 +167,27 @@ impl Machine {
         }
     }
 
-    /// The id of the member with this number.
+    /// The id of the member on the host with this number.
     pub fn id(number: usize) -> MemberId {
         MemberId::new(number as u64 + 1).expect("not zero")
     }
 
-    /// The reverse of [`Machine::id`].
+    /// The reverse of [`Host::id`].
     pub fn number_of(id: MemberId) -> usize {
         usize::try_from(id.get() - 1).expect("a small number")
     }
 
-    /// It as a member.
+    /// The member of this host.
     pub fn member(&self) -> Member {
-        founding::member(self.number, &self.name)
+        bootstrap::member(self.number, &self.name)
     }
 
-    /// Timings as usual, only faster; snapshots often, and little left of the log behind them.
+    /// The default settings with shorter times, frequent snapshots and few trailing entries.
     fn settings(&self, random: &mut Random) -> Settings {
-        let boot = u32::try_from(self.life).expect("few lives");
+        let boot = u32::try_from(self.incarnation).expect("few restarts");
         let mut settings = Settings::new(Self::id(self.number), boot).timing(TIMING.0, TIMING.1);
         settings.election_ticks_fixed =
-            Some(settings.election_ticks + random.place(settings.election_ticks));
+            Some(settings.election_ticks + random.index(settings.election_ticks));
         settings.snapshot_every = Some(20);
         settings.trailing_entries = 4;
         settings.hash_every = 16;
@@ -195,27 +195,27 @@ impl Machine {
         settings
     }
 
-    /// How often it ticks.
+    /// Interval of ticks.
     pub fn tick_length() -> Duration {
         TIMING.0 / 2
     }
 
-    /// What its monotonic clock reads.
+    /// The reading of its monotonic clock.
     fn clock(&self, now: Duration) -> Duration {
-        let nanos = u64::try_from(now.as_nanos()).expect("a short run");
+        let nanos = u64::try_from(now.as_nanos()).expect("a run of less than 584 years");
         self.offset + Duration::from_nanos(nanos / 1_000_000 * self.rate + nanos % 1_000_000)
     }
 
-    /// Begin a new life from what the disk holds: what it found there.
+    /// Start a new incarnation and recover the log from the disk.
     ///
     /// # Errors
     ///
-    /// What it finds wrong with its disk.
+    /// If the log on disk cannot be recovered.
     pub fn recover(&mut self) -> Result<(Wal<SimDisk>, Recovered), String> {
-        self.life += 1;
-        let opened = Wal::open(self.disk.clone(), log_options(self.life));
+        self.incarnation += 1;
+        let opened = Wal::open(self.disk.clone(), log_options(self.incarnation));
         let (wal, found) = opened.map_err(|error| error.to_string())?;
-        // One that joins has none until the leader sends it one.
+        // A joining member has none until the leader sends one.
         let snapshot = found.snapshot.unwrap_or_default();
         Ok((
             wal,
@@ -227,11 +227,11 @@ impl Machine {
         ))
     }
 
-    /// Go on from there.
+    /// Start the member with the recovered log.
     ///
     /// # Errors
     ///
-    /// What is wrong with that.
+    /// If the snapshot cannot be read or the core cannot start.
     pub fn start(
         &mut self,
         wal: Wal<SimDisk>,
@@ -250,7 +250,7 @@ impl Machine {
         let here = self.clock(now);
         let term = recovered.hard_state.term;
         let mark = &recovered.snapshot;
-        let shadow = Shadow::new((mark.index, mark.term), recovered.entries.clone());
+        let expected_log = ExpectedLog::new((mark.index, mark.term), recovered.entries.clone());
         let compared = mark.index;
         let view = AppliedState::new(store, mark, term, Instant::now(), here);
         let view = Arc::new(RwLock::new(view));
@@ -259,7 +259,7 @@ impl Machine {
         core.campaign_if_alone();
         self.running = Some(Running {
             core,
-            shadow,
+            expected_log,
             compared,
             image_is_new: compared > 0,
             woken: false,
@@ -277,18 +277,18 @@ impl Machine {
         Ok(())
     }
 
-    /// It dies: with `power`, what its disk was not made to keep may be gone. With `writing`, in the
-    /// middle of the write under way, if there is one.
-    pub fn die(&mut self, random: &mut Random, power: bool, writing: bool) {
+    /// Terminate the member. With `power`, unsynced data may be lost. With `writing`, in the middle of the pending
+    /// write, if there is one.
+    pub fn terminate(&mut self, random: &mut Random, power: bool, writing: bool) {
         self.paused = false;
-        self.life += 1;
+        self.incarnation += 1;
         if let Some(mut running) = self.running.take()
             && writing
             && let Some((_, _, batch)) = running.writing.take()
         {
             self.disk
                 .plan(Operation::Change, random.below(5), disk::Fault::Crash);
-            // Fails, or not, wherever the disk gave up.
+            // May fail, depending on where the disk stopped.
             let _ = commit(&mut running.wal, &batch);
         }
         self.disk = if power {
@@ -305,15 +305,15 @@ impl Machine {
         }
     }
 
-    /// Something for the member to look at; a dead one never does.
-    pub fn tell(&mut self, input: Input) {
+    /// Queue an input for the member; ignored while it is down.
+    pub fn send_input(&mut self, input: Input) {
         if let Some(running) = &mut self.running {
-            // The other end is in the same place.
+            // The receiver is in `self.running` too.
             let _ = running.reports.send(input);
         }
     }
 
-    /// A snapshot arrives whole: made durable, then told. Whether it was, and how the member fares.
+    /// Receive a whole snapshot: save it, then queue it as an input. Returns whether it was saved.
     pub fn receive_snapshot(
         &mut self,
         message: Message,
@@ -329,7 +329,7 @@ impl Machine {
         let Ok(store) = image::decode(body, self.limits) else {
             return (false, Progress::Fine);
         };
-        if self.spring(Trap::Receiving) {
+        if self.crashes_at(CrashPoint::Receiving) {
             self.disk
                 .plan(Operation::Change, random.below(6), disk::Fault::Crash);
         }
@@ -338,12 +338,12 @@ impl Machine {
             return (false, Progress::Crashed);
         }
         if saved {
-            self.tell(Input::Snapshot(message, store));
+            self.send_input(Input::Snapshot(message, store));
         }
-        let trapped = saved && self.spring(Trap::Received);
+        let crashed_at_snapshot = saved && self.crashes_at(CrashPoint::Received);
         (
             saved,
-            if trapped {
+            if crashed_at_snapshot {
                 Progress::Crashed
             } else {
                 Progress::Fine
@@ -351,17 +351,17 @@ impl Machine {
         )
     }
 
-    /// Whether it dies here.
-    fn spring(&mut self, point: Trap) -> bool {
-        let sprung = self.trap == Some(point);
+    /// Whether the power fails at this point.
+    fn crashes_at(&mut self, point: CrashPoint) -> bool {
+        let sprung = self.crash_point == Some(point);
         if sprung {
-            self.trap = None;
-            self.counts.trapped += 1;
+            self.crash_point = None;
+            self.counts.crashed_at_snapshot += 1;
         }
         sprung
     }
 
-    /// The bytes of the snapshot this message announces; none if they are gone.
+    /// The image of the snapshot that a message announces; none if the file was removed.
     pub fn snapshot_body(&self, message: &Message) -> Option<Bytes> {
         let Body::Raft(raft) = &message.body else {
             return None;
@@ -369,15 +369,15 @@ impl Machine {
         read_snapshot(&self.disk, raft.snapshot.as_ref()?).ok()
     }
 
-    /// Take in what has arrived, and do what there is to do.
-    pub fn pump(&mut self, now: Duration, random: &mut Random) -> Doings {
-        let mut doings = Doings::default();
+    /// Read all inputs and run the core until it has no more work.
+    pub fn run_core(&mut self, now: Duration, random: &mut Random) -> Output {
+        let mut output = Output::default();
         let here = self.clock(now);
         let sync_max = self.sync_max;
         let Some(running) = self.running.as_mut().filter(|_| !self.paused) else {
-            return doings;
+            return output;
         };
-        running.take_in(here);
+        running.read_inputs(here);
         while let Some(work) = running.core.work(here) {
             let Work {
                 messages,
@@ -390,26 +390,27 @@ impl Machine {
             if let Some(gone) = gone {
                 running.gone = gone;
             }
-            doings.messages.extend(messages);
+            output.messages.extend(messages);
             if let Some(write) = write {
                 if write.batch.reset.is_some() {
                     self.counts.installed += 1;
-                    let in_a_row = running.resets_wait() || running.shadow.is_bare();
+                    let in_a_row =
+                        running.is_installing_snapshot() || running.expected_log.is_bare();
                     self.counts.installed_in_a_row += u64::from(in_a_row);
                     running.image_is_new = true;
                 }
-                doings.replaced = running.shadow.take(&write.batch).or(doings.replaced);
+                output.replaced = running.expected_log.take(&write.batch).or(output.replaced);
                 running.queue.push_back(write);
             }
             if let Some(job) = snapshot {
                 let at = now + random.micros(100, 15_000);
                 running.snapshots.push((at, job));
-                doings.due.push(at);
+                output.due.push(at);
             }
             if let Some(job) = hash {
                 let at = now + random.micros(100, 5_000);
                 running.hashes.push((at, job));
-                doings.due.push(at);
+                output.due.push(at);
             }
         }
         if running.writing.is_none()
@@ -418,27 +419,27 @@ impl Machine {
             let (number, batch) = gather(first, || running.queue.pop_front());
             let at = now + random.micros(80, sync_max);
             running.writing = Some((at, number, batch));
-            doings.due.push(at);
+            output.due.push(at);
         }
-        doings
+        output
     }
 
-    /// Whatever the disk and the side threads were to have done by now.
+    /// Finish the disk writes and side jobs that are due.
     pub fn work_done(&mut self, now: Duration, random: &mut Random) -> Progress {
         let Some(running) = self.running.as_mut().filter(|_| !self.paused) else {
             return Progress::Fine;
         };
         if let Some((_, number, batch)) = running.writing.take_if(|(at, ..)| *at <= now) {
             let resets = batch.reset.is_some();
-            if resets && self.spring(Trap::Resetting) {
+            if resets && self.crashes_at(CrashPoint::Resetting) {
                 self.disk
                     .plan(Operation::Change, random.below(5), disk::Fault::Crash);
             }
             let met = self.disk.met();
-            if let Err(why) = self.put_down(number, &batch) {
-                return self.fate(met, why);
+            if let Err(why) = self.write_batch(number, &batch) {
+                return self.progress_after(met, why);
             }
-            if resets && self.spring(Trap::Reset) {
+            if resets && self.crashes_at(CrashPoint::Reset) {
                 return Progress::Crashed;
             }
         }
@@ -464,7 +465,7 @@ impl Machine {
         }
     }
 
-    fn put_down(&mut self, number: u64, batch: &Batch) -> Result<(), StorageError> {
+    fn write_batch(&mut self, number: u64, batch: &Batch) -> Result<(), StorageError> {
         let Some(running) = &mut self.running else {
             return Ok(());
         };
@@ -473,7 +474,7 @@ impl Machine {
         running.wal.tend().map(|_| ())
     }
 
-    /// Whether it runs, these are the voters as it knows them, and its disk knows as much.
+    /// Whether it runs, its voters are these, and they are on its disk.
     pub fn has_written(&self, voters: &BTreeSet<u64>) -> bool {
         self.running.as_ref().is_some_and(|running| {
             let known = &running.view().configuration.voters;
@@ -484,8 +485,8 @@ impl Machine {
         })
     }
 
-    /// What becomes of it when its log failed; the disk had met so many faults before.
-    fn fate(&mut self, met: u64, why: StorageError) -> Progress {
+    /// The result of a failed write: `met` is the number of disk faults before it.
+    fn progress_after(&mut self, met: u64, why: StorageError) -> Progress {
         if self.disk.is_down() {
             return Progress::Crashed;
         }
@@ -493,12 +494,12 @@ impl Machine {
             return Progress::Wrong(why.to_string());
         }
         self.counts.disk_failed += 1;
-        Progress::Died
+        Progress::Stopped
     }
 }
 
 impl Running {
-    fn take_in(&mut self, now: Duration) {
+    fn read_inputs(&mut self, now: Duration) {
         self.woken = false;
         while let Ok(input) = self.inputs.try_recv() {
             let core = &mut self.core;
@@ -519,8 +520,8 @@ impl Running {
         }
     }
 
-    /// Whether a snapshot is being installed.
-    fn resets_wait(&self) -> bool {
+    /// Whether the installation of a snapshot is pending.
+    fn is_installing_snapshot(&self) -> bool {
         let writing = self.writing.iter().map(|(_, _, batch)| batch);
         let mut batches = writing.chain(self.queue.iter().map(|write| &write.batch));
         batches.any(|batch| batch.reset.is_some())

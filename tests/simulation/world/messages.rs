@@ -1,19 +1,21 @@
-//! Messages on their way.
+//! Delivery of messages.
 
 use super::*;
 
 impl World {
     pub(super) fn send(&mut self, from: usize, message: Message) {
         self.trace_message(&message);
-        if let Some(running) = &self.machines[from].running {
-            let said = self.promises.said(from, &message, &running.shadow);
-            self.note(said);
+        if let Some(running) = &self.hosts[from].running {
+            let said = self
+                .promises
+                .check_sent(from, &message, &running.expected_log);
+            self.record(said);
         }
-        let to = Machine::number_of(message.to);
+        let to = Host::number_of(message.to);
         let is_snapshot =
             matches!(&message.body, Body::Raft(raft) if raft.kind == RaftKind::Snapshot);
         let body = if is_snapshot {
-            self.machines[from].snapshot_body(&message)
+            self.hosts[from].snapshot_body(&message)
         } else {
             None
         };
@@ -25,43 +27,43 @@ impl World {
             self.undelivered(from, &message, is_snapshot);
         }
         for delay in deliveries.into_iter().flatten() {
-            let happening = Happening::Deliver {
+            let event = SimEvent::Deliver {
                 to,
                 message: message.clone(),
                 body: body.clone(),
             };
-            self.at(delay, happening);
+            self.schedule(delay, event);
         }
     }
 
-    /// A message is lost; its sender may learn of it.
+    /// Drop a message; its sender may be told.
     pub(super) fn undelivered(&mut self, from: usize, message: &Message, is_snapshot: bool) {
         if is_snapshot {
-            self.machines[from].tell(Input::SnapshotSent(message.to, false));
+            self.hosts[from].send_input(Input::SnapshotSent(message.to, false));
         } else if self.random.permille(100) {
-            self.machines[from].tell(Input::Unreachable(message.to));
+            self.hosts[from].send_input(Input::Unreachable(message.to));
         }
     }
 
     pub(super) fn deliver(&mut self, to: usize, message: Message, body: Option<Bytes>) {
-        let from = Machine::number_of(message.from);
-        if self.machines[to].paused {
+        let from = Host::number_of(message.from);
+        if self.hosts[to].paused {
             self.postponed.push((to, message, body));
             return;
         }
-        if self.machines[to].running.is_none() {
+        if self.hosts[to].running.is_none() {
             self.undelivered(from, &message, body.is_some());
             return;
         }
         let Some(body) = body else {
-            self.machines[to].tell(Input::Message(message, None));
+            self.hosts[to].send_input(Input::Message(message, None));
             self.wake(to);
             return;
         };
-        let (ok, progress) = self.machines[to].receive_snapshot(message, &body, &mut self.random);
-        self.fare(to, progress);
+        let (ok, progress) = self.hosts[to].receive_snapshot(message, &body, &mut self.random);
+        self.handle_progress(to, progress);
         self.wake(to);
-        self.machines[from].tell(Input::SnapshotSent(Machine::id(to), ok));
+        self.hosts[from].send_input(Input::SnapshotSent(Host::id(to), ok));
         self.wake(from);
     }
 

@@ -1,4 +1,4 @@
-//! No key goes before its time, and none stays much longer: by the world's clock, which no member sees.
+//! No key expires too early or much too late, by the simulated time that no member sees.
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -7,46 +7,46 @@ use std::time::Duration;
 use oxetcd::store::{Action, Command, Event, Path};
 
 use crate::client::{self, Operation};
-use crate::machine::{CLOCK_WRITTEN_EVERY, DRIFT_MAX};
+use crate::host::{CLOCK_WRITTEN_EVERY, DRIFT_MAX};
 
-/// How long nothing may be committed before it counts as an outage, which makes lives longer.
+/// A longer time without a commit is an outage, which delays expiry.
 const OUTAGE_MIN: Duration = Duration::from_millis(50);
 
-/// By how much a life may be longer without any reason.
+/// Maximum delay of an expiry without an outage.
 const LATE_MAX: Duration = Duration::from_millis(300);
 
-/// What may be lost of the cluster's time when the leader changes: its last reading was on its way.
+/// Cluster time that a change of the leader may lose: the last reading of its clock was not committed.
 const LATE_PER_TERM: Duration = Duration::from_millis(300);
 
-/// When an entry was learnt of, and what was asked until then.
+/// The time at which an entry was first applied, and the operations until then.
 pub struct Moment<'a> {
     pub now: Duration,
     pub term: u64,
     pub operations: &'a [Operation],
 }
 
-/// The keys that are to go.
+/// The keys with a time to live.
 #[derive(Default)]
-pub struct Lifetimes {
-    lives: HashMap<Path, Life>,
+pub struct ExpiryCheck {
+    lifetimes: HashMap<Path, Lifetime>,
     last_learnt: Duration,
     last_term: u64,
     last_start: Duration,
-    /// Up to when how much time may have been lost in all.
+    /// Cluster time that may be lost in total, by simulated time.
     lost: Vec<(Duration, Duration)>,
 }
 
-struct Life {
+struct Lifetime {
     ttl: Duration,
-    /// It began after this,
+    /// Earliest start,
     asked: Duration,
-    /// and before this.
+    /// and latest start.
     seen: Duration,
 }
 
-impl Lifetimes {
-    /// A member started, and knows only the time it has on disk. Several that start together forget the
-    /// same time.
+impl ExpiryCheck {
+    /// Note the start of a member, which knows only the cluster time on its disk. Members that start together lose
+    /// the same time.
     pub fn note_start(&mut self, now: Duration) {
         if now > self.last_start + LATE_PER_TERM {
             self.lose(now, CLOCK_WRITTEN_EVERY);
@@ -54,11 +54,11 @@ impl Lifetimes {
         self.last_start = now;
     }
 
-    /// A command was applied, answered so, and made these events.
+    /// Check the events of an applied command, and note its time to live.
     ///
     /// # Errors
     ///
-    /// A key went too early, or too late.
+    /// If a key expired too early or too late.
     pub fn note(
         &mut self,
         command: &Command,
@@ -80,50 +80,49 @@ impl Lifetimes {
         if let Some(event) = answer
             && let Some(ttl) = client::ttl_of(command)
         {
-            let number =
-                client::number_of(command).ok_or("a time to live that nobody asked for")?;
+            let number = client::number_of(command).ok_or("a time to live without an operation")?;
             let operation = moment
                 .operations
                 .get(usize::try_from(number).unwrap_or(usize::MAX));
-            let asked = operation.ok_or("an operation that nobody asked for")?.asked;
-            let life = Life {
+            let asked = operation.ok_or("an operation that no client sent")?.asked;
+            let lifetime = Lifetime {
                 ttl,
                 asked,
                 seen: moment.now,
             };
-            self.lives.insert(event.node.path.clone(), life);
+            self.lifetimes.insert(event.node.path.clone(), lifetime);
         }
         Ok(())
     }
 
-    /// What the event changed has no end any more, or came to it.
+    /// Remove the keys that an event changed, and check the time if it is an expiry.
     fn end(&mut self, event: &Event, now: Duration) -> Result<(), String> {
         for path in &event.removed {
-            self.lives.remove(path);
+            self.lifetimes.remove(path);
         }
-        let life = self.lives.remove(&event.node.path);
+        let lifetime = self.lifetimes.remove(&event.node.path);
         if event.action != Action::Expire {
             return Ok(());
         }
-        let Some(Life { ttl, asked, seen }) = life else {
+        let Some(Lifetime { ttl, asked, seen }) = lifetime else {
             return Err(format!(
-                "{} expired, and had no time to live",
+                "{} expired without a time to live",
                 event.node.path.text()
             ));
         };
         let path = event.node.path.text();
-        // Two members' clocks may drift apart, each from the world's.
+        // The clocks of two members may drift in opposite directions.
         let drift = ttl * (2 * DRIFT_MAX) / 1_000_000 + Duration::from_micros(1);
         if now + drift < asked + ttl {
             return Err(format!(
-                "{path} went too early, after {:?} of {ttl:?}",
+                "{path} expired too early, after {:?} of {ttl:?}",
                 now - asked
             ));
         }
         let late = LATE_MAX + drift + self.lost_between(seen, now);
         if now > seen + ttl + late {
             return Err(format!(
-                "{path} went too late, after {:?} of {ttl:?}",
+                "{path} expired too late, after {:?} of {ttl:?}",
                 now - seen
             ));
         }

@@ -1,4 +1,4 @@
-//! What holds for every text, whoever made it up. Each check takes bytes and panics where it does not hold.
+//! Checks of properties that hold for every text. A check takes bytes and panics if they do not hold.
 
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
@@ -12,10 +12,10 @@ use oxetcd::config::{Layer, file};
 
 use crate::systemd;
 
-/// A check, and what its texts are called.
+/// A check with its name.
 pub type Check = (&'static str, fn(&[u8]));
 
-/// All of them.
+/// All checks.
 pub const CHECKS: [Check; 4] = [
     ("document", document),
     ("substitution", substitution),
@@ -23,7 +23,7 @@ pub const CHECKS: [Check; 4] = [
     ("configuration", configuration),
 ];
 
-/// A cloud-config: it is refused with an error, or each step of its plan is sound. Twice the same.
+/// A cloud-config is refused with an error, or each step of its plan is valid. A second run gives the same result.
 pub fn document(text: &[u8]) {
     let around = Surroundings {
         addresses: known(),
@@ -39,11 +39,11 @@ pub fn document(text: &[u8]) {
     assert_eq!(prepare(text, &around, &mut again), outcome);
     assert_eq!((again.text("x"), again.json("x")), said);
     if let Some(Outcome::Plan(plan)) = outcome {
-        plan.steps.iter().for_each(is_sound);
+        plan.steps.iter().for_each(check_step);
     }
 }
 
-/// A machine with one address of the four.
+/// A host with one of the four addresses.
 fn known() -> Addresses {
     let mut addresses = Addresses::default();
     let set = addresses.set(Kind::PrivateIpv4, "10.0.0.1");
@@ -51,8 +51,8 @@ fn known() -> Addresses {
     addresses
 }
 
-/// What every step holds to, wherever it came from.
-fn is_sound(step: &Step) {
+/// Check a step of a plan.
+fn check_step(step: &Step) {
     let path = match step {
         Step::Write(file) => &file.path,
         Step::Mask { path, .. } | Step::Unmask { path, .. } | Step::Remove { path, .. } => path,
@@ -65,7 +65,7 @@ fn is_sound(step: &Step) {
         "{path:?}"
     );
     let Step::Write(file) = step else { return };
-    for (name, value) in drop_in_of(file).unwrap_or_default() {
+    for (name, value) in drop_in_variables(file).unwrap_or_default() {
         let known = ["ETCD_", "FLEET_", "LOCKSMITHD_", "REBOOT_WINDOW_"];
         assert!(
             known.iter().any(|begin| name.starts_with(begin)),
@@ -74,8 +74,8 @@ fn is_sound(step: &Step) {
     }
 }
 
-/// What systemd reads of a file, if that is a drop-in made of variables.
-fn drop_in_of(file: &File) -> Option<BTreeMap<String, String>> {
+/// The variables that systemd reads from a file, if it is a drop-in of ours.
+fn drop_in_variables(file: &File) -> Option<BTreeMap<String, String>> {
     let ours = file.path.starts_with("/run/systemd/system/")
         && file.path.ends_with("/20-cloudinit.conf")
         && file.content.starts_with(b"[Service]\nEnvironment=\"");
@@ -83,7 +83,7 @@ fn drop_in_of(file: &File) -> Option<BTreeMap<String, String>> {
     ours.then(|| systemd::environment(&text()))
 }
 
-/// Addresses are put in where they are asked for and nowhere else, looked for letter by letter here.
+/// Compare the substitution of addresses with a simple one that goes character by character.
 pub fn substitution(text: &[u8]) {
     let text = String::from_utf8_lossy(text);
     let addresses = known();
@@ -123,10 +123,10 @@ pub fn substitution(text: &[u8]) {
     }
 }
 
-/// Values for a service, with zero bytes between them: systemd reads each as it was written, or the document
-/// is refused because of one that no variable can hold.
+/// Values for a service, separated by zero bytes: systemd reads each one as written, or the document is refused
+/// because of a value that a variable cannot hold.
 pub fn drop_in(text: &[u8]) {
-    // What stands in for an address is no value.
+    // The placeholder of an unknown address is not a value.
     let text = String::from_utf8_lossy(text).replace('\u{e000}', "");
     let values: BTreeMap<String, String> = text
         .split('\0')
@@ -136,7 +136,7 @@ pub fn drop_in(text: &[u8]) {
         .collect();
     let mut written = String::from("#cloud-config\ncoreos:\n  fleet:\n");
     for (name, value) in &values {
-        // Each letter by its number, so that neither YAML nor the addresses mean anything in it.
+        // Each character as an escape, so that YAML and the substitution leave it alone.
         let letters = value.chars().fold(String::new(), |mut letters, letter| {
             let _ = write!(letters, "\\U{:08x}", u32::from(letter));
             letters
@@ -159,7 +159,7 @@ pub fn drop_in(text: &[u8]) {
         .steps
         .iter()
         .filter_map(|step| match step {
-            Step::Write(file) => drop_in_of(file),
+            Step::Write(file) => drop_in_variables(file),
             Step::Mask { .. }
             | Step::Unmask { .. }
             | Step::Remove { .. }
@@ -171,7 +171,7 @@ pub fn drop_in(text: &[u8]) {
     assert_eq!(read, [values]);
 }
 
-/// A configuration file: where it is refused the error is a sentence, what is taken is checked as flags are.
+/// A configuration file is refused with a message, or validated as flags are.
 pub fn configuration(text: &[u8]) {
     match file::parse("etcd.conf", &String::from_utf8_lossy(text)) {
         Ok(layer) => {

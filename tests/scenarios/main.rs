@@ -1,26 +1,26 @@
-//! The recorded behaviour of 0.4.6, with our decisions in it (`tests/data/compat`), replayed against the
-//! real server and the real etcdctl. Scenarios that wait run side by side, each worker with a server of its own.
+//! The recorded behaviour of 0.4.6 (`tests/data/compat`), changed where we differ on purpose, replayed against the
+//! real server and etcdctl. Scenarios run in parallel, each worker with its own server.
 
 #![allow(unreachable_pub, reason = "a test is a crate of its own")]
 
-mod command;
+mod etcdctl;
+mod exchange;
 mod expect;
-mod hostile;
+mod malformed;
 mod pattern;
-mod play;
+mod scenario;
 mod server;
-mod wire;
 
 use std::path::Path;
 use std::sync::Mutex;
 
-use play::{File, Scenario};
+use scenario::{File, Scenario};
 use server::Server;
 
-/// How many servers the scenarios of the plain files are spread over.
+/// Number of servers for files without needs.
 const SERVERS: usize = 12;
 
-/// What a file can need of its server, and the option that gives it; without a need, a server of the defaults.
+/// The needs that a file can have, each with the option of its server.
 const NEEDS: [(&str, &str); 3] = [
     ("cors-any", "-cors=*"),
     (
@@ -41,7 +41,7 @@ fn recorded_cases_are_met() {
             None => plain.extend(file.scenarios),
         }
     }
-    // Those that wait longest come first: a queue is emptied from its end.
+    // The longest ones first: a queue is emptied from its end.
     plain.sort_by(|one, other| one.waits().total_cmp(&other.waits()));
     let plain = Mutex::new(plain);
     let failures = Mutex::new(Vec::new());
@@ -64,7 +64,7 @@ fn recorded_cases_are_met() {
     );
 }
 
-/// Play what is in `queue`, one after another, against one server started with `options`.
+/// Play the scenarios in `queue` against a server with `options`.
 fn work(options: &[&str], queue: &Mutex<Vec<Scenario>>, failures: &Mutex<Vec<String>>) {
     let server = Server::start(options);
     loop {
@@ -76,7 +76,7 @@ fn work(options: &[&str], queue: &Mutex<Vec<Scenario>>, failures: &Mutex<Vec<Str
     }
 }
 
-/// The option of a server with what a file needs.
+/// The option of a server for a need.
 fn option(need: &str) -> &'static str {
     let known = NEEDS.iter().find(|(name, _)| *name == need);
     known

@@ -1,14 +1,14 @@
-//! The documents in `cloud-config/` are good ones.
+//! The example documents in `cloud-config/` are valid.
 
 use std::fs;
 use std::path::Path;
 use std::process::Command;
 
-/// The document for machines where cloud-init does the rest.
-const BESIDE: &str = "beside-cloud-init.yaml";
+/// The document for hosts with cloud-init.
+const WITH_CLOUD_INIT: &str = "beside-cloud-init.yaml";
 
 #[test]
-fn each_has_nothing_to_mend() {
+fn all_examples_are_valid() {
     let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("cloud-config");
     let readme = fs::read_to_string(folder.join("README.md")).expect("text");
     let mut seen = 0;
@@ -25,11 +25,11 @@ fn each_has_nothing_to_mend() {
         seen += 1;
         assert!(
             readme.contains(&format!("`{name}`")),
-            "README.md does not tell of {name}"
+            "README.md does not name {name}"
         );
         let mut program = Command::new(env!("CARGO_BIN_EXE_etcd-cloudinit"));
         program.arg("--validate").arg("--from-file").arg(&path);
-        if name == BESIDE {
+        if name == WITH_CLOUD_INIT {
             program.args(["--sections", "coreos"]);
         }
         let output = program.output().expect("the program runs");

@@ -1,4 +1,4 @@
-//! A small web server for documents that are fetched.
+//! A web server for documents.
 
 use std::collections::BTreeMap;
 use std::io::{BufRead, BufReader, Write};
@@ -11,7 +11,7 @@ use crate::case::Blob;
 /// Serves pages until the test ends.
 pub struct Server {
     address: SocketAddr,
-    /// How many requests came.
+    /// Number of requests.
     pub requests: Arc<AtomicUsize>,
 }
 
@@ -21,7 +21,7 @@ impl Server {
         Self::failing(pages, 0)
     }
 
-    /// The same, but say 503 to so many requests first.
+    /// Serve pages, after `failures` answers of 503.
     pub fn failing(pages: BTreeMap<String, Blob>, failures: usize) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").expect("a port");
         let address = listener.local_addr().expect("an address");
@@ -36,7 +36,7 @@ impl Server {
         Self { address, requests }
     }
 
-    /// Where it is.
+    /// Its URL.
     pub fn url(&self) -> String {
         format!("http://{}", self.address)
     }

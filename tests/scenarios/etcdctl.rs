@@ -1,4 +1,4 @@
-//! One run of `etcdctl`, which can be left waiting.
+//! A run of `etcdctl`, which may continue in the background.
 
 use std::fs::File;
 use std::io::{Seek, Write};
@@ -9,20 +9,20 @@ use std::time::{Duration, Instant};
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
 
-/// How often it is looked whether it has ended.
-const LOOK: Duration = Duration::from_millis(10);
+/// Interval of checks for its exit.
+const POLL_INTERVAL: Duration = Duration::from_millis(10);
 
-/// A command on its way. It is killed when it is dropped.
+/// A running command. It is killed when it is dropped.
 pub struct Run {
     process: Child,
     stdout: File,
     stderr: File,
 }
 
-/// What came of a command so far.
+/// The output of a command so far.
 #[derive(Clone, Debug)]
 pub struct Outcome {
-    /// None while it runs.
+    /// Exit status; none while it runs.
     pub code: Option<i32>,
     pub stdout: String,
     pub stderr: String,
@@ -51,29 +51,29 @@ impl Run {
         }
     }
 
-    /// Wait until it ends, at most this long.
+    /// Wait for its exit, at most this long.
     pub fn wait(&mut self, time: Duration) {
         let started = Instant::now();
         while self.code().is_none() && started.elapsed() < time {
-            std::thread::sleep(LOOK);
+            std::thread::sleep(POLL_INTERVAL);
         }
     }
 
     pub fn interrupt(&self) {
         let pid = i32::try_from(self.process.id()).expect("a process id");
-        // It may have ended by itself.
+        // It may have exited already.
         let _ = kill(Pid::from_raw(pid), Signal::SIGINT);
     }
 
     pub fn outcome(&mut self) -> Outcome {
         Outcome {
             code: self.code(),
-            stdout: whole(&self.stdout),
-            stderr: whole(&self.stderr),
+            stdout: read_all(&self.stdout),
+            stderr: read_all(&self.stderr),
         }
     }
 
-    /// What it ended with; -1 if a signal ended it.
+    /// Its exit status; -1 if it was killed by a signal.
     fn code(&mut self) -> Option<i32> {
         let status = self.process.try_wait().expect("a child")?;
         Some(status.code().unwrap_or(-1))
@@ -82,14 +82,14 @@ impl Run {
 
 impl Drop for Run {
     fn drop(&mut self) {
-        // It may have ended by itself.
+        // It may have exited already.
         let _ = self.process.kill();
         let _ = self.process.wait();
     }
 }
 
-/// What is in a file, without moving the place at which the command writes on.
-fn whole(file: &File) -> String {
+/// The content of a file, without moving the offset of the command.
+fn read_all(file: &File) -> String {
     let length = file.metadata().expect("a file").len();
     let mut text = vec![0; usize::try_from(length).expect("a short output")];
     file.read_exact_at(&mut text, 0).expect("read");

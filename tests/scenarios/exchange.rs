@@ -1,11 +1,11 @@
-//! An HTTP client that shows what came so far, byte by byte, and can be left waiting.
+//! An HTTP client that shows partial responses and may continue in the background.
 
 use std::io::{Read, Write};
 use std::net::{Shutdown, TcpStream};
 use std::sync::{Arc, Condvar, Mutex};
 use std::time::{Duration, Instant};
 
-/// A request, as it is put on the wire.
+/// A request.
 pub struct Request {
     pub method: String,
     pub target: String,
@@ -13,7 +13,7 @@ pub struct Request {
     pub body: Option<Vec<u8>>,
 }
 
-/// What came of an answer so far.
+/// A response, possibly partial.
 #[derive(Clone, Debug)]
 pub struct Answer {
     pub status: u16,
@@ -22,7 +22,7 @@ pub struct Answer {
     pub complete: bool,
 }
 
-/// One request on one connection.
+/// A request on its own connection.
 pub struct Exchange {
     shared: Arc<Shared>,
     stream: Option<TcpStream>,
@@ -69,17 +69,17 @@ impl Request {
 }
 
 impl Exchange {
-    /// Send `request`; what comes back is gathered by a thread of its own.
+    /// Send a request; a thread reads the response.
     pub fn start(to: &str, request: Request) -> Self {
         let shared = Arc::new(Shared::default());
         let silent = request.method == "HEAD";
         let stream = TcpStream::connect(to).ok();
         let reader = stream.as_ref().and_then(|stream| stream.try_clone().ok());
         if let (Some(mut stream), Some(reader)) = (stream.as_ref(), reader) {
-            // A server that closes early has an answer all the same.
+            // The server may close early and still answer.
             let _ = stream.write_all(&request.bytes(to));
             let shared = shared.clone();
-            std::thread::spawn(move || gather(reader, &shared, silent));
+            std::thread::spawn(move || read_response(reader, &shared, silent));
         } else {
             shared.received.lock().expect("no poison").ended = true;
         }
@@ -90,21 +90,21 @@ impl Exchange {
         }
     }
 
-    /// Wait until the answer is complete, the connection has ended, or this time is over.
+    /// Wait until the response is complete or the connection is closed, at most this long.
     pub fn wait(&self, time: Duration) {
         self.wait_until(time, |received, silent| {
             parse(&received.bytes, silent).is_some_and(|a| a.complete)
         });
     }
 
-    /// Wait until the head of the answer is there, at most this long.
+    /// Wait for the head of the response, at most this long.
     pub fn wait_for_head(&self, time: Duration) {
         self.wait_until(time, |received, silent| {
             parse(&received.bytes, silent).is_some()
         });
     }
 
-    /// What is there now.
+    /// The response so far.
     pub fn answer(&self) -> Option<Answer> {
         let received = self.shared.received.lock().expect("no poison");
         parse(&received.bytes, self.silent)
@@ -147,7 +147,7 @@ impl Answer {
     }
 }
 
-fn gather(mut stream: TcpStream, shared: &Shared, silent: bool) {
+fn read_response(mut stream: TcpStream, shared: &Shared, silent: bool) {
     let mut buffer = [0; 16 << 10];
     loop {
         let read = stream.read(&mut buffer).unwrap_or(0);
@@ -161,7 +161,7 @@ fn gather(mut stream: TcpStream, shared: &Shared, silent: bool) {
     }
 }
 
-/// The answer as far as it is there; none before the end of its head.
+/// Parse the response so far; none before the end of its head.
 fn parse(bytes: &[u8], silent: bool) -> Option<Answer> {
     let end = bytes.windows(4).position(|four| four == b"\r\n\r\n")?;
     let head = String::from_utf8_lossy(&bytes[..end]).into_owned();
@@ -198,7 +198,7 @@ fn parse(bytes: &[u8], silent: bool) -> Option<Answer> {
     Some(answer)
 }
 
-/// What is in these chunks, and whether the last is among them.
+/// The content of the chunks, and whether the last one is complete.
 fn chunks(mut rest: &[u8]) -> (Vec<u8>, bool) {
     let mut body = Vec::new();
     loop {

@@ -1,4 +1,4 @@
-//! What holds for every document, whatever is in it.
+//! Properties of all documents, tested with random ones.
 
 use oxetcd::cloud_config::addresses::{Addresses, Kind};
 use oxetcd::cloud_config::plan::{Plan, Step};
@@ -38,7 +38,7 @@ fn drop_in(plan: &Plan) -> Option<String> {
     })
 }
 
-/// A word that is kept from being an address is no escape of YAML's, which knows no `\\$`.
+/// `\\$` keeps a word from being an address; it is not an escape of YAML.
 #[test]
 fn an_address_may_be_kept_in_quotes() {
     let text = "#cloud-config\ncoreos: {etcd: {name: \"\\$private_ipv4\"}}\n";
@@ -48,7 +48,7 @@ fn an_address_may_be_kept_in_quotes() {
     assert_eq!(read["ETCD_NAME"], "$private_ipv4");
 }
 
-/// Texts with what systemd and YAML give a meaning to, and anything else.
+/// Texts with characters that are special in systemd or YAML, and others.
 fn value() -> impl Strategy<Value = String> {
     let odd = prop_oneof![
         Just('%'),
@@ -78,12 +78,12 @@ fn value() -> impl Strategy<Value = String> {
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(400))]
 
-    /// From the value in the document to what systemd reads, and no other variable beside it.
+    /// systemd reads the value of the document, and no other variable.
     #[test]
     fn systemd_reads_what_the_author_wrote(value in value()) {
         prop_assume!(systemd::can_hold("ETCD_CORS", &value));
         prop_assume!(!value.contains("_ipv"));
-        // JSON is YAML, but for what YAML does not let stand for itself.
+        // As escapes, since YAML does not allow all characters unescaped.
         let mut quoted = String::new();
         for letter in value.chars() {
             let code = u32::from(letter);
@@ -97,9 +97,9 @@ proptest! {
         prop_assert_eq!(read.len(), 2);
     }
 
-    /// No text of whatever kind makes it panic, and a refused one leaves no plan.
+    /// No text causes a panic, and a document with errors has no plan.
     #[test]
-    fn no_document_brings_it_down(body in "(?s)[\\PC\n\t :\\-\\[\\]{}&*!|>'\"%@`#,?]{0,200}") {
+    fn no_document_causes_a_panic(body in "(?s)[\\PC\n\t :\\-\\[\\]{}&*!|>'\"%@`#,?]{0,200}") {
         let (plan, report) = prepared(format!("#cloud-config\n{body}").as_bytes());
         prop_assert_eq!(plan.is_none(), report.has_errors());
     }

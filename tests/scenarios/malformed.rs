@@ -1,20 +1,20 @@
-//! Requests that are not as they should be, and clients that are not as they should be.
+//! Malformed requests, and clients that are slow or disconnect.
 
 use std::io::{Read, Write};
 use std::net::{Shutdown, TcpStream};
 use std::time::{Duration, Instant};
 
+use crate::exchange::{Exchange, Request};
 use crate::server::Server;
-use crate::wire::{Exchange, Request};
 
-/// How long anything may take on a busy machine.
+/// Timeout, also on a busy host.
 const PATIENCE: Duration = Duration::from_secs(20);
 
-/// What comes back for these bytes until the server closes, or `quiet` passes without a byte.
-fn answer_to(server: &Server, bytes: &[u8], quiet: Duration) -> (String, bool) {
+/// Send bytes and read until the server closes the connection, or until no byte arrives for `quiet`.
+fn exchange_bytes(server: &Server, bytes: &[u8], quiet: Duration) -> (String, bool) {
     let mut stream = TcpStream::connect(&server.client).expect("it listens");
     stream.set_read_timeout(Some(quiet)).expect("a timeout");
-    // A server that closes early has an answer all the same.
+    // The server may close early and still answer.
     let _ = stream.write_all(bytes);
     let mut answer = Vec::new();
     let closed = stream.read_to_end(&mut answer).is_ok();
@@ -22,7 +22,7 @@ fn answer_to(server: &Server, bytes: &[u8], quiet: Duration) -> (String, bool) {
 }
 
 fn asked(server: &Server, request: &str) -> String {
-    answer_to(server, request.as_bytes(), PATIENCE).0
+    exchange_bytes(server, request.as_bytes(), PATIENCE).0
 }
 
 fn get(server: &Server, target: &str) -> String {
@@ -44,10 +44,7 @@ fn index(server: &Server) -> String {
 fn malformed_requests_are_refused_and_change_nothing() {
     let server = Server::start(&[]);
     let before = index(&server);
-    for (status, request) in lines_that_are_wrong()
-        .into_iter()
-        .chain(bodies_that_are_wrong())
-    {
+    for (status, request) in malformed_heads().into_iter().chain(malformed_bodies()) {
         let answer = asked(&server, &request);
         let start: String = request.chars().take(80).collect();
         assert!(
@@ -68,7 +65,7 @@ fn malformed_requests_are_refused_and_change_nothing() {
 }
 
 #[test]
-fn every_shape_of_a_good_request_is_taken() {
+fn valid_requests_of_all_forms_are_accepted() {
     let server = Server::start(&[]);
     let form = "Content-Type: application/x-www-form-urlencoded\r\n";
     let chunked = format!(
@@ -89,12 +86,12 @@ fn every_shape_of_a_good_request_is_taken() {
     let expects = format!(
         "PUT /v2/keys/e HTTP/1.1\r\nHost: x\r\n{form}Content-Length: 7\r\nExpect: 100-continue\r\n\r\n"
     );
-    let (answer, _) = answer_to(&server, expects.as_bytes(), Duration::from_millis(300));
+    let (answer, _) = exchange_bytes(&server, expects.as_bytes(), Duration::from_millis(300));
     assert_eq!(answer, "HTTP/1.1 100 Continue\r\n\r\n");
 }
 
 #[test]
-fn slow_requests_are_cut_off_and_watches_are_not() {
+fn slow_requests_time_out_and_watches_do_not() {
     let server = Server::start(&["-http-read-timeout=1", "-http-write-timeout=1"]);
     let watch = Exchange::start(&server.client, Request::get("/v2/keys/w?wait=true"));
     watch.wait_for_head(PATIENCE);
@@ -104,7 +101,7 @@ fn slow_requests_are_cut_off_and_watches_are_not() {
         "PUT /v2/keys/a HTTP/1.1\r\nHost: x\r\nContent-Length: 9\r\n\r\nvalue",
     ] {
         let started = Instant::now();
-        let (answer, closed) = answer_to(&server, half.as_bytes(), PATIENCE);
+        let (answer, closed) = exchange_bytes(&server, half.as_bytes(), PATIENCE);
         assert!(
             closed && started.elapsed() >= Duration::from_secs(1),
             "{half:?}: {answer}"
@@ -128,7 +125,7 @@ fn slow_requests_are_cut_off_and_watches_are_not() {
 }
 
 #[test]
-fn a_watcher_that_left_is_forgotten() {
+fn a_disconnected_watcher_is_removed() {
     let server = Server::start(&[]);
     let watchers = || get(&server, "/v2/stats/store").contains("\"watchers\":1}");
     let mut stream = TcpStream::connect(&server.client).expect("it listens");
@@ -145,8 +142,8 @@ fn a_watcher_that_left_is_forgotten() {
     }
 }
 
-/// Requests whose first line or headers are wrong, and what is answered.
-fn lines_that_are_wrong() -> Vec<(u16, String)> {
+/// Requests with a malformed request line or header, and the expected status.
+fn malformed_heads() -> Vec<(u16, String)> {
     let put = |target: &str| format!("PUT {target} HTTP/1.1\r\nHost: x\r\nConnection: close\r\n");
     let many: String = (0..200)
         .map(|number| format!("X-{number}: y\r\n"))
@@ -179,8 +176,8 @@ fn lines_that_are_wrong() -> Vec<(u16, String)> {
     cases
 }
 
-/// Requests whose bodies are wrong, and what is answered.
-fn bodies_that_are_wrong() -> Vec<(u16, String)> {
+/// Requests with a malformed body, and the expected status.
+fn malformed_bodies() -> Vec<(u16, String)> {
     let head = "PUT /v2/keys/a HTTP/1.1\r\nHost: x\r\nConnection: close\r\n";
     let form = format!("{head}Content-Type: application/x-www-form-urlencoded\r\nContent-Length:");
     let long = "v".repeat(2_999_994);

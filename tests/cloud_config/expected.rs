@@ -1,4 +1,4 @@
-//! What is expected of each case: the recording, with the decisions on where we differ.
+//! The expected result of each case: the recorded one, changed where we differ on purpose.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -6,22 +6,22 @@ use serde_json::Value;
 
 use crate::case::Case;
 
-/// What a run should come to.
+/// The expected result of a run.
 pub struct Expected {
     pub exit: i32,
     pub changes: BTreeSet<String>,
     pub commands: Vec<Vec<String>>,
-    /// Keys that each user should have.
+    /// The SSH keys of each user.
     pub keys: BTreeMap<String, Vec<String>>,
 }
 
-/// Cases of a section that another tool reads.
+/// Cases of a section that belongs to another tool.
 pub const NOT_OURS: [&str; 1] = ["update-"];
 
 /// Cases with an option for the metadata service of a vendor, which is a usage error here.
 const VENDORS: [&str; 2] = ["digitalocean-metadata", "ec2-metadata"];
 
-/// Refused here, and why, although a version applied them.
+/// Cases that are refused here although a recorded version applied them, with the reason.
 const REFUSED: [(&str, &str); 5] = [
     ("form-script", "scripts are not run"),
     ("subst-script", "scripts are not run"),
@@ -30,7 +30,7 @@ const REFUSED: [(&str, &str); 5] = [
     ("units-path-traversal", "a unit's name is a path"),
 ];
 
-/// What other tools' sections wrote or restarted.
+/// Files that sections of other tools wrote.
 const FOREIGN: [&str; 5] = [
     "/etc/coreos",
     "/etc/oem-release",
@@ -39,14 +39,14 @@ const FOREIGN: [&str; 5] = [
     "/etc/environment",
 ];
 
-/// Drop-ins where the older version is right; elsewhere the newer one is.
-fn is_olds(line: &str) -> bool {
+/// Whether the older version is followed for this file.
+fn is_from_older(line: &str) -> bool {
     ["etcd.service.d", "fleet.service.d"]
         .iter()
         .any(|folder| line.contains(&format!("/run/systemd/system/{folder}")))
 }
 
-/// What is expected; `environment` tells whether `/etc/environment` is to be written.
+/// The expected result; `environment` is whether `/etc/environment` is to be written.
 pub fn expected(case: &Case, environment: bool) -> Expected {
     let refused = REFUSED.iter().any(|(name, _)| *name == case.name);
     let vendors = VENDORS.contains(&case.name.as_str());
@@ -63,12 +63,12 @@ pub fn expected(case: &Case, environment: bool) -> Expected {
         let own = environment && line.ends_with(" /etc/environment");
         FOREIGN.iter().any(|part| line.contains(part)) && !own
     };
-    // The newer version is right where the older one refused all of it.
-    let olds = |line: &&String| old.exit == 0 && is_olds(line);
-    let from_old = old.manifest.iter().filter(olds);
-    let from_new = new.manifest.iter().filter(|line| !olds(line));
+    // The newer version is followed where the older one refused the document.
+    let from_older = |line: &&String| old.exit == 0 && is_from_older(line);
+    let from_old = old.manifest.iter().filter(from_older);
+    let from_new = new.manifest.iter().filter(|line| !from_older(line));
     let changes = from_old.chain(from_new).filter(|line| !foreign(line));
-    // Bits that both lost.
+    // Mode bits that both versions lost.
     let kept = |line: &String| {
         line.replace("f 0755 root:root /p/setuid", "f 4755 root:root /p/setuid")
             .replace("f 0777 root:root /p/sticky", "f 1777 root:root /p/sticky")
@@ -86,7 +86,7 @@ pub fn expected(case: &Case, environment: bool) -> Expected {
         enables += usize::from(words.contains(&String::from("enable")));
         words[1..] != ["daemon-reload"]
     });
-    // Once, before the first command for a unit, if what systemd reads has changed.
+    // One daemon-reload before the first command for a unit, if units changed.
     let of_systemd = |line: &String| line.contains("/systemd/");
     if enables > 0 || changes.iter().any(of_systemd) {
         let units = |words: &Vec<String>| words[0] == "systemctl" && words[1] != "enable";
@@ -101,7 +101,7 @@ pub fn expected(case: &Case, environment: bool) -> Expected {
     }
 }
 
-/// A recorded call as the command it is here; none for what is no command.
+/// The command for a recorded call; none if we run no command for it.
 fn command(call: &Value) -> Option<Vec<String>> {
     let texts = |value: &Value| -> Vec<String> {
         let items = value.as_array().into_iter().flatten();
@@ -151,14 +151,14 @@ fn keys(calls: &[Value]) -> BTreeMap<String, Vec<String>> {
     keys
 }
 
-/// The environment that systemd should read from a service's drop-in.
+/// The environment that systemd has to read from a drop-in.
 pub fn environment(case: &Case, service: &str) -> Option<BTreeMap<String, String>> {
     if let Some(intended) = &case.intended {
         return intended.get(service).cloned();
     }
     let path = format!("/run/systemd/system/{service}.d/20-cloudinit.conf");
     let newer = service == "locksmithd.service" || case.older().exit != 0;
-    // Values of the wrong type, which the older version handed on.
+    // The older version passed on values of the wrong type.
     let recorded = match newer || case.name == "etcd-int-for-wrong-type" {
         true => case.newer(),
         false => case.older(),
@@ -170,7 +170,7 @@ pub fn environment(case: &Case, service: &str) -> Option<BTreeMap<String, String
         Some((String::from(name), String::from(value)))
     };
     let mut variables: BTreeMap<String, String> = text.lines().filter_map(variable).collect();
-    // Keys that nobody knows were handed on.
+    // Unknown keys, which both versions passed on.
     for unknown in ["ETCD_ADRR", "ETCD_NO_SUCH_OPTION", "ETCD_10.132.7.21"] {
         variables.remove(unknown);
     }
@@ -184,8 +184,8 @@ pub fn environment(case: &Case, service: &str) -> Option<BTreeMap<String, String
     Some(variables)
 }
 
-/// Both spellings mean the same.
-pub fn spelled_once(variables: &BTreeMap<String, String>) -> BTreeMap<String, String> {
+/// Variables with one spelling for names that have two, without empty values.
+pub fn with_one_spelling(variables: &BTreeMap<String, String>) -> BTreeMap<String, String> {
     let name = |name: &String| name.replace("SNAPSHOT_COUNT", "SNAPSHOTCOUNT");
     let empty = |(_, value): &(&String, &String)| !value.is_empty();
     variables

@@ -1,4 +1,4 @@
-//! A scenario: steps, one after another, some of which wait beside the others.
+//! Scenarios: steps in order, some of which continue in the background.
 
 use std::collections::{BTreeMap, HashMap};
 use std::path::Path;
@@ -6,49 +6,49 @@ use std::time::{Duration, Instant};
 
 use serde_json::Value;
 
-use crate::command::Run;
+use crate::etcdctl::Run;
+use crate::exchange::{Exchange, Request};
 use crate::expect;
 use crate::server::Server;
-use crate::wire::{Exchange, Request};
 
-/// How long an answer may take that need not wait for anything.
+/// Timeout of an answer that does not wait for an event.
 const ANSWER_MAX: Duration = Duration::from_secs(15);
 
-/// How long a request that is left waiting may take to show its head.
+/// Timeout of the response head of a request in the background.
 const HEAD_MAX: Duration = Duration::from_secs(5);
 
-/// How long a watch may take to end once it was looked at, unless the step says otherwise.
+/// Default timeout of an `await` step, in seconds.
 const AWAIT_MAX: f64 = 5.0;
 
-/// How long a command that is left running may take to watch; one that has what it wanted never does.
+/// Timeout until a command in the background watches; some commands never do.
 const WATCH_MAX: Duration = Duration::from_secs(5);
 
-/// How often it is looked whether it does.
-const LOOK: Duration = Duration::from_millis(20);
+/// Interval of checks for its watch.
+const POLL_INTERVAL: Duration = Duration::from_millis(20);
 
-/// By how much the waits before an interrupt are longer than those recorded.
-const PATIENCE: u32 = 3;
+/// Factor for the recorded waits before an interrupt.
+const INTERRUPT_FACTOR: u32 = 3;
 
 /// A file of recorded scenarios.
 pub struct File {
-    /// What its server has to be started with, by name.
+    /// The name of what its server needs.
     pub needs: Option<String>,
     pub scenarios: Vec<Scenario>,
 }
 
-/// One scenario of one file.
+/// A scenario.
 pub struct Scenario {
     name: String,
     prefix: String,
     steps: Vec<Value>,
 }
 
-/// A scenario as it is played.
-struct Play<'a> {
+/// The state of a scenario that is played.
+struct Player<'a> {
     server: &'a Server,
-    /// The index at its start.
+    /// The store index at the start.
     base: u64,
-    /// Counters at its start.
+    /// The counters at the start.
     counters: BTreeMap<String, u64>,
     waiting: HashMap<String, (Exchange, String)>,
     commands: HashMap<String, Run>,
@@ -76,12 +76,12 @@ impl File {
 }
 
 impl Scenario {
-    /// How many steps it has.
+    /// Number of steps.
     pub fn steps(&self) -> usize {
         self.steps.len()
     }
 
-    /// For how many seconds it does nothing but wait.
+    /// Total of its waits, in seconds.
     pub fn waits(&self) -> f64 {
         let seconds = |step: &Value| {
             let within = step["expect"]["pending"]
@@ -92,11 +92,11 @@ impl Scenario {
         self.steps.iter().map(seconds).sum()
     }
 
-    /// Play it; what went wrong, a line each.
+    /// Play it. Returns a line for each difference.
     pub fn play(&self, server: &Server) -> Vec<String> {
         let wipe = format!("DELETE /v2/keys{}?recursive=true", self.prefix);
         fetch(&server.client, &wipe);
-        let mut play = Play {
+        let mut player = Player {
             server,
             base: index(server),
             counters: self
@@ -109,7 +109,7 @@ impl Scenario {
         };
         let mut failures = Vec::new();
         for (number, step) in (1..).zip(&self.steps) {
-            for difference in play.step(step) {
+            for difference in player.step(step) {
                 let what = if step["do"].is_null() {
                     &step["ctl"]
                 } else {
@@ -123,7 +123,7 @@ impl Scenario {
     }
 }
 
-impl Play<'_> {
+impl Player<'_> {
     fn step(&mut self, step: &Value) -> Vec<String> {
         if let Some(seconds) = step["sleep"].as_f64() {
             std::thread::sleep(Duration::from_secs_f64(seconds));
@@ -137,7 +137,7 @@ impl Play<'_> {
             return self.end(name, step);
         }
         if let Some(path) = step["delta"].as_str() {
-            return self.growth(path, step);
+            return self.check_growth(path, step);
         }
         if let Some(name) = step["await"].as_str() {
             let (exchange, target) = &self.waiting[name];
@@ -170,7 +170,7 @@ impl Play<'_> {
         })
     }
 
-    /// Run `etcdctl`, or leave it running.
+    /// Run `etcdctl`, possibly in the background.
     fn command(&mut self, step: &Value) -> Vec<String> {
         let mut arguments = Vec::new();
         if step["raw"] != true {
@@ -190,7 +190,7 @@ impl Play<'_> {
         if let Some(name) = step["bg"].as_str() {
             let started = Instant::now();
             while watchers(self.server) <= before && started.elapsed() < WATCH_MAX {
-                std::thread::sleep(LOOK);
+                std::thread::sleep(POLL_INTERVAL);
             }
             self.commands.insert(name.to_owned(), run);
             return Vec::new();
@@ -199,19 +199,19 @@ impl Play<'_> {
         expect::command_differences(step, &run.outcome(), &|text| self.fill(text))
     }
 
-    /// Look at a command that was left running, after an interrupt or when it ends by itself.
+    /// Check a command in the background after an interrupt or its exit.
     fn end(&mut self, name: &str, step: &Value) -> Vec<String> {
         let mut run = self.commands.remove(name).expect("it was started");
         if step["interrupt"].is_string() {
-            // What it is to see by then may take its time on a busy machine.
+            // Longer than recorded, since a busy host may take longer.
             let after = step["after"].as_f64().unwrap_or(0.3);
-            std::thread::sleep(Duration::from_secs_f64(after) * PATIENCE);
+            std::thread::sleep(Duration::from_secs_f64(after) * INTERRUPT_FACTOR);
             run.interrupt();
         }
         let within = step["within"].as_f64().unwrap_or(AWAIT_MAX);
         run.wait(Duration::from_secs_f64(within));
         let outcome = run.outcome();
-        // It may be looked at once more.
+        // It may be checked again.
         self.commands.insert(name.to_owned(), run);
         expect::command_differences(step, &outcome, &|text| self.fill(text))
     }
@@ -257,8 +257,8 @@ impl Play<'_> {
         }
     }
 
-    /// By how much the counters have grown; reads also happen inside the server, so they are left out.
-    fn growth(&self, path: &str, step: &Value) -> Vec<String> {
+    /// Check the growth of the counters, without those of reads, which the server does too.
+    fn check_growth(&self, path: &str, step: &Value) -> Vec<String> {
         let now = counters(self.server, path);
         let grown = now.into_iter().map(|(name, count)| {
             let before = self.counters.get(&name).copied().unwrap_or(0);
@@ -275,7 +275,7 @@ impl Play<'_> {
         vec![format!("counters: expected {wanted:?}, got {grown:?}")]
     }
 
-    /// Put live values into what was recorded: `<+N>`, `<pad +N>`, `<client>`, `<peer>`, `<name>`.
+    /// Replace the holes `<+N>`, `<pad +N>`, `<client>`, `<peer>` and `<name>` by live values.
     fn fill(&self, text: &str) -> String {
         let mut filled = String::with_capacity(text.len());
         let mut rest = text;
@@ -317,7 +317,7 @@ impl Play<'_> {
     }
 }
 
-fn fetch(to: &str, line: &str) -> Option<crate::wire::Answer> {
+fn fetch(to: &str, line: &str) -> Option<crate::exchange::Answer> {
     let (method, target) = line.split_once(' ')?;
     let request = Request {
         method: method.to_owned(),
@@ -336,7 +336,7 @@ fn index(server: &Server) -> u64 {
         .expect("an index")
 }
 
-/// How many watch just now.
+/// Current number of watchers.
 fn watchers(server: &Server) -> u64 {
     let counters = counters(server, "/v2/stats/store");
     counters.get("watchers").copied().unwrap_or(0)

@@ -1,29 +1,29 @@
-//! A discovery service played by a test: what it was asked, in order, and what it answers.
+//! A mock of a discovery service: it records requests and answers with a function.
 
 use std::io::{Read, Write};
 use std::net::{SocketAddr, TcpListener, TcpStream};
 use std::sync::{Arc, Mutex};
 
-/// One request.
+/// A recorded request.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Asked {
+pub struct Recorded {
     /// Method and target.
     pub line: String,
     pub body: String,
 }
 
-/// A status and a body; none to say nothing for ever.
+/// Status and body; none never answers.
 pub type Reply = Option<(u16, String)>;
 
-/// A service that goes on for as long as the test's process.
+/// A mock that runs until the test ends.
 pub struct Mock {
     pub address: SocketAddr,
-    asked: Arc<Mutex<Vec<Asked>>>,
+    asked: Arc<Mutex<Vec<Recorded>>>,
 }
 
 impl Mock {
-    /// Answers each request by `answer`.
-    pub fn start(answer: impl Fn(&Asked) -> Reply + Send + Sync + 'static) -> Self {
+    /// Start a mock that answers with `answer`.
+    pub fn start(answer: impl Fn(&Recorded) -> Reply + Send + Sync + 'static) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").expect("a port");
         let address = listener.local_addr().expect("bound");
         let asked = Arc::new(Mutex::new(Vec::new()));
@@ -37,13 +37,13 @@ impl Mock {
         Self { address, asked }
     }
 
-    /// What it was asked so far.
-    pub fn asked(&self) -> Vec<Asked> {
+    /// The recorded requests, in order.
+    pub fn asked(&self) -> Vec<Recorded> {
         self.asked.lock().expect("no panic").clone()
     }
 }
 
-fn serve(mut stream: TcpStream, noted: &Mutex<Vec<Asked>>, answer: &dyn Fn(&Asked) -> Reply) {
+fn serve(mut stream: TcpStream, noted: &Mutex<Vec<Recorded>>, answer: &dyn Fn(&Recorded) -> Reply) {
     while let Some(asked) = read(&mut stream) {
         noted.lock().expect("no panic").push(asked.clone());
         match answer(&asked) {
@@ -59,7 +59,7 @@ fn serve(mut stream: TcpStream, noted: &Mutex<Vec<Asked>>, answer: &dyn Fn(&Aske
     }
 }
 
-fn read(stream: &mut TcpStream) -> Option<Asked> {
+fn read(stream: &mut TcpStream) -> Option<Recorded> {
     let mut bytes = Vec::new();
     loop {
         let text = String::from_utf8_lossy(&bytes).into_owned();
@@ -71,7 +71,7 @@ fn read(stream: &mut TcpStream) -> Option<Asked> {
             });
             if body.len() >= length.unwrap_or(0) {
                 let line = head.lines().next()?.trim_end_matches(" HTTP/1.1");
-                return Some(Asked {
+                return Some(Recorded {
                     line: line.to_owned(),
                     body: body.to_owned(),
                 });

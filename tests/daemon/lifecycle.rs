@@ -1,20 +1,20 @@
-//! How the daemon starts, stops and refuses.
+//! Start, stop and exit statuses of the daemon.
 
 use std::time::{Duration, Instant};
 
-use crate::cluster::{Cluster, PATIENCE, exited_with};
+use crate::cluster::{Cluster, TIMEOUT, exited_with};
 
-/// A stop takes no longer than this.
+/// Maximum time of a stop.
 const STOP_MAX: Duration = Duration::from_secs(2);
 
-/// What an exit status says about a directory that is of no use: a service manager does not try again.
+/// Exit status for an unusable data directory: the service manager does not restart the daemon.
 const DATA_ERROR: i32 = 65;
 
-/// The same about options.
+/// Exit status for wrong options, also without a restart.
 const CONFIG_ERROR: i32 = 78;
 
 #[test]
-fn says_what_it_is_at_start() {
+fn logs_its_settings_at_start() {
     let cluster = Cluster::start(1);
     let member = &cluster.members[0];
     let log = member.log();
@@ -30,12 +30,12 @@ fn says_what_it_is_at_start() {
 }
 
 #[test]
-fn stops_in_time_and_ends_watches() {
+fn stops_in_time_and_closes_watches() {
     for signal in ["-TERM", "-INT"] {
         let mut cluster = Cluster::start(3);
         let to = cluster.members[0].client;
         let watch = std::thread::spawn(move || {
-            crate::http::request(to, "GET", "/v2/keys/w?wait=true&stream=true", "", PATIENCE)
+            crate::http::request(to, "GET", "/v2/keys/w?wait=true&stream=true", "", TIMEOUT)
         });
         std::thread::sleep(Duration::from_millis(100));
         cluster.members[0].signal(signal);
@@ -64,7 +64,7 @@ fn a_directory_in_use_is_refused() {
     let mut second = Cluster::prepare(1, &[]);
     let taken = cluster.directory().join("m0.etcd");
     second.members[0].add_argument(&format!("-data-dir={}", taken.display()));
-    let log = second.members[0].start_in_vain(1);
+    let log = second.members[0].start_failing(1);
     assert!(log.contains("in use"), "{log}");
     assert_eq!(
         cluster.members[0]
@@ -76,11 +76,11 @@ fn a_directory_in_use_is_refused() {
 }
 
 #[test]
-fn an_occupied_port_is_refused_and_nothing_touched() {
+fn an_occupied_port_is_an_error_without_changes() {
     let cluster = Cluster::start(1);
     let mut second = Cluster::prepare(1, &[]);
     second.members[0].add_argument(&format!("-addr={}", cluster.members[0].client));
-    let log = second.members[0].start_in_vain(1);
+    let log = second.members[0].start_failing(1);
     assert!(
         log.contains(&cluster.members[0].client.to_string()),
         "{log}"
@@ -89,7 +89,7 @@ fn an_occupied_port_is_refused_and_nothing_touched() {
 }
 
 #[test]
-fn a_damaged_log_is_refused_and_nothing_changed() {
+fn a_damaged_log_is_refused_without_changes() {
     let mut cluster = Cluster::start(1);
     for number in 0..20 {
         cluster.members[0]
@@ -110,7 +110,7 @@ fn a_damaged_log_is_refused_and_nothing_changed() {
             true
         });
     assert!(damaged, "no segment holds the value");
-    let log = cluster.members[0].start_in_vain(DATA_ERROR);
+    let log = cluster.members[0].start_failing(DATA_ERROR);
     assert!(log.contains("damaged at byte"), "{log}");
 }
 
@@ -120,7 +120,7 @@ fn a_foreign_directory_and_wrong_options_have_their_own_exit_statuses() {
     let folder = cluster.directory().join("m0.etcd");
     std::fs::create_dir(&folder).expect("a folder");
     std::fs::write(folder.join("holiday.jpg"), "x").expect("a file");
-    cluster.members[0].start_in_vain(DATA_ERROR);
+    cluster.members[0].start_failing(DATA_ERROR);
     cluster.members[0].add_argument("-snapshot-count=none");
-    cluster.members[0].start_in_vain(CONFIG_ERROR);
+    cluster.members[0].start_failing(CONFIG_ERROR);
 }

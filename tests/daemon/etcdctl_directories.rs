@@ -1,12 +1,12 @@
-//! What `etcdctl` does to directories, and not to files.
+//! `etcdctl` commands for directories, and that they leave files alone.
 
 use std::net::SocketAddr;
 use std::process::Command;
 
 use crate::cluster::Cluster;
-use crate::mock::Mock;
+use crate::mock_discovery::Mock;
 
-/// What `etcdctl` says on stderr, with its exit status.
+/// Run `etcdctl`. Returns its exit status and stderr.
 fn etcdctl(member: SocketAddr, arguments: &[&str]) -> (Option<i32>, String) {
     let output = Command::new(env!("CARGO_BIN_EXE_etcdctl"))
         .arg(format!("--peers={member}"))
@@ -19,11 +19,11 @@ fn etcdctl(member: SocketAddr, arguments: &[&str]) -> (Option<i32>, String) {
 }
 
 #[test]
-fn a_file_is_no_directory_to_update_and_stays_as_it_is() {
+fn updatedir_leaves_a_file_alone() {
     let cluster = Cluster::start_with(1, &[]);
     let put = cluster.members[0].put("/v2/keys/f", "value=kept");
     assert_eq!(put.expect("it serves").status, 201);
-    // Without a time to live there is nothing to change, whatever is there.
+    // Without a time to live there is nothing to change.
     let (code, said) = etcdctl(cluster.members[0].client, &["updatedir", "/f"]);
     assert_eq!(code, Some(4), "{said}");
     assert!(said.contains(" 204: "), "{said}");
@@ -38,9 +38,9 @@ fn a_file_is_no_directory_to_update_and_stays_as_it_is() {
     assert!(get.json()["node"]["ttl"].is_null(), "{get:?}");
 }
 
-/// A later server would take the request for a change, and empty the file.
+/// A server of etcd 2 or 3 would take the request as a write and empty the file.
 #[test]
-fn a_file_of_a_later_server_is_not_emptied() {
+fn a_file_on_another_server_is_not_emptied() {
     let server = Mock::start(|asked| {
         let event = r#"{"action":"get","node":{"key":"/f","value":"v","modifiedIndex":7,"createdIndex":7}}"#;
         let page = r#"{"etcdserver":"3.4.23","etcdcluster":"3.4.0"}"#;

@@ -1,4 +1,4 @@
-//! Machines that are rebuilt, move, clash, and are left alone.
+//! Hosts that are rebuilt, change addresses, or have the name of another; `-force-new-cluster`.
 
 use std::fs;
 
@@ -19,7 +19,7 @@ fn machines(member: &Member) -> usize {
     machines.map_or(0, |answer| answer.body.split(", ").count())
 }
 
-/// As the first member, which leads, sees it.
+/// Wait until the leader sees three voters.
 fn wait_until_three_vote(cluster: &Cluster) {
     cluster.wait_for(0, |member| {
         let log = member.log();
@@ -29,9 +29,9 @@ fn wait_until_three_vote(cluster: &Cluster) {
     });
 }
 
-/// The machine is rebuilt at once, before anyone can have missed it.
+/// The host is rebuilt before its absence is noticed.
 #[test]
-fn a_rebuilt_machine_gets_its_place_and_vote_back() {
+fn a_rebuilt_member_is_a_voter_again() {
     let mut cluster = Cluster::start(3);
     wait_until_three_vote(&cluster);
     assert!(writes(&cluster.members[0], "before"));
@@ -42,7 +42,7 @@ fn a_rebuilt_machine_gets_its_place_and_vote_back() {
     for number in 0..3 {
         assert_eq!(machines(&cluster.members[number]), 3);
     }
-    // With another one gone two of three voters are left, if it is one.
+    // Two of three voters are left if the rebuilt member is a voter.
     wait_until_three_vote(&cluster);
     cluster.members[1].kill();
     cluster.wait_for(0, |member| writes(member, "after"));
@@ -69,7 +69,7 @@ fn a_member_that_moved_is_found() {
     cluster.wait_for(0, |member| has(member, "moved"));
 }
 
-/// Nobody can be elected where the others look for each other.
+/// No leader can be elected while both members use old addresses.
 #[test]
 fn two_members_that_both_moved_find_each_other() {
     let mut cluster = Cluster::start(3);
@@ -96,11 +96,11 @@ fn two_members_that_both_moved_find_each_other() {
 }
 
 #[test]
-fn a_living_members_name_and_address_are_its_own() {
+fn name_and_address_of_a_running_member_are_refused() {
     let cluster = Cluster::start(2);
     let peers = format!("-peers={}", cluster.members[0].peer);
     let mut namesake = Cluster::prepare(1, &["-name=m1", &peers]);
-    let log = namesake.members[0].start_in_vain(1);
+    let log = namesake.members[0].start_failing(1);
     assert!(
         log.contains("the name m1 belongs to a living member"),
         "{log}"
@@ -111,14 +111,14 @@ fn a_living_members_name_and_address_are_its_own() {
         cluster.members[1].peer.port()
     );
     let mut other = Cluster::prepare(1, &["-name=other", &peers, &address, &bind]);
-    let log = other.members[0].start_in_vain(1);
+    let log = other.members[0].start_failing(1);
     assert!(log.contains("other cannot have the peer address"), "{log}");
     assert!(log.contains("belongs to the member m1"), "{log}");
     assert_eq!(machines(&cluster.members[0]), 2);
 }
 
 #[test]
-fn one_of_three_goes_on_alone_when_told_to() {
+fn one_of_three_continues_with_force_new_cluster() {
     let mut cluster = Cluster::start(3);
     assert!(writes(&cluster.members[0], "kept"));
     cluster.wait_for(2, |member| has(member, "kept"));
@@ -139,7 +139,7 @@ fn one_of_three_goes_on_alone_when_told_to() {
     ] {
         assert!(log.contains(said), "{said} is not in:\n{log}");
     }
-    // Told again it changes nothing, and without being told it goes on.
+    // A second start with the option changes nothing, and a start without it works.
     cluster.members[2].kill();
     cluster.members[2].start();
     cluster.wait_for(2, |member| has(member, "alone"));
@@ -148,12 +148,12 @@ fn one_of_three_goes_on_alone_when_told_to() {
     cluster.members[2].add_argument("-force-new-cluster=false");
     cluster.members[2].start();
     cluster.wait_for(2, |member| has(member, "alone"));
-    // What comes back of the old cluster is another cluster's, and says so.
+    // A member of the old cluster is refused.
     cluster.members[1].start();
     cluster.wait_for(1, |member| member.log().contains("it belongs to cluster"));
     cluster.wait_for(2, |member| member.log().contains("it belongs to cluster"));
     assert_eq!(machines(&cluster.members[2]), 1);
-    // A rebuilt one joins.
+    // A rebuilt host joins.
     cluster.members[1].kill();
     fs::remove_dir_all(cluster.directory().join("m1.etcd")).expect("it was there");
     let peers = format!("-peers={}", cluster.members[2].peer);
@@ -163,9 +163,9 @@ fn one_of_three_goes_on_alone_when_told_to() {
 }
 
 #[test]
-fn there_must_be_something_to_go_on_with() {
+fn force_new_cluster_needs_a_data_directory() {
     let mut cluster = Cluster::prepare(1, &["-force-new-cluster"]);
-    let log = cluster.members[0].start_in_vain(78);
+    let log = cluster.members[0].start_failing(78);
     assert!(
         log.contains("holds nothing of a cluster to go on with"),
         "{log}"

@@ -1,11 +1,11 @@
-//! What it remembers, and what it does when the server has forgotten.
+//! The state file, and a history that no longer has the missed changes.
 
 use std::fs;
 
-use super::manners::Scene;
+use super::commands::Scene;
 use super::{Watcher, lines, wait, wait_for_lines};
 
-/// A watch of everything in `/w` that remembers, and tells each change in a line.
+/// A watch of `/w` with a state file that prints a line for each change.
 const WATCH: [&str; 8] = [
     "--state",
     "state",
@@ -18,8 +18,8 @@ const WATCH: [&str; 8] = [
 ];
 
 #[test]
-fn what_changed_while_it_was_down_runs_at_the_start() {
-    let scene = Scene::set(&[]);
+fn missed_changes_run_at_the_start() {
+    let scene = Scene::new(&[]);
     scene.put("/w/before", "0");
     let mut watcher = scene.watch(&WATCH);
     scene.put("/w/a", "1");
@@ -41,8 +41,8 @@ fn what_changed_while_it_was_down_runs_at_the_start() {
 }
 
 #[test]
-fn what_is_there_at_the_start_runs_if_asked_for() {
-    let scene = Scene::set(&[]);
+fn existing_keys_run_at_the_start_if_configured() {
+    let scene = Scene::new(&[]);
     scene.put("/w/a", "1");
     scene.put("/w/d/b", "2");
     let arguments = [&["--initial"], &WATCH[..]].concat();
@@ -50,7 +50,7 @@ fn what_is_there_at_the_start_runs_if_asked_for() {
     scene.put("/w/a", "3");
     wait_for_lines(&scene.out(), &["get /w/a 1", "get /w/d/b 2", "set /w/a 3"]);
     watcher.stop(0);
-    // Nothing has changed since; it is run for again all the same, and goes on from there.
+    // Nothing has changed; it runs for the current value again and continues from there.
     fs::remove_file(scene.out()).expect("removed");
     let mut watcher = scene.watch(&arguments);
     scene.put("/w/a", "4");
@@ -59,8 +59,8 @@ fn what_is_there_at_the_start_runs_if_asked_for() {
 }
 
 #[test]
-fn when_the_history_is_gone_it_runs_for_what_differs() {
-    let scene = Scene::set(&["-watch-history=100"]);
+fn after_a_cleared_history_it_runs_for_differences() {
+    let scene = Scene::new(&["-watch-history=100"]);
     for key in ["/w/kept", "/w/changed", "/w/gone", "/w/d/gone"] {
         scene.put(key, "1");
     }
@@ -73,7 +73,7 @@ fn when_the_history_is_gone_it_runs_for_what_differs() {
     for target in ["/w/gone", "/w/d?recursive=true"] {
         let member = scene.cluster.members[0].client;
         let path = format!("/v2/keys{target}");
-        let answer = crate::http::request(member, "DELETE", &path, "", super::PATIENCE);
+        let answer = crate::http::request(member, "DELETE", &path, "", super::TIMEOUT);
         assert_eq!(answer.expect("it serves").status, 200);
     }
     for number in 0..200 {
@@ -96,7 +96,7 @@ fn when_the_history_is_gone_it_runs_for_what_differs() {
         watcher.said()
     );
     watcher.stop(0);
-    // All of that is handled now.
+    // All of that is handled.
     let mut watcher = scene.watch(&WATCH);
     scene.put("/w/last", "4");
     wait(|| lines(&scene.out()).len() == 7, || watcher.said());
@@ -104,8 +104,8 @@ fn when_the_history_is_gone_it_runs_for_what_differs() {
 }
 
 #[test]
-fn a_store_that_began_anew_is_noticed() {
-    let mut scene = Scene::set(&[]);
+fn a_new_cluster_is_noticed() {
+    let mut scene = Scene::new(&[]);
     scene.put("/w/gone", "1");
     let mut watcher = scene.watch(&WATCH);
     for number in 0..20 {
@@ -136,8 +136,8 @@ fn a_store_that_began_anew_is_noticed() {
 }
 
 #[test]
-fn a_state_file_that_will_not_do_is_refused() {
-    let scene = Scene::set(&[]);
+fn an_unusable_state_file_is_refused() {
+    let scene = Scene::new(&[]);
     let start = |state: &str, key: &str| {
         let member = [scene.cluster.members[0].client];
         let arguments = ["exec-watch", "--state", state, key, "--", "true"];
@@ -171,11 +171,11 @@ fn a_state_file_that_will_not_do_is_refused() {
     assert!(said.contains("cannot open no/such/place.lock"), "{said}");
 }
 
-/// A key that is left alone while much happens elsewhere: the watch moves on all the same, so that after a
-/// restart nothing is missing. It lags by at most 900 changes, so 1,400 are never forgotten.
+/// A watched key does not change while others do: the stored index follows, so that no change is missed after a
+/// restart. It lags by at most 900 changes, so a history of 1,400 is enough.
 #[test]
-fn a_quiet_key_is_not_forgotten_in_a_busy_store() {
-    let scene = Scene::set(&["-watch-history=1500"]);
+fn an_unchanged_key_survives_a_busy_store() {
+    let scene = Scene::new(&["-watch-history=1500"]);
     let mut watcher = scene.watch(&WATCH);
     let state = scene.directory.path().join("state");
     let handled = || {
@@ -184,7 +184,7 @@ fn a_quiet_key_is_not_forgotten_in_a_busy_store() {
         let line: serde_json::Value = serde_json::from_str(line).expect("JSON");
         line["handled"].as_u64().unwrap_or(0)
     };
-    // Never more at once than the history holds.
+    // Fewer changes at once than the history holds.
     for _ in 0..4 {
         let indices = (0..500).map(|number| scene.put("/elsewhere", &number.to_string()));
         let last = indices.max().expect("an index");

@@ -1,4 +1,4 @@
-//! `etcd-discovery` as a process, its pages, and what old machines ask of it.
+//! The discovery service: its pages, and the requests of etcd 0.4.
 
 use std::io::{Read, Write};
 use std::net::{SocketAddr, TcpStream};
@@ -10,13 +10,13 @@ use oxetcd::client::{Client, Request};
 use oxetcd::cluster::Address;
 use oxetcd::net::tls::Connector;
 
-use crate::cluster::{PATIENCE, free_ports};
+use crate::cluster::{TIMEOUT, free_ports};
 use crate::http::{Answer, request};
 
-/// A running service.
+/// A running discovery service.
 pub struct Service {
     pub address: SocketAddr,
-    /// How it is called, if by TLS.
+    /// The TLS connector, if it serves TLS.
     tls: Option<Connector>,
     folder: PathBuf,
     arguments: Vec<String>,
@@ -24,18 +24,18 @@ pub struct Service {
 }
 
 impl Service {
-    /// One that keeps its tokens in a directory in `folder`, and serves.
+    /// Start a service with a data directory in `folder`.
     pub fn start(folder: &Path) -> Self {
         let data = format!("-data-dir={}", folder.join("discovery.etcd").display());
         Self::start_with(folder, &[&data])
     }
 
-    /// One with these arguments besides its address.
+    /// Start a service with these arguments.
     pub fn start_with(folder: &Path, arguments: &[&str]) -> Self {
         Self::prepare(folder, arguments, None)
     }
 
-    /// One that is called by TLS.
+    /// Start a service with TLS.
     pub fn start_by_tls(folder: &Path, arguments: &[&str], tls: Connector) -> Self {
         Self::prepare(folder, arguments, Some(tls))
     }
@@ -51,12 +51,12 @@ impl Service {
             arguments: all,
             process: None,
         };
-        service.start_again();
+        service.restart();
         service
     }
 
-    /// Start it, and wait until it serves.
-    pub fn start_again(&mut self) {
+    /// Start the process and wait until it serves.
+    pub fn restart(&mut self) {
         let log = std::fs::OpenOptions::new()
             .create(true)
             .append(true)
@@ -73,15 +73,15 @@ impl Service {
             .try_ask("GET", "/health", "")
             .is_none_or(|answer| answer.status != 200)
         {
-            assert!(started.elapsed() < PATIENCE, "no service:\n{}", self.log());
+            assert!(started.elapsed() < TIMEOUT, "no service:\n{}", self.log());
             std::thread::sleep(Duration::from_millis(10));
         }
     }
 
-    /// Kill it.
+    /// Kill the process.
     pub fn kill(&mut self) {
         if let Some(mut process) = self.process.take() {
-            // It may have ended by itself.
+            // It may have exited already.
             let _ = process.kill();
             let _ = process.wait();
         }
@@ -93,12 +93,12 @@ impl Service {
 
     fn try_ask(&self, method: &str, path: &str, form: &str) -> Option<Answer> {
         match &self.tls {
-            None => request(self.address, method, path, form, PATIENCE).ok(),
+            None => request(self.address, method, path, form, TIMEOUT).ok(),
             Some(tls) => self.page(path, tls.clone()),
         }
     }
 
-    /// A page, by TLS.
+    /// Get a page with TLS.
     fn page(&self, path: &str, tls: Connector) -> Option<Answer> {
         let address = Address::parse(&format!("https://{}", self.address));
         let client = Client::new(vec![address.expect("an address")]).with_tls(tls);
@@ -116,13 +116,13 @@ impl Service {
         format!("{scheme}://{}", self.address)
     }
 
-    /// Ask it.
+    /// Send a request.
     pub fn ask(&self, method: &str, path: &str, form: &str) -> Answer {
         let answer = self.try_ask(method, path, form);
         answer.unwrap_or_else(|| panic!("{method} {path}: no answer:\n{}", self.log()))
     }
 
-    /// The path of a new token, for a cluster of `size` members if that is not 0.
+    /// The path of a new token, with this cluster size unless it is 0.
     pub fn token(&self, size: u32) -> String {
         let path = match size {
             0 => "/new".to_owned(),
@@ -151,7 +151,7 @@ fn folder() -> tempfile::TempDir {
 }
 
 #[test]
-fn its_pages() {
+fn pages_of_the_service() {
     let folder = folder();
     let service = Service::start(folder.path());
     for method in ["GET", "PUT", "POST", "DELETE"] {
@@ -207,9 +207,9 @@ fn its_pages() {
     }
 }
 
-/// As the tutorial prints it, before and after machines have come.
+/// As printed in the tutorial, before and after members registered.
 #[test]
-fn a_tokens_tree() {
+fn the_tree_of_a_token() {
     let folder = folder();
     let mut service = Service::start(folder.path());
     let token = service.token(0);
@@ -235,7 +235,7 @@ fn a_tokens_tree() {
     );
     assert_eq!(put.status, 201, "{put:?}");
     service.kill();
-    service.start_again();
+    service.restart();
     let node = &service.ask("GET", &format!("{token}/"), "").json()["node"];
     let machine = &node["nodes"][0];
     assert_eq!(machine["key"], format!("/_etcd/registry{token}/n1"));
@@ -255,11 +255,11 @@ fn a_tokens_tree() {
         .ask("GET", &format!("{sized}/_config/size"), "")
         .json();
     assert_eq!(size["node"]["value"], "5");
-    // Hidden, as all that begins with an underscore.
+    // Hidden, as all names that start with an underscore.
     assert!(service.ask("GET", &sized, "").json()["node"]["nodes"].is_null());
 }
 
-/// One request byte for byte, and its answer.
+/// Send a request byte for byte.
 fn raw(to: SocketAddr, line: &str, body: &str) -> Answer {
     let mut stream = TcpStream::connect(to).expect("a connection");
     let length = body.len();
@@ -288,9 +288,9 @@ fn raw(to: SocketAddr, line: &str, body: &str) -> Answer {
     }
 }
 
-/// What etcd 0.4.6 sends when three machines start, with each kind of URL it may have been given.
+/// The requests of etcd 0.4.6 when three members start, with each form of a token's URL.
 #[test]
-fn three_machines_of_the_original_find_each_other() {
+fn three_members_of_0_4_find_each_other() {
     let folder = folder();
     let service = Service::start(folder.path());
     for prefix in ["/", "/v2/keys/_etcd/registry", ""] {
@@ -314,7 +314,7 @@ fn three_machines_of_the_original_find_each_other() {
             assert_eq!(nodes.len(), number, "{nodes:?}");
             assert_eq!(nodes[0]["value"], "http://10.0.0.1:7001");
         }
-        // Once more, as every 75,600 s.
+        // Registered again, as every 75,600 s.
         let body = "ttl=604800&value=http%3A%2F%2F10.0.0.1%3A7001";
         assert_eq!(
             raw(service.address, &format!("PUT {place}/node1"), body).status,
@@ -323,9 +323,9 @@ fn three_machines_of_the_original_find_each_other() {
     }
 }
 
-/// The service in front of a cluster instead of a directory of its own.
+/// The service with a cluster instead of a data directory.
 #[test]
-fn tokens_are_kept_in_a_cluster() {
+fn tokens_are_stored_in_a_cluster() {
     let mut cluster = crate::cluster::Cluster::prepare(1, &[]);
     cluster.members[0].start();
     cluster.wait_for(0, |member| {

@@ -1,4 +1,4 @@
-//! How it starts, stops, and treats its commands.
+//! Start and stop of `exec-watch`, and its commands.
 
 use std::os::unix::net::UnixDatagram;
 use std::time::{Duration, Instant};
@@ -6,21 +6,21 @@ use std::time::{Duration, Instant};
 use super::{Watcher, lines, wait, wait_for_lines};
 use crate::cluster::Cluster;
 
-/// A cluster of one, and a directory for the watcher.
+/// A cluster of one member, and a directory for the watcher.
 pub struct Scene {
     pub cluster: Cluster,
     pub directory: tempfile::TempDir,
 }
 
 impl Scene {
-    pub fn set(arguments: &[&str]) -> Self {
+    pub fn new(arguments: &[&str]) -> Self {
         Self {
             cluster: Cluster::start_with(1, arguments),
             directory: tempfile::tempdir().expect("a directory"),
         }
     }
 
-    /// `exec-watch` with these arguments, started and watching.
+    /// Start `exec-watch` with these arguments and wait until it watches.
     pub fn watch(&self, arguments: &[&str]) -> Watcher {
         let before = self.watchers();
         let mut all = vec!["exec-watch"];
@@ -34,7 +34,7 @@ impl Scene {
         watcher
     }
 
-    /// How many watches the member serves.
+    /// Number of watches that the member serves.
     pub fn watchers(&self) -> u64 {
         let stats = self.cluster.members[0]
             .get("/v2/stats/store")
@@ -58,8 +58,8 @@ impl Scene {
 }
 
 #[test]
-fn the_whole_change_is_told() {
-    let scene = Scene::set(&[]);
+fn commands_get_the_whole_change() {
+    let scene = Scene::new(&[]);
     scene.put("/w/a", "1");
     let script = "echo $ETCD_WATCH_ACTION $ETCD_WATCH_KEY $ETCD_WATCH_VALUE $ETCD_WATCH_PREV_VALUE \
                   $ETCD_WATCH_TTL $ETCD_WATCH_DIR; cat";
@@ -80,8 +80,8 @@ fn the_whole_change_is_told() {
 }
 
 #[test]
-fn told_to_stop_it_lets_the_running_command_end_and_begins_no_other() {
-    let scene = Scene::set(&[]);
+fn a_stop_waits_for_the_running_command() {
+    let scene = Scene::new(&[]);
     let arguments = ["--state", "state", "/a", "--", "sh", "-c"];
     let slow = "echo begin $ETCD_WATCH_VALUE; sleep 1; echo end $ETCD_WATCH_VALUE";
     let mut watcher = scene.watch(&[&arguments[..], &[slow]].concat());
@@ -91,15 +91,15 @@ fn told_to_stop_it_lets_the_running_command_end_and_begins_no_other() {
     watcher.signal("-INT");
     assert_eq!(watcher.end().code(), Some(0), "{}", watcher.said());
     wait_for_lines(&scene.out(), &["begin 1", "end 1"]);
-    // The one that was not begun is run for next time.
+    // The change without a command is handled after the next start.
     let mut watcher = scene.watch(&[&arguments[..], &["echo $ETCD_WATCH_VALUE"]].concat());
     wait_for_lines(&scene.out(), &["begin 1", "end 1", "2"]);
     watcher.stop(0);
 }
 
 #[test]
-fn told_twice_it_ends_the_command_and_runs_it_again_next_time() {
-    let scene = Scene::set(&[]);
+fn a_second_stop_kills_the_command() {
+    let scene = Scene::new(&[]);
     let arguments = ["--state", "state", "/a", "--", "sh", "-c"];
     let mut watcher = scene.watch(&[&arguments[..], &["echo begin; sleep 60; echo end"]].concat());
     scene.put("/a", "1");
@@ -118,8 +118,8 @@ fn told_twice_it_ends_the_command_and_runs_it_again_next_time() {
 }
 
 #[test]
-fn it_stops_while_no_member_is_there() {
-    let mut scene = Scene::set(&[]);
+fn it_stops_without_a_member() {
+    let mut scene = Scene::new(&[]);
     let mut watcher = scene.watch(&["/a", "--", "true"]);
     scene.cluster.members[0].kill();
     watcher.wait_until_said("the watch broke off");
@@ -133,8 +133,8 @@ fn it_stops_while_no_member_is_there() {
 }
 
 #[test]
-fn it_goes_on_when_the_member_is_back() {
-    let mut scene = Scene::set(&[]);
+fn it_continues_when_the_member_is_back() {
+    let mut scene = Scene::new(&[]);
     let mut watcher = scene.watch(&["/a", "--", "sh", "-c", "echo $ETCD_WATCH_VALUE"]);
     scene.put("/a", "1");
     scene.cluster.members[0].kill();
@@ -149,12 +149,12 @@ fn it_goes_on_when_the_member_is_back() {
 }
 
 #[test]
-fn a_service_manager_is_told_and_commands_are_not_mixed_up_in_that() {
-    let scene = Scene::set(&[]);
+fn the_service_manager_is_notified_by_it_alone() {
+    let scene = Scene::new(&[]);
     let path = scene.directory.path().join("notify");
     let socket = UnixDatagram::bind(&path).expect("a socket");
     socket
-        .set_read_timeout(Some(super::PATIENCE))
+        .set_read_timeout(Some(super::TIMEOUT))
         .expect("a limit");
     let path = path.to_string_lossy().into_owned();
     let member = [scene.cluster.members[0].client];

@@ -1,13 +1,13 @@
-//! `watch --forever`, which goes on as `exec-watch` does.
+//! `watch --forever`.
 
-use super::manners::Scene;
+use super::commands::Scene;
 use super::proxy::Proxy;
 use super::{Watcher, wait, wait_for_lines};
 
-/// The member it watches at is lost, and is found again when what happened since is forgotten.
+/// The member is down until its history no longer has the missed changes.
 #[test]
-fn it_goes_on_where_changes_are_forgotten() {
-    let scene = Scene::set(&["-watch-history=100"]);
+fn it_continues_after_a_cleared_history() {
+    let scene = Scene::new(&["-watch-history=100"]);
     let member = scene.cluster.members[0].client;
     let (first, second) = (Proxy::start(member), Proxy::start(member));
     second.cut(true);
@@ -27,7 +27,7 @@ fn it_goes_on_where_changes_are_forgotten() {
         scene.put("/elsewhere", &number.to_string());
     }
     second.cut(false);
-    // Of several changes only the last is there, and what has not changed is not shown.
+    // Of several missed changes only the last one is printed, and unchanged keys are not.
     wait_for_lines(&scene.out(), &["1", "3", "4"]);
     watcher.wait_until_said("401");
     wait(|| scene.watchers() > 0, || watcher.said());
@@ -37,10 +37,10 @@ fn it_goes_on_where_changes_are_forgotten() {
     assert_eq!(watcher.end().code(), Some(0), "{}", watcher.said());
 }
 
-/// Each is printed with the indices of the member it came from.
+/// Each change is printed with the indexes of its response.
 #[test]
-fn it_ends_after_as_many_changes_as_were_asked_for() {
-    let scene = Scene::set(&[]);
+fn it_exits_after_the_given_number_of_changes() {
+    let scene = Scene::new(&[]);
     let member = scene.cluster.members[0].client;
     let arguments = ["-o", "extended", "watch", "--exit-after", "2", "/a"];
     let mut watcher = Watcher::start(scene.directory.path(), &[member], &arguments);

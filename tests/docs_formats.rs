@@ -12,18 +12,11 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
-use http_body_util::Full;
-use hyper::body::Incoming;
 use hyper::service::service_fn;
-use hyper::{Request, Response};
 use hyper_util::rt::TokioIo;
-use oxetcd::cluster::{
-    ClusterId, JoinAnswer, JoinError, JoinRequest, Member, MemberId, MemberList, Settings,
-};
+use oxetcd::cluster::{ClusterId, Member, MemberId};
 use oxetcd::consensus::command_of;
 use oxetcd::consensus::message::{Body, RaftKind};
-use oxetcd::http::peer;
-use oxetcd::membership::api::{JOIN_PATH, ROSTER_PATH};
 use oxetcd::net::tls::Connector;
 use oxetcd::store::{
     ClusterTime, Command, CommandId, Content, HistoryLimits, Path as Key, Stamped, Store, codec,
@@ -245,7 +238,7 @@ fn frame_for(name: &str, number: u64) -> Vec<u8> {
     frame
 }
 
-/// The peer port of n1, which leads a cluster of two.
+/// The peer port of n1, and what it hears there.
 async fn peer_port() -> (u16, mpsc::UnboundedReceiver<News>) {
     let (sender, news) = mpsc::unbounded_channel();
     let inbox: Inbox = Arc::new(move |news| {
@@ -275,7 +268,7 @@ async fn peer_port() -> (u16, mpsc::UnboundedReceiver<News>) {
             let listener = listener.clone();
             let service = service_fn(move |request| {
                 let listener = listener.clone();
-                async move { Ok::<_, std::convert::Infallible>(answer(&listener, request).await) }
+                async move { Ok::<_, std::convert::Infallible>(listener.upgrade(request)) }
             });
             let connection = hyper::server::conn::http1::Builder::new()
                 .serve_connection(TokioIo::new(stream), service)
@@ -284,45 +277,6 @@ async fn peer_port() -> (u16, mpsc::UnboundedReceiver<News>) {
         }
     });
     (port, news)
-}
-
-async fn answer(listener: &Arc<Listener>, request: Request<Incoming>) -> Response<Full<Bytes>> {
-    match request.uri().path() {
-        JOIN_PATH => peer::page(request, |asking| async move { admitted(&asking) }).await,
-        ROSTER_PATH => peer::member_list_page(&members()),
-        _ => listener.upgrade(request),
-    }
-}
-
-fn admitted(asking: &JoinRequest) -> Result<JoinAnswer, JoinError> {
-    assert_eq!(asking.member, member(N2, "n2", "10.0.0.2"));
-    match asking.cluster {
-        None => Ok(JoinAnswer {
-            cluster: cluster(),
-            members: members().members,
-        }),
-        Some(_) => Err(JoinError::NoPlace(full())),
-    }
-}
-
-fn members() -> MemberList {
-    MemberList {
-        cluster: cluster(),
-        members: vec![member(N1, "n1", "10.0.0.1"), member(N2, "n2", "10.0.0.2")],
-        leader: Some(id(N1)),
-        settings: Settings::default(),
-    }
-}
-
-/// The same cluster, with as many members as it may have.
-fn full() -> MemberList {
-    let others = [(3, "n3", "10.0.0.3"), (4, "n4", "10.0.0.4")];
-    let others = others.map(|(id, name, host)| member(id, name, host));
-    let mut full = members();
-    full.members.truncate(1);
-    full.members.extend(others);
-    full.settings = Settings::default().with_active_size(3);
-    full
 }
 
 /// The head of an answer, and what of its body came with it.
@@ -387,36 +341,4 @@ async fn a_connection_opens_and_carries_frames_as_shown() {
     assert_eq!((raft.index, raft.commit), (2, 2));
     let entries = [entry(3, codec::encode_stamped(&command()))];
     assert_eq!(raft.entries, entries);
-}
-
-#[tokio::test]
-async fn the_pages_answer_as_shown() {
-    let (port, _news) = peer_port().await;
-    let asks = |name: &str| {
-        let body = sample(PEER, name);
-        let length = body.len();
-        format!(
-            "POST {JOIN_PATH} HTTP/1.1\r\nHost: n1\r\nConnection: close\r\n\
-             Content-Length: {length}\r\n\r\n{body}"
-        )
-    };
-    let roster = format!("GET {ROSTER_PATH} HTTP/1.1\r\nHost: n1\r\nConnection: close\r\n\r\n");
-    for (request, status, shown) in [
-        (asks("join"), "200 OK", "joined"),
-        (asks("join again"), "403 Forbidden", "full"),
-        (roster, "200 OK", "roster"),
-    ] {
-        let (mut stream, head, mut body) = ask(port, &request).await;
-        assert!(head.contains(status), "{shown}: {head}");
-        let read = timeout(PATIENCE, stream.read_to_end(&mut body)).await;
-        read.expect("in time").expect("read");
-        let shown = sample(PEER, shown);
-        let mut body: serde_json::Value = serde_json::from_slice(&body).expect("JSON");
-        let shown: serde_json::Value = serde_json::from_str(&shown).expect("JSON");
-        // The page does not show the sentence.
-        if let Some(message) = body.get_mut("message") {
-            *message = "...".into();
-        }
-        assert_eq!(body, shown);
-    }
 }

@@ -18,6 +18,7 @@ mod members;
 mod membership;
 mod mock;
 mod outages;
+mod peer_pages;
 mod service;
 mod standby;
 mod sync;

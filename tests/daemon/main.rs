@@ -20,6 +20,7 @@ mod membership;
 mod mock_discovery;
 mod notify;
 mod outages;
+mod peer_pages;
 mod resize;
 mod standby;
 mod sync;

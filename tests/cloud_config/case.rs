@@ -151,9 +151,9 @@ impl Host {
     }
 
     fn write_file(&self, path: &str, content: &[u8]) {
-        let place = self.path(path);
-        fs::create_dir_all(place.parent().expect("a folder")).expect("a folder");
-        fs::write(place, content).expect("a file");
+        let path = self.path(path);
+        fs::create_dir_all(path.parent().expect("a folder")).expect("a folder");
+        fs::write(path, content).expect("a file");
     }
 
     /// Create a symbolic link.
@@ -184,20 +184,20 @@ impl Host {
         let mut folders = vec![self.folder.path().to_path_buf()];
         while let Some(folder) = folders.pop() {
             for entry in fs::read_dir(&folder).expect("a folder") {
-                let place = entry.expect("an entry").path();
-                let below = place.strip_prefix(self.folder.path()).expect("below");
+                let entry = entry.expect("an entry").path();
+                let below = entry.strip_prefix(self.folder.path()).expect("below");
                 let path = format!("/{}", below.display());
-                let meta = fs::symlink_metadata(&place).expect("it is there");
+                let meta = fs::symlink_metadata(&entry).expect("it is there");
                 let mode = meta.mode() & 0o7777;
                 let owner = self.owner(&meta);
                 if meta.is_symlink() {
-                    let target = fs::read_link(&place).expect("a link");
+                    let target = fs::read_link(&entry).expect("a link");
                     found.insert(format!("l {path} -> {}", target.display()));
                 } else if meta.is_dir() {
                     found.insert(format!("d {mode:04o} {owner} {path}"));
-                    folders.push(place);
+                    folders.push(entry);
                 } else {
-                    let content = fs::read(&place).expect("a file");
+                    let content = fs::read(&entry).expect("a file");
                     found.insert(format!("f {mode:04o} {owner} {path} {content:?}"));
                 }
             }
@@ -231,8 +231,8 @@ impl Host {
 pub fn changes(before: &Manifest, after: &Manifest) -> BTreeSet<String> {
     let path = |line: &String| {
         let words: Vec<&str> = line.split(' ').collect();
-        let place = if words[0] == "l" { 1 } else { 3 };
-        String::from(words[place])
+        let column = if words[0] == "l" { 1 } else { 3 };
+        String::from(words[column])
     };
     let short = |line: &String| match line.split_once(" [") {
         Some((short, _)) if line.starts_with('f') => String::from(short),

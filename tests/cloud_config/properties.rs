@@ -72,7 +72,7 @@ fn value() -> impl Strategy<Value = String> {
         Just('0'),
         any::<char>(),
     ];
-    proptest::collection::vec(odd, 0..40).prop_map(|letters| letters.into_iter().collect())
+    proptest::collection::vec(odd, 0..40).prop_map(|characters| characters.into_iter().collect())
 }
 
 proptest! {
@@ -85,8 +85,8 @@ proptest! {
         prop_assume!(!value.contains("_ipv"));
         // As escapes, since YAML does not allow all characters unescaped.
         let mut quoted = String::new();
-        for letter in value.chars() {
-            let code = u32::from(letter);
+        for character in value.chars() {
+            let code = u32::from(character);
             quoted.push_str(&format!("\\U{code:08x}"));
         }
         let text = format!("#cloud-config\ncoreos:\n  etcd:\n    name: n\n    cors: \"{quoted}\"\n");

@@ -269,16 +269,14 @@ impl Member {
     pub fn members(&self) -> Vec<String> {
         self.member_list()
             .iter()
-            .filter_map(|machine| Some(machine["name"].as_str()?.to_owned()))
+            .filter_map(|member| Some(member["name"].as_str()?.to_owned()))
             .collect()
     }
 
     /// The name of the leader in its view.
     pub fn leader(&self) -> Option<String> {
-        let machines = self.member_list();
-        let leader = machines
-            .iter()
-            .find(|machine| machine["state"] == "leader")?;
+        let members = self.member_list();
+        let leader = members.iter().find(|member| member["state"] == "leader")?;
         Some(leader["name"].as_str()?.to_owned())
     }
 

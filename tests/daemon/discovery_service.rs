@@ -237,14 +237,14 @@ fn the_tree_of_a_token() {
     service.kill();
     service.restart();
     let node = &service.ask("GET", &format!("{token}/"), "").json()["node"];
-    let machine = &node["nodes"][0];
-    assert_eq!(machine["key"], format!("/_etcd/registry{token}/n1"));
-    assert_eq!(machine["value"], "http://10.0.0.1:7001");
+    let entry = &node["nodes"][0];
+    assert_eq!(entry["key"], format!("/_etcd/registry{token}/n1"));
+    assert_eq!(entry["value"], "http://10.0.0.1:7001");
     assert!(
-        machine["ttl"].as_u64().is_some_and(|ttl| ttl > 604_000),
-        "{machine}"
+        entry["ttl"].as_u64().is_some_and(|ttl| ttl > 604_000),
+        "{entry}"
     );
-    assert!(machine["expiration"].is_string());
+    assert!(entry["expiration"].is_string());
     assert_eq!(
         service.ask("DELETE", &format!("{token}/n1"), "").status,
         200
@@ -294,12 +294,12 @@ fn three_members_of_0_4_find_each_other() {
     let folder = folder();
     let service = Service::start(folder.path());
     for prefix in ["/", "/v2/keys/_etcd/registry", ""] {
-        let place = format!("{prefix}{}", service.token(3));
+        let path = format!("{prefix}{}", service.token(3));
         for number in 1..=3 {
             let body = format!("ttl=604800&value=http%3A%2F%2F10.0.0.{number}%3A7001");
-            let put = raw(service.address, &format!("PUT {place}/node{number}"), &body);
+            let put = raw(service.address, &format!("PUT {path}/node{number}"), &body);
             assert_eq!(put.status, 201, "{put:?}");
-            let line = format!("PUT {place}/_state?prevExist=false");
+            let line = format!("PUT {path}/_state?prevExist=false");
             let state = raw(service.address, &line, "value=started");
             if number == 1 {
                 assert_eq!(state.status, 201, "{state:?}");
@@ -308,7 +308,7 @@ fn three_members_of_0_4_find_each_other() {
             assert_eq!(state.status, 412, "{state:?}");
             assert_eq!(state.json()["errorCode"], 105);
             assert!(state.number("x-etcd-index").is_some(), "{state:?}");
-            let line = format!("GET {place}?consistent=true&recursive=true&sorted=false");
+            let line = format!("GET {path}?consistent=true&recursive=true&sorted=false");
             let nodes = raw(service.address, &line, "").json()["node"]["nodes"].clone();
             let nodes = nodes.as_array().expect("machines").clone();
             assert_eq!(nodes.len(), number, "{nodes:?}");
@@ -317,7 +317,7 @@ fn three_members_of_0_4_find_each_other() {
         // Registered again, as every 75,600 s.
         let body = "ttl=604800&value=http%3A%2F%2F10.0.0.1%3A7001";
         assert_eq!(
-            raw(service.address, &format!("PUT {place}/node1"), body).status,
+            raw(service.address, &format!("PUT {path}/node1"), body).status,
             200
         );
     }
@@ -340,24 +340,24 @@ fn tokens_are_stored_in_a_cluster() {
     let ttl = kept.expect("an answer").json()["node"]["ttl"].as_u64();
     assert!(ttl.is_some_and(|ttl| ttl > 2_500_000), "{ttl:?}");
 
-    let place = format!("{token}/a%20b");
-    let put = service.ask("PUT", &place, "value=1&ttl=100");
+    let path = format!("{token}/a%20b");
+    let put = service.ask("PUT", &path, "value=1&ttl=100");
     assert!(
         put.status == 201 && put.number("x-etcd-index").is_some(),
         "{put:?}"
     );
-    assert_eq!(service.ask("GET", &place, "").json()["node"]["value"], "1");
+    assert_eq!(service.ask("GET", &path, "").json()["node"]["value"], "1");
     assert_eq!(
         service
-            .ask("PUT", &format!("{place}?prevExist=false"), "value=2")
+            .ask("PUT", &format!("{path}?prevExist=false"), "value=2")
             .status,
         412
     );
     let index = put.number("x-etcd-index").unwrap_or(0);
-    let line = format!("{place}?wait=true&waitIndex={}", index + 1);
+    let line = format!("{path}?wait=true&waitIndex={}", index + 1);
     let watched = std::thread::scope(|scope| {
         let watcher = scope.spawn(|| service.ask("GET", &line, "").json());
-        assert_eq!(service.ask("PUT", &place, "value=2").status, 200);
+        assert_eq!(service.ask("PUT", &path, "value=2").status, 200);
         watcher.join().expect("an event")
     });
     assert_eq!(watched["node"]["value"], "2");

@@ -14,9 +14,9 @@ fn has(member: &Member, key: &str) -> bool {
     found.is_ok_and(|answer| answer.status == 200)
 }
 
-fn machines(member: &Member) -> usize {
-    let machines = member.get("/v2/machines");
-    machines.map_or(0, |answer| answer.body.split(", ").count())
+fn count_members(member: &Member) -> usize {
+    let list = member.get("/v2/machines");
+    list.map_or(0, |answer| answer.body.split(", ").count())
 }
 
 /// Wait until the leader sees three voters.
@@ -40,7 +40,7 @@ fn a_rebuilt_member_is_a_voter_again() {
     cluster.members[2].start();
     cluster.wait_for(2, |member| has(member, "before"));
     for number in 0..3 {
-        assert_eq!(machines(&cluster.members[number]), 3);
+        assert_eq!(count_members(&cluster.members[number]), 3);
     }
     // Two of three voters are left if the rebuilt member is a voter.
     wait_until_three_vote(&cluster);
@@ -60,8 +60,8 @@ fn a_member_that_moved_is_found() {
     (cluster.members[2].client, cluster.members[2].peer) = (client, peer);
     cluster.members[2].start();
     cluster.wait_for(2, |member| {
-        let machines = member.get("/v2/machines").map(|answer| answer.body);
-        machines.is_ok_and(|body| body.contains(&client.to_string()))
+        let list = member.get("/v2/machines").map(|answer| answer.body);
+        list.is_ok_and(|body| body.contains(&client.to_string()))
     });
     wait_until_three_vote(&cluster);
     cluster.members[1].kill();
@@ -76,20 +76,20 @@ fn two_members_that_both_moved_find_each_other() {
     wait_until_three_vote(&cluster);
     assert!(writes(&cluster.members[0], "before"));
     let elsewhere = Cluster::prepare(2, &[]);
-    for (number, place) in [1, 2].into_iter().zip(&elsewhere.members) {
+    for (number, target) in [1, 2].into_iter().zip(&elsewhere.members) {
         let member = &mut cluster.members[number];
         member.kill();
-        member.add_argument(&format!("-addr={}", place.client));
-        member.add_argument(&format!("-peer-addr={}", place.peer));
-        (member.client, member.peer) = (place.client, place.peer);
+        member.add_argument(&format!("-addr={}", target.client));
+        member.add_argument(&format!("-peer-addr={}", target.peer));
+        (member.client, member.peer) = (target.client, target.peer);
     }
     cluster.members[1].start();
     cluster.members[2].start();
     cluster.wait_for(1, |member| writes(member, "after"));
     let clients = [1, 2].map(|number| cluster.members[number].client.to_string());
     cluster.wait_for(0, |member| {
-        let machines = member.get("/v2/machines").map(|answer| answer.body);
-        machines.is_ok_and(|body| clients.iter().all(|client| body.contains(client)))
+        let list = member.get("/v2/machines").map(|answer| answer.body);
+        list.is_ok_and(|body| clients.iter().all(|client| body.contains(client)))
     });
     cluster.members[0].kill();
     cluster.wait_for(2, |member| writes(member, "later"));
@@ -114,7 +114,7 @@ fn name_and_address_of_a_running_member_are_refused() {
     let log = other.members[0].start_failing(1);
     assert!(log.contains("other cannot have the peer address"), "{log}");
     assert!(log.contains("belongs to the member m1"), "{log}");
-    assert_eq!(machines(&cluster.members[0]), 2);
+    assert_eq!(count_members(&cluster.members[0]), 2);
 }
 
 #[test]
@@ -130,7 +130,7 @@ fn one_of_three_continues_with_force_new_cluster() {
     cluster.wait_for(2, |member| writes(member, "alone"));
     let survivor = &cluster.members[2];
     assert!(has(survivor, "kept"));
-    assert_eq!(machines(survivor), 1);
+    assert_eq!(count_members(survivor), 1);
     let log = survivor.log();
     for said in [
         "-force-new-cluster: m2 was",
@@ -152,14 +152,16 @@ fn one_of_three_continues_with_force_new_cluster() {
     cluster.members[1].start();
     cluster.wait_for(1, |member| member.log().contains("it belongs to cluster"));
     cluster.wait_for(2, |member| member.log().contains("it belongs to cluster"));
-    assert_eq!(machines(&cluster.members[2]), 1);
+    assert_eq!(count_members(&cluster.members[2]), 1);
     // A rebuilt host joins.
     cluster.members[1].kill();
     fs::remove_dir_all(cluster.directory().join("m1.etcd")).expect("it was there");
     let peers = format!("-peers={}", cluster.members[2].peer);
     cluster.members[1].add_argument(&peers);
     cluster.members[1].start();
-    cluster.wait_for(1, |member| has(member, "alone") && machines(member) == 2);
+    cluster.wait_for(1, |member| {
+        has(member, "alone") && count_members(member) == 2
+    });
 }
 
 #[test]

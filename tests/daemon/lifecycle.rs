@@ -104,8 +104,8 @@ fn a_damaged_log_is_refused_without_changes() {
         .any(|file| {
             let mut bytes = std::fs::read(file.path()).expect("a segment");
             let found = bytes.windows(8).position(|window| window == b"abcdefgh");
-            let Some(place) = found else { return false };
-            bytes[place] ^= 1;
+            let Some(position) = found else { return false };
+            bytes[position] ^= 1;
             std::fs::write(file.path(), bytes).expect("writable");
             true
         });

@@ -36,12 +36,12 @@ impl MockManager {
     fn receive_within(&mut self, start: &str, timeout: Duration) -> Option<String> {
         let end = Instant::now() + timeout;
         loop {
-            if let Some(place) = self
+            if let Some(position) = self
                 .received
                 .iter()
                 .position(|line| line.starts_with(start))
             {
-                return self.received.drain(..=place).next_back();
+                return self.received.drain(..=position).next_back();
             }
             let left = end.checked_duration_since(Instant::now())?;
             let left = left.max(Duration::from_millis(1));

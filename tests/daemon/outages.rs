@@ -51,7 +51,7 @@ fn repeated_kills_of_all_members() {
 fn repeated_kills_of_four_of_nine() {
     let mut cluster = Cluster::start(9);
     for round in 0..rounds() {
-        let victims: Vec<_> = (0..4).map(|place| (round * 4 + place) % 9).collect();
+        let victims: Vec<_> = (0..4).map(|offset| (round * 4 + offset) % 9).collect();
         for victim in &victims {
             cluster.members[*victim].kill();
         }

@@ -88,14 +88,14 @@ impl Shared {
     /// Run a writer. A write without an answer may have been applied or not: its key is not used again.
     fn write(&self, writer: usize) -> Vec<Write> {
         let mut written = Vec::new();
-        let mut place = writer;
+        let mut next = writer;
         for number in 0_usize.. {
             if self.stop.load(Ordering::Relaxed) {
                 break;
             }
             let to = {
                 let addresses = self.addresses.lock().expect("no panic");
-                addresses[place % addresses.len()]
+                addresses[next % addresses.len()]
             };
             let key = format!("/written/{writer}/{number}");
             let path = format!("/v2/keys{key}");
@@ -107,11 +107,11 @@ impl Shared {
                     written.push(Write { key, index });
                     self.answered.fetch_add(1, Ordering::Relaxed);
                     if written.len() % WRITES_IN_A_ROW == 0 {
-                        place += 1;
+                        next += 1;
                     }
                 }
                 Ok(_) | Err(_) => {
-                    place += 1;
+                    next += 1;
                     std::thread::sleep(PAUSE);
                 }
             }

@@ -90,7 +90,7 @@ pub fn substitution(text: &[u8]) {
     let mut expected = String::new();
     let mut missing = None;
     let mut rest = text.as_ref();
-    while let Some(letter) = rest.chars().next() {
+    while let Some(character) = rest.chars().next() {
         let word = |rest: &str| {
             let behind = rest.strip_prefix('$')?;
             Kind::ALL
@@ -112,8 +112,8 @@ pub fn substitution(text: &[u8]) {
             }
             rest = &rest[1 + kind.name().len()..];
         } else {
-            expected.push(letter);
-            rest = &rest[letter.len_utf8()..];
+            expected.push(character);
+            rest = &rest[character.len_utf8()..];
         }
     }
     let replaced = substitute(&text, &addresses);
@@ -137,12 +137,12 @@ pub fn drop_in(text: &[u8]) {
     let mut written = String::from("#cloud-config\ncoreos:\n  fleet:\n");
     for (name, value) in &values {
         // Each character as an escape, so that YAML and the substitution leave it alone.
-        let letters = value.chars().fold(String::new(), |mut letters, letter| {
-            let _ = write!(letters, "\\U{:08x}", u32::from(letter));
-            letters
+        let escapes = value.chars().fold(String::new(), |mut escapes, character| {
+            let _ = write!(escapes, "\\U{:08x}", u32::from(character));
+            escapes
         });
         let key = name.trim_start_matches("FLEET_").to_ascii_lowercase();
-        let _ = writeln!(written, "    {key}: \"{letters}\"");
+        let _ = writeln!(written, "    {key}: \"{escapes}\"");
     }
     if values.is_empty() {
         return;

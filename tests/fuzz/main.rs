@@ -96,8 +96,8 @@ fn words() -> Vec<Vec<u8>> {
                         bytes.push(u8::from_str_radix(&digits, 16).expect("hexadecimal"));
                         3
                     }
-                    (b'\\', [letter, ..]) => {
-                        bytes.push(*letter);
+                    (b'\\', [byte, ..]) => {
+                        bytes.push(*byte);
                         1
                     }
                     _ => {

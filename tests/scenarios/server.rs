@@ -35,7 +35,7 @@ impl Server {
 
     fn launch(options: &[&str]) -> Self {
         let directory = tempfile::tempdir().expect("a temporary directory");
-        let name = format!("machine{}", NUMBER.fetch_add(1, Ordering::Relaxed));
+        let name = format!("member{}", NUMBER.fetch_add(1, Ordering::Relaxed));
         let [client, peer] = free_addresses().map(|address| address.to_string());
         let process = Command::new(env!("CARGO_BIN_EXE_etcd"))
             .arg(format!("-name={name}"))

@@ -348,11 +348,11 @@ impl Disk for SimDisk {
         let mut shared = self.alive()?;
         shared.meet(Operation::Sync)?;
         let pending = std::mem::take(&mut shared.pending_names);
-        for (place, change) in pending {
-            if place == folder {
+        for (parent, change) in pending {
+            if parent == folder {
                 change.apply(&mut shared.durable_names);
             } else {
-                shared.pending_names.push((place, change));
+                shared.pending_names.push((parent, change));
             }
         }
         shared.spend_sync();

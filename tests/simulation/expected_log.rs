@@ -34,8 +34,8 @@ impl ExpectedLog {
 
     /// The entry at an index, unless the snapshot covers it.
     pub fn entry(&self, index: u64) -> Option<&Entry> {
-        let place = index.checked_sub(self.base.0 + 1)?;
-        self.entries.get(usize::try_from(place).ok()?)
+        let offset = index.checked_sub(self.base.0 + 1)?;
+        self.entries.get(usize::try_from(offset).ok()?)
     }
 
     /// The term of the entry at an index.

@@ -136,10 +136,10 @@ impl ExpiryCheck {
 
     fn lost_between(&self, from: Duration, to: Duration) -> Duration {
         let until = |at: Duration| {
-            let place = self.lost.partition_point(|(then, _)| *then <= at);
-            place
+            let count = self.lost.partition_point(|(then, _)| *then <= at);
+            count
                 .checked_sub(1)
-                .map_or(Duration::ZERO, |place| self.lost[place].1)
+                .map_or(Duration::ZERO, |count| self.lost[count].1)
         };
         until(to) - until(from)
     }

@@ -28,8 +28,8 @@ impl Network {
 
     /// Restore a link, for one of the faults that cut it.
     pub fn restore(&mut self, from: usize, to: usize) {
-        if let Some(place) = self.cut.iter().position(|link| *link == (from, to)) {
-            self.cut.swap_remove(place);
+        if let Some(position) = self.cut.iter().position(|link| *link == (from, to)) {
+            self.cut.swap_remove(position);
         }
     }
 

@@ -110,12 +110,12 @@ impl Promises {
         let Some(&(index, term)) = self.entries.get(&member) else {
             return Ok(());
         };
-        let Some(place) = index.checked_sub(recovered.snapshot.index + 1) else {
+        let Some(offset) = index.checked_sub(recovered.snapshot.index + 1) else {
             return Ok(());
         };
-        let kept = usize::try_from(place)
+        let kept = usize::try_from(offset)
             .ok()
-            .and_then(|place| recovered.entries.get(place));
+            .and_then(|offset| recovered.entries.get(offset));
         if kept.is_some_and(|entry| entry.term == term) {
             return Ok(());
         }

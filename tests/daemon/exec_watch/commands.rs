@@ -67,12 +67,12 @@ fn commands_get_the_whole_change() {
     let answer = scene.cluster.members[0].put("/v2/keys/w/a", "value=2&ttl=100");
     let sent = answer.expect("it serves").body;
     wait(|| lines(&scene.out()).len() == 2, || watcher.said());
-    let told = lines(&scene.out());
+    let output = lines(&scene.out());
     assert!(
-        told[0].starts_with("set /w/a 2 1 ") && told[0].ends_with(" false"),
-        "{told:?}"
+        output[0].starts_with("set /w/a 2 1 ") && output[0].ends_with(" false"),
+        "{output:?}"
     );
-    let event: serde_json::Value = serde_json::from_str(&told[1]).expect("JSON");
+    let event: serde_json::Value = serde_json::from_str(&output[1]).expect("JSON");
     let sent: serde_json::Value = serde_json::from_str(&sent).expect("JSON");
     assert_eq!(event["prevNode"], sent["prevNode"]);
     assert_eq!(event["node"]["value"], "2");
@@ -123,12 +123,12 @@ fn it_stops_without_a_member() {
     let mut watcher = scene.watch(&["/a", "--", "true"]);
     scene.cluster.members[0].kill();
     watcher.wait_until_said("the watch broke off");
-    let told = Instant::now();
+    let stopped = Instant::now();
     watcher.stop(0);
     assert!(
-        told.elapsed() < Duration::from_secs(5),
+        stopped.elapsed() < Duration::from_secs(5),
         "{:?}",
-        told.elapsed()
+        stopped.elapsed()
     );
 }
 
@@ -171,12 +171,12 @@ fn the_service_manager_is_notified_by_it_alone() {
         ],
         &[("NOTIFY_SOCKET", &path), ("WATCHDOG_USEC", "2000000")],
     );
-    let heard = || {
+    let receive = || {
         let mut bytes = [0; 4096];
-        let length = socket.recv(&mut bytes).expect("it tells");
+        let length = socket.recv(&mut bytes).expect("a notification");
         String::from_utf8_lossy(&bytes[..length]).into_owned()
     };
-    let until = |text: &str| while !heard().contains(text) {};
+    let until = |text: &str| while !receive().contains(text) {};
     until("READY=1");
     until("WATCHDOG=1");
     let index = scene.put("/a", "1");

@@ -142,7 +142,7 @@ impl Storm {
             assert!(ran.contains_key(change), "{change:?} did not run");
         }
         let unasked = ran.len() - self.written.len();
-        assert!(unasked <= self.unsure, "{unasked} ran that nobody wrote");
+        assert!(unasked <= self.unsure, "{unasked} ran without a change");
         let twice: Vec<_> = ran.iter().filter(|(_, places)| places.len() > 1).collect();
         assert!(
             twice.iter().all(|(_, places)| places.len() == 2),
@@ -167,10 +167,10 @@ impl Storm {
 /// The positions of each change in the file.
 fn read(path: &Path) -> BTreeMap<Ran, Vec<usize>> {
     let mut ran: BTreeMap<Ran, Vec<usize>> = BTreeMap::new();
-    for (place, line) in lines(path).iter().enumerate() {
+    for (position, line) in lines(path).iter().enumerate() {
         let (index, key) = line.split_once(' ').expect("an index and a key");
         let change = (index.parse().expect("an index"), key.to_owned());
-        ran.entry(change).or_default().push(place);
+        ran.entry(change).or_default().push(position);
     }
     ran
 }

@@ -24,7 +24,7 @@ fn wait_until_three_vote(cluster: &Cluster) {
     cluster.wait_for(0, |member| {
         let log = member.log();
         let mut lines = log.lines();
-        let last = lines.rfind(|line| line.contains("the members are others now"));
+        let last = lines.rfind(|line| line.contains("raft configuration changed"));
         last.is_some_and(|line| line.contains("voters=3 learners=0"))
     });
 }

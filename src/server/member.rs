@@ -22,7 +22,7 @@ use crate::membership::Membership;
 use crate::membership::api::{JOIN_PATH, ROSTER_PATH};
 use crate::net::tls::Connector;
 use crate::store::{HistoryLimits, image};
-use crate::transport::{Inbox, Listener, Local, News, PeerThread, Peers, Stats, snapshot_files};
+use crate::transport::{Inbox, Listener, Local, PeerThread, Peers, Report, Stats, snapshot_files};
 use crate::wal::{DataDir, EntryKind, RealDisk, Snapshot, write_snapshot};
 
 /// How often to look whether what clients need is applied.
@@ -265,7 +265,7 @@ async fn applied(handle: &Handle, index: u64) {
 fn inbox(inputs: Inputs, disk: RealDisk, limits: HistoryLimits) -> Inbox {
     Arc::new(move |news| {
         let input = match news {
-            News::Received(received) => {
+            Report::Received(received) => {
                 let (message, room) = received.into_parts();
                 if is_snapshot(&message) {
                     let (inputs, disk) = (inputs.clone(), disk.clone());
@@ -280,10 +280,10 @@ fn inbox(inputs: Inputs, disk: RealDisk, limits: HistoryLimits) -> Inbox {
                 }
                 Input::Message(message, Some(room))
             }
-            News::Unreachable(member) => Input::Unreachable(member),
-            News::Calls { from, at } => Input::AddressChanged(from, at),
-            News::Removed(by) => Input::Removed(by),
-            News::SnapshotSent {
+            Report::Unreachable(member) => Input::Unreachable(member),
+            Report::AddressChanged { from, peer_url } => Input::AddressChanged(from, peer_url),
+            Report::Removed(by) => Input::Removed(by),
+            Report::SnapshotSent {
                 to,
                 delivered,
                 index: _,

@@ -60,7 +60,7 @@ fn three_members_talk_by_tls_and_strangers_get_no_place() {
     }
     stranger.members[0].add_argument(&format!("-peers={first}"));
     let log = stranger.members[0].start_in_vain(1);
-    assert!(log.contains("TLS with it fails"), "{log}");
+    assert!(log.contains("TLS handshake failed"), "{log}");
 }
 
 /// What one request to the client port of the first member comes to.

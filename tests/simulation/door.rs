@@ -2,8 +2,10 @@
 
 use std::sync::RwLockReadGuard;
 
-use oxetcd::consensus::handle::Request;
-use oxetcd::consensus::{AppliedState, Change, ChangeRefused, Input, Refused, Watching, Written};
+use oxetcd::consensus::input::Request;
+use oxetcd::consensus::{
+    AppliedState, Change, ChangeRefused, Input, Refused, StartedWatch, Written,
+};
 use oxetcd::store::{Command, Interest, Listing, Path};
 use tokio::sync::{OwnedSemaphorePermit, oneshot};
 
@@ -33,7 +35,7 @@ impl Machine {
         interest: Interest,
         stream: bool,
         since: Option<u64>,
-    ) -> Option<oneshot::Receiver<Watching>> {
+    ) -> Option<oneshot::Receiver<StartedWatch>> {
         self.ask(|answer, _| Request::Watch {
             interest,
             stream,
@@ -84,7 +86,9 @@ impl Machine {
 
     /// The index of the last applied entry.
     pub fn applied(&self) -> Option<u64> {
-        self.running.as_ref().map(|running| running.core.applied())
+        self.running
+            .as_ref()
+            .map(|running| running.core.applied_index())
     }
 
     /// Where it stands, for a person.
@@ -99,7 +103,7 @@ impl Machine {
             "{} {role} in term {}, applied {}{paused}",
             self.number,
             core.term(),
-            core.applied()
+            core.applied_index()
         )
     }
 }
@@ -107,7 +111,7 @@ impl Machine {
 impl Running {
     /// Whether clients may ask: one that joins has nothing to tell before its first snapshot.
     fn serves(&self) -> bool {
-        self.core.applied() > 0
+        self.core.applied_index() > 0
     }
 
     /// What it shows to all.

@@ -7,10 +7,10 @@ use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 use oxetcd::cluster::{Member, MemberId};
-use oxetcd::consensus::core::{Core, Recovered, Work, Write};
+use oxetcd::consensus::core::{Core, Recovered, WalWrite, Work};
 use oxetcd::consensus::message::{Body, Message};
-use oxetcd::consensus::snapshots::{HashJob, SnapshotJob};
 use oxetcd::consensus::{AppliedState, Input, Inputs, Settings, commit, gather};
+use oxetcd::consensus::{hashes::HashJob, snapshot_schedule::SnapshotJob};
 use oxetcd::store::{HistoryLimits, Store, image};
 use oxetcd::wal::{Batch, StorageError, Wal};
 use tokio::sync::Semaphore;
@@ -92,13 +92,13 @@ pub struct Running {
     wal: Wal<SimDisk>,
     inputs: Receiver<Input>,
     pub reports: Inputs,
-    queue: VecDeque<Write>,
+    queue: VecDeque<WalWrite>,
     writing: Option<(Duration, u64, Batch)>,
     snapshots: Vec<(Duration, SnapshotJob)>,
     hashes: Vec<(Duration, HashJob)>,
     pub permits: Arc<Semaphore>,
     /// Who it knows to have been removed for certain.
-    pub gone: Vec<MemberId>,
+    pub removed_ids: Vec<MemberId>,
 }
 
 /// When a member that receives a snapshot dies.
@@ -185,7 +185,8 @@ impl Machine {
     /// Timings as usual, only faster; snapshots often, and little left of the log behind them.
     fn settings(&self, random: &mut Random) -> Settings {
         let boot = u32::try_from(self.life).expect("few lives");
-        let mut settings = Settings::new(Self::id(self.number), boot).timing(TIMING.0, TIMING.1);
+        let mut settings =
+            Settings::new(Self::id(self.number), boot).with_timing(TIMING.0, TIMING.1);
         settings.election_ticks_fixed =
             Some(settings.election_ticks + random.place(settings.election_ticks));
         settings.snapshot_every = Some(20);
@@ -255,7 +256,8 @@ impl Machine {
         let view = AppliedState::new(store, mark, term, Instant::now(), here);
         let view = Arc::new(RwLock::new(view));
         let settings = self.settings(random);
-        let mut core = Core::start(settings, recovered, view.clone(), reports.clone(), here)?;
+        let mut core = Core::start(settings, recovered, view.clone(), reports.clone(), here)
+            .map_err(|error| error.to_string())?;
         core.campaign_if_alone();
         self.running = Some(Running {
             core,
@@ -272,7 +274,7 @@ impl Machine {
             snapshots: Vec::new(),
             hashes: Vec::new(),
             permits: Arc::new(Semaphore::new(WAITING_MAX)),
-            gone: Vec::new(),
+            removed_ids: Vec::new(),
         });
         Ok(())
     }
@@ -385,10 +387,10 @@ impl Machine {
                 snapshot,
                 hash,
                 members: _,
-                gone,
+                removed_ids,
             } = work;
-            if let Some(gone) = gone {
-                running.gone = gone;
+            if let Some(removed_ids) = removed_ids {
+                running.removed_ids = removed_ids;
             }
             doings.messages.extend(messages);
             if let Some(write) = write {
@@ -446,11 +448,11 @@ impl Machine {
             return Progress::Fine;
         };
         for (_, job) in running.snapshots.extract_if(.., |(at, _)| *at <= now) {
-            let bytes = save(&self.disk, &job.mark, &mut image::encode(&job.store)).ok();
+            let bytes = save(&self.disk, &job.meta, &mut image::encode(&job.store)).ok();
             self.counts.taken += u64::from(bytes.is_some());
             let _ = running
                 .reports
-                .send(Input::SnapshotWritten(job.mark, bytes));
+                .send(Input::SnapshotWritten(job.meta, bytes));
         }
         for (_, job) in running.hashes.extract_if(.., |(at, _)| *at <= now) {
             let _ = running
@@ -470,7 +472,7 @@ impl Machine {
         };
         commit(&mut running.wal, batch)?;
         let _ = running.reports.send(Input::Persisted(number));
-        running.wal.tend().map(|_| ())
+        running.wal.maintain().map(|_| ())
     }
 
     /// Whether it runs, these are the voters as it knows them, and its disk knows as much.
@@ -512,9 +514,9 @@ impl Running {
                 Input::Unreachable(member) => core.unreachable(member),
                 Input::SnapshotSent(member, ok) => core.snapshot_sent(member, ok),
                 Input::TransferLeadership => core.transfer_leadership(),
-                Input::Calls(from, at) => core.calls(from, at),
+                Input::AddressChanged(from, at) => core.address_changed(from, at),
                 Input::Removed(by) => core.removed(by),
-                Input::Failed(_) | Input::Stop | Input::Pulse(_) => {}
+                Input::WalFailed(_) | Input::Stop | Input::Health(_) => {}
             }
         }
     }

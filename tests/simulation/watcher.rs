@@ -4,7 +4,7 @@ use std::future::Future;
 use std::sync::Arc;
 use std::task::{Context, Poll, Waker};
 
-use oxetcd::consensus::{Live, Next, Watching};
+use oxetcd::consensus::{LiveWatch, StartedWatch, WatchRest};
 use oxetcd::store::{Event, Interest, Path};
 use tokio::sync::oneshot;
 
@@ -20,8 +20,8 @@ pub struct Watcher {
     stream: bool,
     /// The index to hear of next; none before its first watch.
     next: Option<u64>,
-    asked: Option<oneshot::Receiver<Watching>>,
-    live: Option<Live>,
+    asked: Option<oneshot::Receiver<StartedWatch>>,
+    live: Option<LiveWatch>,
     heard: u64,
     cleared: u64,
 }
@@ -68,7 +68,7 @@ impl Watcher {
         self.live.is_some() && truth.next_event(&self.interest, next).is_none()
     }
 
-    fn begin(&mut self, watching: Watching, truth: &Truth) -> Result<(), String> {
+    fn begin(&mut self, watching: StartedWatch, truth: &Truth) -> Result<(), String> {
         truth.check_position(watching.position)?;
         let after = watching.position.index + 1;
         let next = *self.next.get_or_insert(after);
@@ -81,10 +81,10 @@ impl Watcher {
             }
             Ok(past) => past.iter().try_for_each(|event| self.hear(event, truth))?,
         }
-        match watching.next {
-            Next::Live(live) => self.live = Some(live),
-            Next::Again(from) => self.skip(from, truth)?,
-            Next::Done => {}
+        match watching.rest {
+            WatchRest::Live(live) => self.live = Some(live),
+            WatchRest::MoreHistory(from) => self.skip(from, truth)?,
+            WatchRest::Done => {}
         }
         Ok(())
     }

@@ -412,14 +412,14 @@ impl World {
         let Some(running) = &mut self.machines[member].running else {
             return Ok(());
         };
-        let (applied, term) = (running.core.applied(), running.core.term());
+        let (applied, term) = (running.core.applied_index(), running.core.term());
         if running.core.leads() {
             let leader = *self.leaders.entry(term).or_insert(member);
             if leader != member {
                 return Err(format!("{leader} and {member} both lead in term {term}"));
             }
         }
-        if running.view().standing.diverged {
+        if running.view().raft_status.diverged {
             return Err(format!(
                 "member {member} says that its store differs from another's"
             ));

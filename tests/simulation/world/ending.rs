@@ -27,7 +27,7 @@ impl World {
         for machine in &self.machines {
             if let Some(running) = &machine.running {
                 self.truth
-                    .compare_all(running.core.applied(), &running.view().store)?;
+                    .compare_all(running.core.applied_index(), &running.view().store)?;
             }
         }
         Ok(())

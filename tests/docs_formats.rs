@@ -22,7 +22,7 @@ use oxetcd::store::{
     ClusterTime, Command, CommandId, Content, HistoryLimits, Path as Key, Stamped, Store, codec,
     image,
 };
-use oxetcd::transport::{Inbox, Listener, Local, News, ReceiveSnapshot, Stats};
+use oxetcd::transport::{Inbox, Listener, Local, ReceiveSnapshot, Report, Stats};
 use oxetcd::wal::{
     Batch, Configuration, Disk, Entry, EntryKind, Founding, HardState, Identity, LogOptions,
     RealDisk, SnapshotMeta, Wal, write_snapshot,
@@ -239,7 +239,7 @@ fn frame_for(name: &str, number: u64) -> Vec<u8> {
 }
 
 /// The peer port of n1, and what it hears there.
-async fn peer_port() -> (u16, mpsc::UnboundedReceiver<News>) {
+async fn peer_port() -> (u16, mpsc::UnboundedReceiver<Report>) {
     let (sender, news) = mpsc::unbounded_channel();
     let inbox: Inbox = Arc::new(move |news| {
         let _ = sender.send(news);
@@ -325,8 +325,8 @@ async fn a_connection_opens_and_carries_frames_as_shown() {
     assert_eq!(read, pong);
     let message = loop {
         match timeout(PATIENCE, news.recv()).await.expect("in time") {
-            Some(News::Received(received)) => break received.into_parts().0,
-            Some(News::Calls { from, at }) => {
+            Some(Report::Received(received)) => break received.into_parts().0,
+            Some(Report::AddressChanged { from, peer_url: at }) => {
                 assert_eq!((from, at.as_str()), (id(N2), "http://10.0.0.2:7001"));
             }
             Some(_) | None => panic!("something else"),

@@ -64,7 +64,9 @@ fn a_member_that_was_down_gets_a_snapshot() {
     cluster.wait_until_formed();
     check_hashes(&cluster);
     assert!(
-        cluster.members[2].log().contains("installed a snapshot"),
+        cluster.members[2]
+            .log()
+            .contains("snapshot from the leader installed"),
         "{}",
         cluster.members[2].log()
     );

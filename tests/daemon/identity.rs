@@ -24,7 +24,7 @@ fn wait_until_three_vote(cluster: &Cluster) {
     cluster.wait_for(0, |member| {
         let log = member.log();
         let mut lines = log.lines();
-        let last = lines.rfind(|line| line.contains("the members are others now"));
+        let last = lines.rfind(|line| line.contains("raft configuration changed"));
         last.is_some_and(|line| line.contains("voters=3 learners=0"))
     });
 }
@@ -150,8 +150,8 @@ fn one_of_three_continues_with_force_new_cluster() {
     cluster.wait_for(2, |member| has(member, "alone"));
     // A member of the old cluster is refused.
     cluster.members[1].start();
-    cluster.wait_for(1, |member| member.log().contains("it belongs to cluster"));
-    cluster.wait_for(2, |member| member.log().contains("it belongs to cluster"));
+    cluster.wait_for(1, |member| member.log().contains("cluster id mismatch"));
+    cluster.wait_for(2, |member| member.log().contains("cluster id mismatch"));
     assert_eq!(count_members(&cluster.members[2]), 1);
     // A rebuilt host joins.
     cluster.members[1].kill();

@@ -60,7 +60,7 @@ fn three_members_use_tls_and_refuse_other_authorities() {
     }
     stranger.members[0].add_argument(&format!("-peers={first}"));
     let log = stranger.members[0].start_failing(1);
-    assert!(log.contains("TLS with it fails"), "{log}");
+    assert!(log.contains("TLS handshake failed"), "{log}");
 }
 
 /// Send a request to the client port of the first member.

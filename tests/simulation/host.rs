@@ -7,10 +7,10 @@ use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 use oxetcd::cluster::{Member, MemberId};
-use oxetcd::consensus::core::{Core, Recovered, Work, Write};
+use oxetcd::consensus::core::{Core, Recovered, WalWrite, Work};
 use oxetcd::consensus::message::{Body, Message};
-use oxetcd::consensus::snapshots::{HashJob, SnapshotJob};
 use oxetcd::consensus::{AppliedState, Input, Inputs, Settings, commit, gather};
+use oxetcd::consensus::{hashes::HashJob, snapshot_schedule::SnapshotJob};
 use oxetcd::store::{HistoryLimits, Store, image};
 use oxetcd::wal::{Batch, StorageError, Wal};
 use tokio::sync::Semaphore;
@@ -92,13 +92,13 @@ pub struct Running {
     wal: Wal<SimDisk>,
     inputs: Receiver<Input>,
     pub reports: Inputs,
-    queue: VecDeque<Write>,
+    queue: VecDeque<WalWrite>,
     writing: Option<(Duration, u64, Batch)>,
     snapshots: Vec<(Duration, SnapshotJob)>,
     hashes: Vec<(Duration, HashJob)>,
     pub permits: Arc<Semaphore>,
     /// Ids whose removal is committed, as far as it knows.
-    pub gone: Vec<MemberId>,
+    pub removed_ids: Vec<MemberId>,
 }
 
 /// A point of a snapshot's installation at which the power fails.
@@ -185,7 +185,8 @@ impl Host {
     /// The default settings with shorter times, frequent snapshots and few trailing entries.
     fn settings(&self, random: &mut Random) -> Settings {
         let boot = u32::try_from(self.incarnation).expect("few restarts");
-        let mut settings = Settings::new(Self::id(self.number), boot).timing(TIMING.0, TIMING.1);
+        let mut settings =
+            Settings::new(Self::id(self.number), boot).with_timing(TIMING.0, TIMING.1);
         settings.election_ticks_fixed =
             Some(settings.election_ticks + random.index(settings.election_ticks));
         settings.snapshot_every = Some(20);
@@ -255,7 +256,8 @@ impl Host {
         let view = AppliedState::new(store, mark, term, Instant::now(), here);
         let view = Arc::new(RwLock::new(view));
         let settings = self.settings(random);
-        let mut core = Core::start(settings, recovered, view.clone(), reports.clone(), here)?;
+        let mut core = Core::start(settings, recovered, view.clone(), reports.clone(), here)
+            .map_err(|error| error.to_string())?;
         core.campaign_if_alone();
         self.running = Some(Running {
             core,
@@ -272,7 +274,7 @@ impl Host {
             snapshots: Vec::new(),
             hashes: Vec::new(),
             permits: Arc::new(Semaphore::new(WAITING_MAX)),
-            gone: Vec::new(),
+            removed_ids: Vec::new(),
         });
         Ok(())
     }
@@ -385,10 +387,10 @@ impl Host {
                 snapshot,
                 hash,
                 members: _,
-                gone,
+                removed_ids,
             } = work;
-            if let Some(gone) = gone {
-                running.gone = gone;
+            if let Some(removed_ids) = removed_ids {
+                running.removed_ids = removed_ids;
             }
             output.messages.extend(messages);
             if let Some(write) = write {
@@ -447,11 +449,11 @@ impl Host {
             return Progress::Fine;
         };
         for (_, job) in running.snapshots.extract_if(.., |(at, _)| *at <= now) {
-            let bytes = save(&self.disk, &job.mark, &mut image::encode(&job.store)).ok();
+            let bytes = save(&self.disk, &job.meta, &mut image::encode(&job.store)).ok();
             self.counts.taken += u64::from(bytes.is_some());
             let _ = running
                 .reports
-                .send(Input::SnapshotWritten(job.mark, bytes));
+                .send(Input::SnapshotWritten(job.meta, bytes));
         }
         for (_, job) in running.hashes.extract_if(.., |(at, _)| *at <= now) {
             let _ = running
@@ -471,7 +473,7 @@ impl Host {
         };
         commit(&mut running.wal, batch)?;
         let _ = running.reports.send(Input::Persisted(number));
-        running.wal.tend().map(|_| ())
+        running.wal.maintain().map(|_| ())
     }
 
     /// Whether it runs, its voters are these, and they are on its disk.
@@ -513,9 +515,9 @@ impl Running {
                 Input::Unreachable(member) => core.unreachable(member),
                 Input::SnapshotSent(member, ok) => core.snapshot_sent(member, ok),
                 Input::TransferLeadership => core.transfer_leadership(),
-                Input::Calls(from, at) => core.calls(from, at),
+                Input::AddressChanged(from, at) => core.address_changed(from, at),
                 Input::Removed(by) => core.removed(by),
-                Input::Failed(_) | Input::Stop | Input::Pulse(_) => {}
+                Input::WalFailed(_) | Input::Stop | Input::Health(_) => {}
             }
         }
     }

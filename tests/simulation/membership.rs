@@ -258,7 +258,8 @@ impl World {
         let id = Host::id(member);
         let knows = |other: &Host| {
             let running = other.running.as_ref().filter(|_| !other.paused);
-            other.number != member && running.is_some_and(|running| running.gone.contains(&id))
+            other.number != member
+                && running.is_some_and(|running| running.removed_ids.contains(&id))
         };
         let told = self
             .hosts

@@ -2,8 +2,10 @@
 
 use std::sync::RwLockReadGuard;
 
-use oxetcd::consensus::handle::Request;
-use oxetcd::consensus::{AppliedState, Change, ChangeRefused, Input, Refused, Watching, Written};
+use oxetcd::consensus::input::Request;
+use oxetcd::consensus::{
+    AppliedState, Change, ChangeRefused, Input, Refused, StartedWatch, Written,
+};
 use oxetcd::store::{Command, Interest, Listing, Path};
 use tokio::sync::{OwnedSemaphorePermit, oneshot};
 
@@ -33,7 +35,7 @@ impl Host {
         interest: Interest,
         stream: bool,
         since: Option<u64>,
-    ) -> Option<oneshot::Receiver<Watching>> {
+    ) -> Option<oneshot::Receiver<StartedWatch>> {
         self.send_request(|answer, _| Request::Watch {
             interest,
             stream,
@@ -85,7 +87,9 @@ impl Host {
 
     /// Index of the last applied entry.
     pub fn applied(&self) -> Option<u64> {
-        self.running.as_ref().map(|running| running.core.applied())
+        self.running
+            .as_ref()
+            .map(|running| running.core.applied_index())
     }
 
     /// Describe the state of the host, for messages.
@@ -100,7 +104,7 @@ impl Host {
             "{}: {role} in term {}, applied {}{paused}",
             self.number,
             core.term(),
-            core.applied()
+            core.applied_index()
         )
     }
 }
@@ -108,7 +112,7 @@ impl Host {
 impl Running {
     /// Whether it serves clients: a joining member does not before its first snapshot.
     fn serves(&self) -> bool {
-        self.core.applied() > 0
+        self.core.applied_index() > 0
     }
 
     /// The applied state that all tasks read.

@@ -4,7 +4,7 @@ use std::future::Future;
 use std::sync::Arc;
 use std::task::{Context, Poll, Waker};
 
-use oxetcd::consensus::{Live, Next, Watching};
+use oxetcd::consensus::{LiveWatch, StartedWatch, WatchRest};
 use oxetcd::store::{Event, Interest, Path};
 use tokio::sync::oneshot;
 
@@ -20,8 +20,8 @@ pub struct Watcher {
     stream: bool,
     /// The next index to watch from; none before the first watch.
     next: Option<u64>,
-    pending: Option<oneshot::Receiver<Watching>>,
-    live: Option<Live>,
+    pending: Option<oneshot::Receiver<StartedWatch>>,
+    live: Option<LiveWatch>,
     received: u64,
     cleared: u64,
 }
@@ -68,7 +68,7 @@ impl Watcher {
         self.live.is_some() && reference.next_event(&self.interest, next).is_none()
     }
 
-    fn start(&mut self, watching: Watching, reference: &Reference) -> Result<(), String> {
+    fn start(&mut self, watching: StartedWatch, reference: &Reference) -> Result<(), String> {
         reference.check_position(watching.position)?;
         let after = watching.position.index + 1;
         let next = *self.next.get_or_insert(after);
@@ -83,10 +83,10 @@ impl Watcher {
                 .iter()
                 .try_for_each(|event| self.receive(event, reference))?,
         }
-        match watching.next {
-            Next::Live(live) => self.live = Some(live),
-            Next::Again(from) => self.skip(from, reference)?,
-            Next::Done => {}
+        match watching.rest {
+            WatchRest::Live(live) => self.live = Some(live),
+            WatchRest::MoreHistory(from) => self.skip(from, reference)?,
+            WatchRest::Done => {}
         }
         Ok(())
     }

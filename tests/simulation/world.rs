@@ -442,14 +442,14 @@ impl World {
         let Some(running) = &mut self.hosts[member].running else {
             return Ok(());
         };
-        let (applied, term) = (running.core.applied(), running.core.term());
+        let (applied, term) = (running.core.applied_index(), running.core.term());
         if running.core.leads() {
             let leader = *self.leaders.entry(term).or_insert(member);
             if leader != member {
                 return Err(format!("{leader} and {member} both lead in term {term}"));
             }
         }
-        if running.view().standing.diverged {
+        if running.view().raft_status.diverged {
             return Err(format!(
                 "member {member} found that its store differs from another one"
             ));

@@ -107,7 +107,7 @@ case_package() {
   host_run h1 'systemctl show etcd -p Type,NotifyAccess,WatchdogUSec | grep -q WatchdogUSec=30s'
   # The journal has levels and fields.
   host_run h1 'journalctl -u etcd -o json | grep "serves clients" | grep -q "\"PRIORITY\":\"6\""'
-  host_run h1 'journalctl -u etcd ETCD_TERM=2 -o cat | grep -q "this member leads"'
+  host_run h1 'journalctl -u etcd ETCD_TERM=2 -o cat | grep -q "became leader"'
   is "" host_run h1 journalctl -u etcd -p warning -o cat --quiet
   is "" host_run h1 'systemd-analyze verify --man=no /usr/lib/systemd/system/etcd* 2>&1'
   host_run h1 'systemd-analyze security etcd.service' | awk '/Overall exposure/ { exit !($(NF-2) < 2.0) }'

@@ -31,7 +31,7 @@ impl World {
         for host in &self.hosts {
             if let Some(running) = &host.running {
                 self.reference
-                    .compare_all(running.core.applied(), &running.view().store)?;
+                    .compare_all(running.core.applied_index(), &running.view().store)?;
             }
         }
         Ok(())

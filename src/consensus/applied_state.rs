@@ -1,62 +1,62 @@
-//! What everyone may read: the applied state and where this member stands.
+//! The state that every task of this member may read: the applied store, and this member's part in Raft.
 
 use std::sync::Arc;
 use std::sync::atomic::AtomicUsize;
 use std::time::{Duration, Instant};
 
+use super::answer::Position;
 use super::clock::Clock;
-use super::handle::Position;
 use crate::cluster::MemberId;
 use crate::store::{ClusterTime, Store};
 use crate::wal::{Configuration, SnapshotMeta};
 
-/// This member's applied state. The driver writes it once per batch; all others read.
+/// This member's applied state. The driver writes it once per batch of entries; all others read it.
 pub struct AppliedState {
     /// The tree.
     pub store: Store,
     /// The index of the last applied entry.
     pub raft_index: u64,
-    /// Who votes and who learns.
+    /// The voters and the learners, as of that entry.
     pub configuration: Configuration,
-    /// Where this member stands.
-    pub standing: RaftStatus,
-    /// How many watch at this member.
+    /// This member's part in Raft.
+    pub raft_status: RaftStatus,
+    /// The number of live watches at this member.
     pub watchers: Arc<AtomicUsize>,
-    /// The moment this process's monotonic time is counted from.
+    /// The origin of this process's monotonic time, which all [`Duration`]s here count from.
     pub origin: Instant,
 }
 
-/// Where a member stands.
+/// A member's part in Raft.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct RaftStatus {
     /// Its term.
     pub term: u64,
-    /// What it is for Raft.
+    /// Its role.
     pub role: Role,
-    /// Who leads, if it knows.
+    /// The leader of that term, if known.
     pub leader: Option<MemberId>,
-    /// Since when, after the view's origin.
+    /// When `leader` changed last.
     pub led_since: Duration,
-    /// Its reading of the cluster's clock.
+    /// The cluster's clock as this member reads it.
     pub clock: Clock,
     /// Whether its store was found to differ from another member's at the same index.
     pub diverged: bool,
 }
 
-/// What a member is for Raft.
+/// A member's role in Raft.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Role {
     /// It leads.
     Leader,
-    /// It follows, or learns.
+    /// It follows a leader, as voter or learner.
     Follower,
     /// It asks for votes.
     Candidate,
 }
 
 impl AppliedState {
-    /// The view of a member that starts with `store`, as of this snapshot and in this term; its monotonic
-    /// time, counted from `origin`, is at `now`.
+    /// The applied state of a member that starts in `term` with `store`, as of `snapshot`; its monotonic
+    /// time, counted from `origin`, is `now`.
     pub fn new(
         store: Store,
         snapshot: &SnapshotMeta,
@@ -64,7 +64,7 @@ impl AppliedState {
         origin: Instant,
         now: Duration,
     ) -> Self {
-        let standing = RaftStatus {
+        let raft_status = RaftStatus {
             term,
             role: Role::Follower,
             leader: None,
@@ -76,33 +76,33 @@ impl AppliedState {
             store,
             raft_index: snapshot.index,
             configuration: snapshot.configuration.clone(),
-            standing,
+            raft_status,
             watchers: Arc::default(),
             origin,
         }
     }
 
-    /// The cluster's clock now.
+    /// The cluster's time now.
     pub fn now(&self) -> ClusterTime {
-        self.standing.clock.read(self.origin.elapsed())
+        self.raft_status.clock.read(self.origin.elapsed())
     }
 
-    /// Whether a member votes.
-    pub fn votes(&self, member: MemberId) -> bool {
+    /// Whether a member is a voter.
+    pub fn is_voter(&self, member: MemberId) -> bool {
         self.configuration.voters.contains(&member.get())
     }
 
-    /// What the cluster is set to.
+    /// The settings of the cluster.
     pub fn settings(&self) -> crate::cluster::Settings {
         super::change::settings(&self.store)
     }
 
-    /// Where the store and the log stand.
+    /// The current indices of store and log.
     pub fn position(&self) -> Position {
         Position {
             index: self.store.index(),
             raft_index: self.raft_index,
-            raft_term: self.standing.term,
+            raft_term: self.raft_status.term,
         }
     }
 }

@@ -1,4 +1,4 @@
-//! A recorded case, and a run of the program on it.
+//! Recorded cases, and runs of the real program on them.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
@@ -30,7 +30,7 @@ impl Blob {
     }
 }
 
-/// The result of one of the two recorded versions.
+/// The recorded result of one version.
 #[derive(Clone, Debug, Deserialize)]
 pub struct Recorded {
     pub exit: i32,
@@ -39,8 +39,8 @@ pub struct Recorded {
     pub files: BTreeMap<String, Blob>,
 }
 
-/// A case: the input, and the results of the older (`old`, 0.10.6) and the newer version (`new`, 1.14.0) of
-/// coreos-cloudinit, or of `both`.
+/// A case: the input, and the results of the older (`old`, 0.10.6) and the newer version (`new`, 1.14.0), or of
+/// `both`.
 #[derive(Clone, Debug, Deserialize)]
 pub struct Case {
     pub name: String,
@@ -59,7 +59,7 @@ pub struct Case {
     both: Option<Recorded>,
     old: Option<Recorded>,
     new: Option<Recorded>,
-    /// The lines with findings of the newer version.
+    /// The lines that the newer version reported.
     pub validate: BTreeSet<usize>,
 }
 
@@ -78,11 +78,11 @@ impl Case {
             .expect("a recording")
     }
 
-    /// All cases, sorted by name.
+    /// All cases, by file.
     pub fn all() -> Vec<Self> {
-        let directory = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/data/cloud-config");
+        let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/data/cloud-config");
         let mut cases = Vec::new();
-        for entry in fs::read_dir(directory).expect("a directory") {
+        for entry in fs::read_dir(folder).expect("a folder") {
             let path = entry.expect("an entry").path();
             let text = fs::read_to_string(&path).expect("text");
             let read: Vec<Self> = serde_json::from_str(&text).expect("cases");
@@ -93,18 +93,18 @@ impl Case {
     }
 }
 
-/// A host for one case: a directory that is used as the root directory.
-pub struct TestHost {
-    directory: tempfile::TempDir,
+/// A host for one case: a directory in place of `/`.
+pub struct Host {
+    folder: tempfile::TempDir,
 }
 
-/// The lines of a manifest, one per file.
+/// The lines of a manifest, one for each file.
 pub type Manifest = BTreeSet<String>;
 
-impl TestHost {
+impl Host {
     pub fn new(case: &Case) -> Self {
         let host = Self {
-            directory: tempfile::tempdir().expect("a directory"),
+            folder: tempfile::tempdir().expect("a folder"),
         };
         let env = |name: &str, default: &str| {
             let value = case.env.get(name).map_or(default, String::as_str);
@@ -129,39 +129,39 @@ impl TestHost {
             files.remove("/etc/machine-id");
         }
         for (path, text) in files {
-            host.put(path, text.as_bytes());
+            host.write_file(path, text.as_bytes());
         }
-        for directory in [
+        for folder in [
             "/run/systemd/system",
             "/etc/systemd/system",
             "/tmp",
             "/home/core",
             "/usr",
         ] {
-            fs::create_dir_all(host.at(directory)).expect("a directory");
+            fs::create_dir_all(host.path(folder)).expect("a folder");
         }
         for (path, blob) in &case.root {
-            host.put(path, &blob.bytes());
+            host.write_file(path, &blob.bytes());
         }
         host
     }
 
-    pub fn at(&self, path: &str) -> PathBuf {
-        self.directory.path().join(path.trim_start_matches('/'))
+    pub fn path(&self, path: &str) -> PathBuf {
+        self.folder.path().join(path.trim_start_matches('/'))
     }
 
-    fn put(&self, path: &str, content: &[u8]) {
-        let target = self.at(path);
-        fs::create_dir_all(target.parent().expect("a directory")).expect("a directory");
-        fs::write(target, content).expect("a file");
+    fn write_file(&self, path: &str, content: &[u8]) {
+        let path = self.path(path);
+        fs::create_dir_all(path.parent().expect("a folder")).expect("a folder");
+        fs::write(path, content).expect("a file");
     }
 
-    /// Creates a symbolic link.
+    /// Create a symbolic link.
     pub fn link(&self, path: &str, target: &str) {
-        symlink(target, self.at(path)).expect("a link");
+        symlink(target, self.path(path)).expect("a link");
     }
 
-    /// Runs the program on the document, with the variables of the host.
+    /// Run the program on a document, with the environment of the case.
     pub fn run(&self, case: &Case, document: &[String], options: &[&str]) -> Output {
         let addresses = case
             .env
@@ -170,7 +170,7 @@ impl TestHost {
         Command::new(env!("CARGO_BIN_EXE_etcd-cloudinit"))
             .args(document)
             .arg("--root")
-            .arg(self.directory.path())
+            .arg(self.folder.path())
             .args(options)
             .env_clear()
             .envs(addresses)
@@ -178,28 +178,26 @@ impl TestHost {
             .expect("the program runs")
     }
 
-    /// Everything below the root, as manifests list it.
+    /// The manifest of everything below the root.
     pub fn manifest(&self) -> Manifest {
         let mut found = Manifest::new();
-        let mut directories = vec![self.directory.path().to_path_buf()];
-        while let Some(directory) = directories.pop() {
-            for entry in fs::read_dir(&directory).expect("a directory") {
-                let path_on_disk = entry.expect("an entry").path();
-                let below = path_on_disk
-                    .strip_prefix(self.directory.path())
-                    .expect("below");
+        let mut folders = vec![self.folder.path().to_path_buf()];
+        while let Some(folder) = folders.pop() {
+            for entry in fs::read_dir(&folder).expect("a folder") {
+                let entry = entry.expect("an entry").path();
+                let below = entry.strip_prefix(self.folder.path()).expect("below");
                 let path = format!("/{}", below.display());
-                let meta = fs::symlink_metadata(&path_on_disk).expect("it is there");
+                let meta = fs::symlink_metadata(&entry).expect("it is there");
                 let mode = meta.mode() & 0o7777;
                 let owner = self.owner(&meta);
                 if meta.is_symlink() {
-                    let target = fs::read_link(&path_on_disk).expect("a link");
+                    let target = fs::read_link(&entry).expect("a link");
                     found.insert(format!("l {path} -> {}", target.display()));
                 } else if meta.is_dir() {
                     found.insert(format!("d {mode:04o} {owner} {path}"));
-                    directories.push(path_on_disk);
+                    folders.push(entry);
                 } else {
-                    let content = fs::read(&path_on_disk).expect("a file");
+                    let content = fs::read(&entry).expect("a file");
                     found.insert(format!("f {mode:04o} {owner} {path} {content:?}"));
                 }
             }
@@ -207,9 +205,9 @@ impl TestHost {
         found
     }
 
-    /// The owner; the user who runs the tests is listed as root.
+    /// The owner by name; the user who runs the tests counts as root.
     fn owner(&self, meta: &fs::Metadata) -> String {
-        let own = fs::metadata(self.directory.path()).expect("the root");
+        let own = fs::metadata(self.folder.path()).expect("the root");
         let name = |id: u32, own: u32| match id {
             _ if id == own => String::from("root"),
             500 => String::from("core"),
@@ -223,13 +221,13 @@ impl TestHost {
         )
     }
 
-    /// Whether root runs the tests, and owners can be set.
-    pub fn is_root(&self) -> bool {
-        fs::metadata(self.directory.path()).expect("the root").uid() == 0
+    /// Whether the tests run as root and can change owners.
+    pub fn runs_as_root(&self) -> bool {
+        fs::metadata(self.folder.path()).expect("the root").uid() == 0
     }
 }
 
-/// The changes as the recordings list them; contents are compared separately.
+/// The changes, as the recorded manifests list them; contents are compared separately.
 pub fn changes(before: &Manifest, after: &Manifest) -> BTreeSet<String> {
     let path = |line: &String| {
         let words: Vec<&str> = line.split(' ').collect();
@@ -241,11 +239,8 @@ pub fn changes(before: &Manifest, after: &Manifest) -> BTreeSet<String> {
         Some(_) | None => line.clone(),
     };
     let mut changes: BTreeSet<String> = after.difference(before).map(short).collect();
-    let present: BTreeSet<String> = after.iter().map(path).collect();
-    let removed = before
-        .iter()
-        .map(path)
-        .filter(|path| !present.contains(path));
-    changes.extend(removed.map(|path| format!("- {path}")));
+    let there: BTreeSet<String> = after.iter().map(path).collect();
+    let gone = before.iter().map(path).filter(|path| !there.contains(path));
+    changes.extend(gone.map(|path| format!("- {path}")));
     changes
 }

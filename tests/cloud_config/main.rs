@@ -1,26 +1,26 @@
-//! `etcd-cloudinit`: the recorded cases (`tests/data/cloud-config`), the documents in `cloud-config/`, the
-//! program itself, and properties of all documents.
+//! Tests of `etcd-cloudinit`: the recorded cases (`tests/data/cloud-config`), the example documents in
+//! `cloud-config/`, and properties of all documents.
 //!
-//! With `OXETCD_DROP_INS=DIRECTORY`, the drop-ins of the recorded cases are written there with the variables
-//! that they are expected to set, so that systemd itself can check them (`tests/system/cloudinit`).
+//! With `OXETCD_DROP_INS=FOLDER`, the drop-ins of the recorded cases are written there with their expected
+//! variables. `tests/system/cloudinit` compares these with a real systemd.
 
 #![allow(unreachable_pub, reason = "a test is a crate of its own")]
 
 mod case;
-mod documents;
-mod expect;
-mod program;
+mod command_line;
+mod examples;
+mod expected;
+mod http_server;
 mod properties;
-mod serve;
 mod systemd;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 
-use case::{Case, TestHost, changes};
-use expect::expected;
+use case::{Case, Host, changes};
+use expected::expected;
 
-/// The words of each printed command.
+/// The arguments of each printed command.
 fn commands(output: &std::process::Output) -> Vec<Vec<String>> {
     let text = String::from_utf8_lossy(&output.stdout);
     text.lines()
@@ -29,38 +29,42 @@ fn commands(output: &std::process::Output) -> Vec<Vec<String>> {
 }
 
 /// The arguments that name the document of a case.
-fn document(case: &Case, host: &TestHost, server: Option<&serve::Server>) -> Vec<String> {
+fn document(case: &Case, host: &Host, server: Option<&http_server::Server>) -> Vec<String> {
     if case.args.is_empty() {
-        let input = host.at("/tmp/input");
+        let input = host.path("/tmp/input");
         fs::write(&input, case.input.bytes()).expect("a file");
         return vec![String::from("-from-file"), input.display().to_string()];
     }
-    let here = server.map_or_else(String::new, serve::Server::url);
+    let here = server.map_or_else(String::new, http_server::Server::url);
     let real = |argument: &String| argument.replace("http://127.0.0.1:18080", &here);
     case.args.iter().map(real).collect()
 }
 
 #[test]
-fn recorded_cases_have_the_expected_results() {
+fn recorded_cases_are_met() {
     let mut failures = Vec::new();
     let mut ran = 0;
     for case in Case::all() {
-        if expect::NOT_OURS
+        if expected::NOT_OURS
             .iter()
             .any(|name| case.name.starts_with(name))
         {
             continue;
         }
         ran += 1;
-        if let Err(difference) = compare(&case) {
-            failures.push(format!("{} ({}): {difference}", case.name, case.note));
+        if let Err(why) = check_case(&case) {
+            failures.push(format!("{} ({}): {why}", case.name, case.note));
         }
     }
-    assert!(ran > 120, "only {ran} cases were found");
+    assert!(ran >= 125, "only {ran} cases were found");
     assert!(failures.is_empty(), "{}", failures.join("\n"));
 }
 
-fn same<T: PartialEq + std::fmt::Debug>(what: &str, got: T, expected: T) -> Result<(), String> {
+fn expect_same<T: PartialEq + std::fmt::Debug>(
+    what: &str,
+    got: T,
+    expected: T,
+) -> Result<(), String> {
     match got == expected {
         true => Ok(()),
         false => Err(format!(
@@ -69,9 +73,9 @@ fn same<T: PartialEq + std::fmt::Debug>(what: &str, got: T, expected: T) -> Resu
     }
 }
 
-fn compare(case: &Case) -> Result<(), String> {
-    let host = TestHost::new(case);
-    let server = (!case.http.is_empty()).then(|| serve::Server::start(case.http.clone()));
+fn check_case(case: &Case) -> Result<(), String> {
+    let host = Host::new(case);
+    let server = (!case.http.is_empty()).then(|| http_server::Server::start(case.http.clone()));
     let document = document(case, &host, server.as_ref());
     let file = String::from(" /etc/environment");
     let environment = case
@@ -88,54 +92,54 @@ fn compare(case: &Case) -> Result<(), String> {
     let before = host.manifest();
     let output = host.run(case, &document, options);
     let after = host.manifest();
-    let stderr = String::from_utf8_lossy(&output.stderr).into_owned();
-    same(
-        &format!("exit ({stderr})"),
+    let said = String::from_utf8_lossy(&output.stderr).into_owned();
+    expect_same(
+        &format!("exit ({said})"),
         output.status.code(),
         Some(expected.exit),
     )?;
     let (changed, mut changes_expected) = (changes(&before, &after), expected.changes);
     let of_keys = |line: &String| line.contains("/.ssh") || line.contains(" /srv");
     let changed: BTreeSet<String> = changed.into_iter().filter(|line| !of_keys(line)).collect();
-    if !host.is_root() {
+    if !host.runs_as_root() {
         changes_expected = changes_expected
             .iter()
             .map(|line| line.replace("core:docker", "root:root"))
             .collect();
     }
-    same("changes", changed, changes_expected)?;
-    same("commands", commands(&output), expected.commands)?;
+    expect_same("changes", changed, changes_expected)?;
+    expect_same("commands", commands(&output), expected.commands)?;
     for (user, keys) in &expected.keys {
         let home = if user == "elroy" {
             "/srv/elroy"
         } else {
             "/home/core"
         };
-        let text = fs::read_to_string(host.at(&format!("{home}/.ssh/authorized_keys")));
+        let text = fs::read_to_string(host.path(&format!("{home}/.ssh/authorized_keys")));
         let text = text.map_err(|error| format!("keys of {user}: {error}"))?;
-        same(
+        expect_same(
             "keys",
             text.lines().map(String::from).collect(),
             keys.clone(),
         )?;
     }
-    contents(case, &host, &after)?;
-    // The second run changes nothing and does not reload systemd.
+    check_contents(case, &host, &after)?;
+    // A second run changes nothing and needs no daemon-reload.
     let again = host.run(case, &document, options);
-    same("again", host.manifest(), after)?;
+    expect_same("again", host.manifest(), after)?;
     let reloads = |words: &Vec<String>| words.contains(&String::from("daemon-reload"));
     let enables = commands(&again)
         .iter()
         .any(|words| words.contains(&String::from("enable")));
-    same(
+    expect_same(
         "reload again",
         commands(&again).iter().any(reloads),
         enables,
     )
 }
 
-/// Compares the files with the recorded ones, and the drop-ins by the variables that they set.
-fn contents(case: &Case, host: &TestHost, after: &case::Manifest) -> Result<(), String> {
+/// Compare files with the recorded ones, and drop-ins by what systemd reads from them.
+fn check_contents(case: &Case, host: &Host, after: &case::Manifest) -> Result<(), String> {
     let there = |path: &str| {
         after
             .iter()
@@ -146,43 +150,48 @@ fn contents(case: &Case, host: &TestHost, after: &case::Manifest) -> Result<(), 
         if !there(&path) {
             continue;
         }
-        let text = fs::read_to_string(host.at(&path)).expect("text");
-        let wanted = expect::environment(case, service).ok_or(format!("{path} is not expected"))?;
+        let text = fs::read_to_string(host.path(&path)).expect("text");
+        let wanted =
+            expected::environment(case, service).ok_or(format!("{path} is not expected"))?;
         let got = systemd::environment(&text);
-        same(service, expect::normalise(&got), expect::normalise(&wanted))?;
-        if let Some(directory) = std::env::var_os("OXETCD_DROP_INS") {
-            let path = std::path::Path::new(&directory).join(format!("{}-{service}", case.name));
+        expect_same(
+            service,
+            expected::with_one_spelling(&got),
+            expected::with_one_spelling(&wanted),
+        )?;
+        if let Some(folder) = std::env::var_os("OXETCD_DROP_INS") {
+            let path = std::path::Path::new(&folder).join(format!("{}-{service}", case.name));
             let variables = serde_json::to_vec(&got).expect("JSON");
             fs::write(path.with_added_extension("conf"), text).expect("a file");
             fs::write(path.with_added_extension("json"), variables).expect("a file");
         }
     }
     for (path, blob) in &case.newer().files {
-        // Here the older version, with the addresses of the drive, is the reference.
+        // The addresses of the drive are used, as by the older version.
         let drives = case.name == "configdrive" && path == "/etc/environment";
         let ours = !path.contains("20-cloudinit.conf") && !drives && !path.contains("/etc/coreos");
         if there(path) && ours && case.newer().exit == 0 {
-            let content = fs::read(host.at(path)).expect("a file");
+            let content = fs::read(host.path(path)).expect("a file");
             let shown = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
-            same(path, shown(&content), shown(&blob.bytes()))?;
+            expect_same(path, shown(&content), shown(&blob.bytes()))?;
         }
     }
     Ok(())
 }
 
-/// Cases that are clean in the recorded report and not in this one: (case, reason).
+/// Cases with a report here although the recorded one is empty, with the reason.
 const REPORTED: [(&str, &str); 8] = [
-    ("form-top-level-list", "nothing in it is applied"),
-    ("form-top-level-scalar", "nothing in it is applied"),
-    ("files-no-path", "rejected"),
-    ("hosts-invalid", "rejected"),
-    ("form-script", "rejected"),
-    ("subst-script", "rejected"),
-    ("units-mask-with-content", "rejected"),
-    ("units-path-traversal", "rejected"),
+    ("form-top-level-list", "nothing in it counts"),
+    ("form-top-level-scalar", "nothing in it counts"),
+    ("files-no-path", "refused, so it is said"),
+    ("hosts-invalid", "refused, so it is said"),
+    ("form-script", "refused, so it is said"),
+    ("subst-script", "refused, so it is said"),
+    ("units-mask-with-content", "refused, so it is said"),
+    ("units-path-traversal", "refused, so it is said"),
 ];
 
-/// Cases of sections that are not supported, which is always reported.
+/// Sections of other tools, which are reported whatever their content.
 const OTHERS: [&str; 4] = ["etcd2", "oem", "update", "locksmith-bad-window"];
 
 #[test]
@@ -192,11 +201,11 @@ fn reports_name_the_recorded_lines() {
         if OTHERS.iter().any(|name| case.name.starts_with(name)) {
             continue;
         }
-        let host = TestHost::new(case);
+        let host = Host::new(case);
         let document = document(case, &host, None);
         let output = host.run(case, &document, &["--validate"]);
         let text = String::from_utf8_lossy(&output.stdout).into_owned();
-        let input = host.at("/tmp/input").display().to_string();
+        let input = host.path("/tmp/input").display().to_string();
         let mut lines: BTreeMap<usize, String> = BTreeMap::new();
         for line in text.lines().filter(|line| !line.contains(": note: ")) {
             let rest = line.strip_prefix(&input).expect("it begins with the file");
@@ -206,9 +215,9 @@ fn reports_name_the_recorded_lines() {
                 .and_then(|word| word.trim().parse().ok());
             lines.insert(number.unwrap_or(0), String::from(line));
         }
-        // The recorded version counted the lines of syntax errors from 0, and sometimes reported none.
+        // The recorded version counted the lines of syntax errors from 0 and sometimes lost them.
         let exact = !case.validate.contains(&0) && !case.name.starts_with("form-bad-yaml");
-        // It did not know one option of etcd 0.4, and reported only that one.
+        // It reported a valid option of etcd 0.4 as unknown.
         let forgotten = case.name == "etcd-all-options-underscore";
         let exact = exact && !forgotten;
         let missed = case

@@ -185,7 +185,7 @@ impl<O: Outbox> Driver<O> {
             Input::Unreachable(member) => self.core.unreachable(member),
             Input::SnapshotSent(member, ok) => self.core.snapshot_sent(member, ok),
             Input::TransferLeadership => self.core.transfer_leadership(),
-            Input::Calls(from, at) => self.core.calls(from, at),
+            Input::Calls(from, at) => self.core.address_changed(from, at),
             Input::Removed(by) => {
                 self.core.removed(by);
                 return Some(Ok(End::Removed));

@@ -4,9 +4,10 @@ use std::sync::{Arc, RwLock, RwLockReadGuard};
 
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc, oneshot};
 
-use super::change::{Change, ChangeRefused};
+use super::change::Change;
 use super::driver::{Input, Inputs, Pulse};
 use super::view::AppliedState;
+use crate::cluster::Refusal;
 use crate::store::{self, Command, Event, Interest};
 
 /// How many writes may wait for their answer at one member; one more is refused with [`Refused::Busy`].
@@ -54,7 +55,7 @@ pub enum Request {
         /// How.
         change: Change,
         /// Where the answer goes, once it is applied here.
-        answer: oneshot::Sender<Result<(), ChangeRefused>>,
+        answer: oneshot::Sender<Result<(), Refusal>>,
     },
 }
 
@@ -228,12 +229,12 @@ impl Handle {
     ///
     /// # Errors
     ///
-    /// Why not, see [`ChangeRefused`]; [`ChangeRefused::Lost`] also when this member stops.
-    pub async fn change(&self, change: Change) -> Result<(), ChangeRefused> {
+    /// Why not, see [`Refusal`]; [`Refusal::LeadershipLost`] also when this member stops.
+    pub async fn change(&self, change: Change) -> Result<(), Refusal> {
         let (answer, answered) = oneshot::channel();
         self.ask(Request::Change { change, answer })
-            .map_err(|_| ChangeRefused::Lost)?;
-        answered.await.unwrap_or(Err(ChangeRefused::Lost))
+            .map_err(|_| Refusal::LeadershipLost)?;
+        answered.await.unwrap_or(Err(Refusal::LeadershipLost))
     }
 
     /// How the driver is; it answers when it gets round to it.

@@ -28,7 +28,7 @@ mod subscriptions;
 pub mod view;
 mod wal_thread;
 
-pub use change::{Change, ChangeRefused};
+pub use change::Change;
 pub use driver::{End, Input, Inputs};
 pub use handle::{Handle, Live, Next, Position, Refused, Watching, Written};
 pub use member_changes::command_of;

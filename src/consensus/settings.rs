@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use crate::cluster::MemberId;
+use crate::cluster::{ClusterId, MemberId};
 
 /// How much of the log one message to a peer carries at the most, unless a single entry is larger.
 const APPEND_BYTES_MAX: u64 = 1 << 20;
@@ -19,6 +19,8 @@ const APPLY_BYTES_MAX: u64 = 1 << 20;
 /// What a member's part in the cluster is set to.
 #[derive(Clone, Debug)]
 pub struct Settings {
+    /// Its cluster.
+    pub cluster: ClusterId,
     /// Who this is.
     pub member: MemberId,
     /// How often its directory was opened; keeps the ids of two lives apart.
@@ -49,8 +51,9 @@ pub struct Settings {
 impl Settings {
     /// The usual settings for this member, with 0.4.6's timing: heartbeats every 50 ms, elections after
     /// 200 ms.
-    pub fn new(member: MemberId, boot: u32) -> Self {
+    pub fn new(cluster: ClusterId, member: MemberId, boot: u32) -> Self {
         Self {
+            cluster,
             member,
             boot,
             tick: Duration::from_millis(50),

@@ -186,11 +186,13 @@ fn differs(member: MemberId, index: u64, own: u64, other: u64) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::cluster::ClusterId;
 
     #[test]
     fn due_by_number_and_by_size() {
         let member = MemberId::new(1).expect("not zero");
-        let mut settings = Settings::new(member, 1);
+        let cluster = ClusterId::new(9).expect("not zero");
+        let mut settings = Settings::new(cluster, member, 1);
         settings.snapshot_every = Some(100);
         let mut snapshots = Snapshots::new(&settings, 0);
         snapshots.count(LOG_BYTES_MAX - 1);
@@ -213,7 +215,8 @@ mod tests {
     #[test]
     fn one_that_failed_is_tried_again_for_who_needs_it() {
         let member = MemberId::new(1).expect("not zero");
-        let mut snapshots = Snapshots::new(&Settings::new(member, 1), 5);
+        let cluster = ClusterId::new(9).expect("not zero");
+        let mut snapshots = Snapshots::new(&Settings::new(cluster, member, 1), 5);
         snapshots.want();
         assert!(!snapshots.is_due(5), "there is none newer");
         assert!(snapshots.is_due(6));

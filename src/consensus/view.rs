@@ -94,7 +94,7 @@ impl AppliedState {
 
     /// What the cluster is set to.
     pub fn settings(&self) -> crate::cluster::Settings {
-        super::change::settings(&self.store)
+        super::change::read_settings(&self.store)
     }
 
     /// Where the store and the log stand.

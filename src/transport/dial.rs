@@ -14,7 +14,7 @@ use tokio::time::timeout;
 
 use super::frame::Link;
 use super::http::{self, Failure};
-use super::{Local, PROTOCOL_VERSION};
+use super::{ConnectionKind, Local, PROTOCOL_VERSION};
 use crate::cluster::{Address, ClusterId, MemberId, peer_address};
 
 /// What the `Upgrade` header asks for.
@@ -72,14 +72,14 @@ impl From<Failure> for DialError {
     }
 }
 
-/// Open a connection to member `to` at `address`, by the page `path`.
+/// Open a connection of this kind to member `to` at `address`.
 pub(super) async fn dial(
     local: &Local,
     to: MemberId,
     address: &Address,
-    path: &'static str,
+    kind: ConnectionKind,
 ) -> Result<Connection, DialError> {
-    timeout(DIAL_TIMEOUT, open(local, to, address, path))
+    timeout(DIAL_TIMEOUT, open(local, to, address, kind))
         .await
         .unwrap_or_else(|_| Err(Failure::Unreachable(super::timed_out("its answer")).into()))
 }
@@ -88,10 +88,10 @@ async fn open(
     local: &Local,
     to: MemberId,
     address: &Address,
-    path: &'static str,
+    kind: ConnectionKind,
 ) -> Result<Connection, DialError> {
     let mut request = Request::new(Full::<Bytes>::default());
-    *request.uri_mut() = hyper::Uri::from_static(path);
+    *request.uri_mut() = hyper::Uri::from_static(local.paths.get(kind));
     *request.headers_mut() = greeting(local, to);
     let response = http::open(&local.tls, address, request).await?;
     if response.status() != StatusCode::SWITCHING_PROTOCOLS {
@@ -293,6 +293,7 @@ mod tests {
             name: name.to_owned(),
             tls: crate::net::tls::Connector::default(),
             peer_url: format!("http://10.0.0.{id}:7001"),
+            paths: crate::transport::tests::PATHS,
         }
     }
 

@@ -21,7 +21,7 @@ use super::quiet::Pace;
 use super::snapshot::{self, ReceiveSnapshot};
 use super::stream::{Ended, FrameStream};
 use super::wire::Malformed;
-use super::{Inbox, Local, News, Received, SNAPSHOT_PATH, Stats};
+use super::{ConnectionKind, Inbox, Local, News, Received, Stats};
 use crate::cluster::MemberId;
 use crate::consensus::message::{Body, RaftKind};
 
@@ -107,12 +107,15 @@ impl Listener {
         })
     }
 
-    /// Answer a request for [`PEER_PATH`](super::PEER_PATH) or [`SNAPSHOT_PATH`], and once that answer
-    /// is sent, take over its connection. The server must serve its connections with upgrades, and
+    /// Answer a request for a connection of this kind, and once that answer is sent, take over its connection. The server must serve its connections with upgrades, and
     /// must be running on a tokio runtime.
     ///
     /// A new connection of a peer takes the place of its old one.
-    pub fn upgrade<B>(self: &Arc<Self>, mut request: Request<B>) -> Response<Full<Bytes>> {
+    pub fn upgrade<B>(
+        self: &Arc<Self>,
+        kind: ConnectionKind,
+        mut request: Request<B>,
+    ) -> Response<Full<Bytes>> {
         let accepted = dial::check(&self.local, request.headers());
         if let Ok(caller) = &accepted
             && self.gone.borrow().contains(&caller.id)
@@ -125,7 +128,7 @@ impl Listener {
         let on_upgrade = hyper::upgrade::on(&mut request);
         let listener = self.clone();
         let accepted = accepted.and_then(|caller| {
-            if request.uri().path() == SNAPSHOT_PATH {
+            if kind == ConnectionKind::Snapshot {
                 let slot = self.take_snapshot_slot()?;
                 tokio::spawn(listener.take_snapshot(on_upgrade, caller, connection, slot));
             } else {

@@ -14,7 +14,7 @@ use super::queue::Queue;
 use super::quiet::Said;
 use super::stream::{BATCH_BYTES_MAX, Ended, FrameStream};
 use super::wire::Malformed;
-use super::{Inbox, Local, News, PEER_PATH, Stats, stats};
+use super::{ConnectionKind, Inbox, Local, News, Stats, stats};
 use crate::cluster::{Address, MemberId};
 use crate::consensus::message::Body;
 
@@ -125,7 +125,8 @@ impl Peer {
 
     async fn attempt(&mut self) -> End {
         let target = self.target.borrow_and_update().clone();
-        match dial::dial(&self.local, self.id, &target.address, PEER_PATH).await {
+        let kind = ConnectionKind::Messages;
+        match dial::dial(&self.local, self.id, &target.address, kind).await {
             Ok(connection) => {
                 let stream = FrameStream::new(connection.io, connection.link, WRITE_MAX);
                 self.talk(stream, &target).await

@@ -19,7 +19,7 @@ use super::frame::{FrameError, Kind, TooLarge};
 use super::peer::Target;
 use super::stream::{Ended, FrameStream};
 use super::wire::{Cursor, Malformed};
-use super::{Local, SNAPSHOT_PATH};
+use super::{ConnectionKind, Local};
 use crate::consensus::message::{Body, Message};
 use crate::wal::SnapshotMeta;
 
@@ -109,7 +109,8 @@ async fn send(
     let SnapshotBody { length, bytes } = opening
         .map_err(|error| says(&error))?
         .map_err(|error| says(&error))?;
-    let connection = dial::dial(local, message.to, &target.address, SNAPSHOT_PATH)
+    let kind = ConnectionKind::Snapshot;
+    let connection = dial::dial(local, message.to, &target.address, kind)
         .await
         .map_err(|error| says(&error))?;
     let mut stream = FrameStream::new(connection.io, connection.link, IDLE_MAX);

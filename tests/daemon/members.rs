@@ -1,4 +1,4 @@
-//! Machines that are rebuilt, move, clash, and are left alone.
+//! Members that are rebuilt, change their address, clash with others, or are the only ones left.
 
 use std::fs;
 
@@ -19,7 +19,7 @@ fn machines(member: &Member) -> usize {
     machines.map_or(0, |answer| answer.body.split(", ").count())
 }
 
-/// As the first member, which leads, sees it.
+/// As the leader, which is the first member, logs it.
 fn wait_until_three_vote(cluster: &Cluster) {
     cluster.wait_for(0, |member| {
         let log = member.log();
@@ -29,9 +29,9 @@ fn wait_until_three_vote(cluster: &Cluster) {
     });
 }
 
-/// The machine is rebuilt at once, before anyone can have missed it.
+/// It is rebuilt at once, before the others can know that it was away.
 #[test]
-fn a_rebuilt_machine_gets_its_place_and_vote_back() {
+fn a_rebuilt_member_gets_its_seat_and_vote_back() {
     let mut cluster = Cluster::start(3);
     wait_until_three_vote(&cluster);
     assert!(writes(&cluster.members[0], "before"));
@@ -69,7 +69,7 @@ fn a_member_that_moved_is_found() {
     cluster.wait_for(0, |member| has(member, "moved"));
 }
 
-/// Nobody can be elected where the others look for each other.
+/// Without the new addresses, no member could be elected.
 #[test]
 fn two_members_that_both_moved_find_each_other() {
     let mut cluster = Cluster::start(3);
@@ -112,13 +112,13 @@ fn a_living_members_name_and_address_are_its_own() {
     );
     let mut other = Cluster::prepare(1, &["-name=other", &peers, &address, &bind]);
     let log = other.members[0].start_in_vain(1);
-    assert!(log.contains("other cannot have the peer address"), "{log}");
+    assert!(log.contains("other cannot use the peer address"), "{log}");
     assert!(log.contains("belongs to the member m1"), "{log}");
     assert_eq!(machines(&cluster.members[0]), 2);
 }
 
 #[test]
-fn one_of_three_goes_on_alone_when_told_to() {
+fn force_new_cluster_makes_one_of_three_a_cluster() {
     let mut cluster = Cluster::start(3);
     assert!(writes(&cluster.members[0], "kept"));
     cluster.wait_for(2, |member| has(member, "kept"));
@@ -134,26 +134,30 @@ fn one_of_three_goes_on_alone_when_told_to() {
     let log = survivor.log();
     for said in [
         "-force-new-cluster: m2 was",
-        "is lost",
-        "m0, m1 must not go on",
+        "are lost",
+        "do not start m0, m1 with their old data",
     ] {
         assert!(log.contains(said), "{said} is not in:\n{log}");
     }
-    // Told again it changes nothing, and without being told it goes on.
+    // A second start with the option changes nothing; one without it restarts the member.
     cluster.members[2].kill();
     cluster.members[2].start();
     cluster.wait_for(2, |member| has(member, "alone"));
-    assert!(cluster.members[2].log().contains("of its own already"));
+    assert!(
+        cluster.members[2]
+            .log()
+            .contains("is already the only member")
+    );
     cluster.members[2].kill();
     cluster.members[2].add_argument("-force-new-cluster=false");
     cluster.members[2].start();
     cluster.wait_for(2, |member| has(member, "alone"));
-    // What comes back of the old cluster is another cluster's, and says so.
+    // A member of the old cluster that comes back belongs to another cluster, and logs that.
     cluster.members[1].start();
     cluster.wait_for(1, |member| member.log().contains("it belongs to cluster"));
     cluster.wait_for(2, |member| member.log().contains("it belongs to cluster"));
     assert_eq!(machines(&cluster.members[2]), 1);
-    // A rebuilt one joins.
+    // Rebuilt, it joins.
     cluster.members[1].kill();
     fs::remove_dir_all(cluster.directory().join("m1.etcd")).expect("it was there");
     let peers = format!("-peers={}", cluster.members[2].peer);
@@ -163,11 +167,8 @@ fn one_of_three_goes_on_alone_when_told_to() {
 }
 
 #[test]
-fn there_must_be_something_to_go_on_with() {
+fn force_new_cluster_needs_data_of_a_cluster() {
     let mut cluster = Cluster::prepare(1, &["-force-new-cluster"]);
     let log = cluster.members[0].start_in_vain(78);
-    assert!(
-        log.contains("holds nothing of a cluster to go on with"),
-        "{log}"
-    );
+    assert!(log.contains("holds no data of a cluster"), "{log}");
 }

@@ -1,19 +1,19 @@
-//! Members that are taken out, come back, move, or lose what they had.
+//! Members that are removed, come back, change their address, or lose their data.
 
 use std::time::{Duration, Instant};
 
 use crate::cluster::{Cluster, Member, PATIENCE};
 use crate::http::request;
 
-/// A member that was taken out has no name any more within this time.
+/// A removed member is a standby within this time.
 const REMOVED_MAX: Duration = Duration::from_secs(1);
 
-/// As short times as the settings allow.
+/// The shortest times that the settings allow.
 const QUICK: &str = r#"{"removeDelay":2,"syncInterval":1}"#;
 
-/// Taken out by whom it may: each time it is a standby at once, and a member again after a sync.
+/// At whichever member it is removed: each time it is a standby at once, and a member again after a sync interval.
 #[test]
-fn a_member_taken_out_comes_back() {
+fn a_removed_member_comes_back() {
     let cluster = Cluster::start(3);
     cluster.configure(0, QUICK);
     for (round, (asked, page)) in [
@@ -41,9 +41,9 @@ fn a_member_taken_out_comes_back() {
     assert_eq!(unknown.expect("it serves").status, 404);
 }
 
-/// Asked at the leader itself and at another member, by 2.x's page.
+/// By 2.x's page, at the leader itself and at another member.
 #[test]
-fn the_leader_can_be_taken_out() {
+fn the_leader_can_be_removed() {
     let cluster = Cluster::start(3);
     cluster.configure(0, QUICK);
     for elsewhere in [false, true] {
@@ -69,7 +69,7 @@ fn the_leader_can_be_taken_out() {
     }
 }
 
-/// The very machine that founded the cluster, rebuilt empty under the same name.
+/// The founder of the cluster, rebuilt with an empty directory and the same name.
 #[test]
 fn a_lost_directory_is_replaced_without_a_command() {
     let mut cluster = Cluster::start(3);
@@ -92,8 +92,7 @@ fn a_lost_directory_is_replaced_without_a_command() {
     }
 }
 
-/// A process that stood still for longer than the cluster waits is no member any more, finds out, and
-/// comes back.
+/// A process that was paused for longer than `removeDelay` was removed, learns that, and comes back.
 #[test]
 fn a_paused_member_comes_back() {
     let cluster = Cluster::start(3);
@@ -107,9 +106,9 @@ fn a_paused_member_comes_back() {
     cluster.wait_for_size(paused, 3);
 }
 
-/// The same for one that was killed and taken out meanwhile.
+/// The same for one that was killed and removed meanwhile.
 #[test]
-fn a_member_taken_out_while_away_comes_back() {
+fn a_member_removed_while_away_comes_back() {
     let mut cluster = Cluster::start(3);
     cluster.configure(0, QUICK);
     cluster.members[2].kill();
@@ -120,7 +119,7 @@ fn a_member_taken_out_while_away_comes_back() {
     cluster.wait_for_size(2, 3);
 }
 
-/// Two of three are never taken out while the third is away: nothing could be written any more.
+/// With one of three members away, no other is removed: nothing could be committed any more.
 #[test]
 fn the_quorum_is_kept() {
     let mut cluster = Cluster::start(3);
@@ -137,7 +136,7 @@ fn the_quorum_is_kept() {
         answer.status == 409
             && answer.json()["cause"]
                 .as_str()
-                .is_some_and(|why| why.contains("reached"))
+                .is_some_and(|why| why.contains("can be reached"))
     });
     assert!(!cluster.members[other].stands_by());
     let answer = cluster.members[other].put("/v2/keys/still", "value=x");
@@ -156,7 +155,7 @@ fn a_peer_address_belongs_to_one_name() {
     other.members[1].add_argument("-name=other");
     other.members[1].add_argument(&format!("-peers={first_peer}"));
     let old = cluster.directory().join("m2.etcd");
-    // Its cluster declines it; another member's directory is nothing to try again with.
+    // The cluster refuses it; with another member's directory it does not even start.
     let old = format!("-data-dir={}", old.display());
     for (arguments, code) in [(&[][..], 1), (&[old.as_str()], 65)] {
         for argument in arguments {
@@ -169,9 +168,9 @@ fn a_peer_address_belongs_to_one_name() {
     cluster.wait_for_size(2, 3);
 }
 
-/// Through members of which one is away, one follows, and one is itself.
+/// The peers are one that is away, the new member itself, and a follower.
 #[test]
-fn machines_join_through_any_member() {
+fn members_join_through_any_member() {
     let mut cluster = Cluster::prepare(3, &[]);
     cluster.members[0].start();
     cluster.wait_for_size(0, 1);

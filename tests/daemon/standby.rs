@@ -1,14 +1,14 @@
-//! Machines without a place: they send clients on, find the cluster again, and take a place when one is free.
+//! Standbys: they redirect clients, find the cluster again, and join it when it has a free seat.
 
 use std::time::{Duration, Instant};
 
 use crate::cluster::{Cluster, Member, PATIENCE};
 use crate::http::request;
 
-/// As few members and as short times as the settings allow.
+/// The smallest size and the shortest times that the settings allow.
 const SMALL: &str = r#"{"activeSize":3,"removeDelay":2,"syncInterval":1}"#;
 
-/// Three members, and a fourth machine that has no place.
+/// Three members and a standby.
 fn with_a_standby() -> Cluster {
     let mut cluster = Cluster::prepare(4, &[]);
     start_first(&mut cluster, 3);
@@ -18,7 +18,7 @@ fn with_a_standby() -> Cluster {
     cluster
 }
 
-/// Start the first few machines of a cluster, and wait until they are one.
+/// Start the first members of a cluster, and wait until it is formed.
 fn start_first(cluster: &mut Cluster, size: usize) {
     cluster.members[0].start();
     cluster.wait_for_size(0, 1);
@@ -31,7 +31,7 @@ fn start_first(cluster: &mut Cluster, size: usize) {
 }
 
 #[test]
-fn a_standby_sends_clients_to_the_leader() {
+fn a_standby_redirects_clients_to_the_leader() {
     let cluster = with_a_standby();
     let leader = cluster.wait_for_leader(0);
     let leader = cluster.members[leader].client;
@@ -91,9 +91,9 @@ fn a_standby_follows_a_new_leader() {
     assert!(answer.is_ok_and(|answer| answer.status < 300));
 }
 
-/// It remembers where the cluster is, though the only peer it was ever given is gone.
+/// It finds the cluster by the member list in its directory: its only peer is gone.
 #[test]
-fn a_standby_finds_the_cluster_again_and_takes_a_place() {
+fn a_standby_finds_the_cluster_again_and_takes_a_seat() {
     let mut cluster = with_a_standby();
     cluster.members[3].kill();
     let _ = cluster.members[0].administer("DELETE", "/v2/admin/machines/m0", "");
@@ -157,7 +157,7 @@ fn the_active_size_decides_who_is_a_member() {
 }
 
 #[test]
-fn a_standby_says_so_while_the_cluster_is_away() {
+fn a_standby_answers_503_while_the_cluster_is_away() {
     let mut cluster = with_a_standby();
     cluster.members[..3].iter_mut().for_each(Member::kill);
     cluster.wait_for(3, |standby| {

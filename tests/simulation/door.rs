@@ -2,8 +2,9 @@
 
 use std::sync::RwLockReadGuard;
 
+use oxetcd::cluster::Refusal;
 use oxetcd::consensus::handle::Request;
-use oxetcd::consensus::{AppliedState, Change, ChangeRefused, Input, Refused, Watching, Written};
+use oxetcd::consensus::{AppliedState, Change, Input, Refused, Watching, Written};
 use oxetcd::store::{Command, Interest, Listing, Path};
 use tokio::sync::{OwnedSemaphorePermit, oneshot};
 
@@ -57,10 +58,7 @@ impl Machine {
     }
 
     /// Ask for a change of the membership.
-    pub fn change(
-        &mut self,
-        change: Change,
-    ) -> Option<oneshot::Receiver<Result<(), ChangeRefused>>> {
+    pub fn change(&mut self, change: Change) -> Option<oneshot::Receiver<Result<(), Refusal>>> {
         let running = self.running.as_mut()?;
         let (answer, answered) = oneshot::channel();
         let request = Request::Change { change, answer };

@@ -6,7 +6,7 @@ use std::sync::{Arc, RwLock};
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
-use oxetcd::cluster::{Member, MemberId};
+use oxetcd::cluster::{ClusterId, Member, MemberId};
 use oxetcd::consensus::core::{Core, Recovered, Work, Write};
 use oxetcd::consensus::message::{Body, Message};
 use oxetcd::consensus::snapshots::{HashJob, SnapshotJob};
@@ -172,6 +172,11 @@ impl Machine {
         MemberId::new(number as u64 + 1).expect("not zero")
     }
 
+    /// The cluster of all members.
+    pub fn cluster() -> ClusterId {
+        ClusterId::new(1).expect("not zero")
+    }
+
     /// The reverse of [`Machine::id`].
     pub fn number_of(id: MemberId) -> usize {
         usize::try_from(id.get() - 1).expect("a small number")
@@ -185,7 +190,8 @@ impl Machine {
     /// Timings as usual, only faster; snapshots often, and little left of the log behind them.
     fn settings(&self, random: &mut Random) -> Settings {
         let boot = u32::try_from(self.life).expect("few lives");
-        let mut settings = Settings::new(Self::id(self.number), boot).timing(TIMING.0, TIMING.1);
+        let mut settings =
+            Settings::new(Self::cluster(), Self::id(self.number), boot).timing(TIMING.0, TIMING.1);
         settings.election_ticks_fixed =
             Some(settings.election_ticks + random.place(settings.election_ticks));
         settings.snapshot_every = Some(20);
@@ -512,7 +518,7 @@ impl Running {
                 Input::Unreachable(member) => core.unreachable(member),
                 Input::SnapshotSent(member, ok) => core.snapshot_sent(member, ok),
                 Input::TransferLeadership => core.transfer_leadership(),
-                Input::Calls(from, at) => core.calls(from, at),
+                Input::Calls(from, at) => core.address_changed(from, at),
                 Input::Removed(by) => core.removed(by),
                 Input::Failed(_) | Input::Stop | Input::Pulse(_) => {}
             }

@@ -2,8 +2,8 @@
 
 use std::time::Duration;
 
-use oxetcd::cluster::{MemberId, Settings};
-use oxetcd::consensus::{Change, ChangeRefused};
+use oxetcd::cluster::{JoinRequest, MemberId, Refusal, Settings};
+use oxetcd::consensus::Change;
 use tokio::sync::oneshot::{Receiver, error::TryRecvError};
 
 use crate::founding::found_empty;
@@ -41,7 +41,7 @@ impl Shaping {
 /// One change that is being seen through.
 pub struct Project {
     aim: Aim,
-    answer: Option<(Duration, Receiver<Result<(), ChangeRefused>>)>,
+    answer: Option<(Duration, Receiver<Result<(), Refusal>>)>,
     attempts: u32,
 }
 
@@ -204,7 +204,10 @@ impl World {
                 Aim::Configure(_) => return None,
             },
             Ok(Err(refused)) => {
-                let stranded = matches!(refused, ChangeRefused::Strands(_));
+                let stranded = matches!(
+                    refused,
+                    Refusal::CannotReplace { .. } | Refusal::CannotRemove(_)
+                );
                 let must = matches!(project.aim, Aim::Join { rebuilt: true, .. });
                 if is_final(&refused) && !(stranded && must) {
                     self.count("(changes refused)");
@@ -237,14 +240,17 @@ impl World {
         Some(Project::new(Aim::Remove(Machine::id(machine))))
     }
 
-    fn ask_for(&mut self, aim: Aim) -> Option<(Duration, Receiver<Result<(), ChangeRefused>>)> {
+    fn ask_for(&mut self, aim: Aim) -> Option<(Duration, Receiver<Result<(), Refusal>>)> {
         let leads = |machine: &Machine| {
             let running = machine.running.as_ref().filter(|_| !machine.paused);
             running.is_some_and(|running| running.core.leads())
         };
         let leader = self.machines.iter().position(leads)?;
         let change = match aim {
-            Aim::Join { machine, .. } => Change::Join(self.machines[machine].member()),
+            Aim::Join { machine, .. } => Change::Join(JoinRequest {
+                member: self.machines[machine].member(),
+                cluster: Some(Machine::cluster()),
+            }),
             Aim::Remove(id) => Change::Remove(id),
             Aim::Configure(settings) => Change::Configure(settings),
         };
@@ -280,17 +286,23 @@ impl World {
 }
 
 /// Whether asking again is of no use.
-fn is_final(refused: &ChangeRefused) -> bool {
+fn is_final(refused: &Refusal) -> bool {
     match refused {
-        ChangeRefused::Full { .. }
-        | ChangeRefused::Removed
-        | ChangeRefused::AddressTaken(_)
-        | ChangeRefused::Unknown(_)
-        | ChangeRefused::Strands(_) => true,
-        ChangeRefused::NotLeader(_)
-        | ChangeRefused::NameTaken(_)
-        | ChangeRefused::NoSuccessor
-        | ChangeRefused::Busy
-        | ChangeRefused::Lost => false,
+        Refusal::Full(_)
+        | Refusal::Removed
+        | Refusal::AddressTaken { .. }
+        | Refusal::ForeignCluster { .. }
+        | Refusal::UnknownMember
+        | Refusal::CannotReplace { .. }
+        | Refusal::CannotRemove(_)
+        | Refusal::Version { .. }
+        | Refusal::Invalid(_)
+        | Refusal::Reported { .. } => true,
+        Refusal::NotLeader { .. }
+        | Refusal::NameTaken { .. }
+        | Refusal::NoSuccessor
+        | Refusal::Busy
+        | Refusal::LeadershipLost
+        | Refusal::Unavailable(_) => false,
     }
 }

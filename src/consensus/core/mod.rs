@@ -16,13 +16,12 @@ use raft::{RawNode, SnapshotStatus, StateRole};
 use tracing::{debug, info, warn};
 
 use super::apply::Applier;
-use super::change::ChangeRefused;
 use super::clock::Clock;
 use super::convert;
 use super::driver::Inputs;
 use super::handle::Request;
 use super::log::Log;
-use super::member_changes::Changes;
+use super::member_changes::{Changes, not_leader};
 use super::message::{Body, Message, RaftKind};
 use super::pending_reads::Reads;
 use super::pending_ready::PendingReadies;
@@ -58,7 +57,7 @@ pub struct Core {
     installing: Option<(u64, u64)>,
     /// The stamp of the last expiry, or reading of the clock, that was proposed, until it is applied.
     clock_proposed: Option<ClusterTime>,
-    watch: members::Watch,
+    peer_activity: members::PeerActivity,
     /// A member is elsewhere than it was: for the next work.
     readdressed: bool,
     /// The round after which what was removed from the membership is so on this disk for good.
@@ -141,7 +140,7 @@ impl Core {
             clock,
             writes: Writes::new(settings.member, settings.boot),
             reads: Reads::new(settings.member, settings.boot),
-            changes: Changes::default(),
+            changes: Changes::new(settings.cluster),
             unsynced: PendingReadies::default(),
             snapshots: Snapshots::new(&settings, applied),
             hashes: Hashes::default(),
@@ -151,7 +150,7 @@ impl Core {
             received: None,
             installing: None,
             clock_proposed: None,
-            watch: members::Watch::new(now),
+            peer_activity: members::PeerActivity::new(now),
             readdressed: false,
             confirms: None,
             gone: Some(gone),
@@ -198,7 +197,7 @@ impl Core {
                     self.changes.add(change, Some(answer));
                 } else {
                     let leader = self.leader().and_then(|id| self.applier.member(id));
-                    let _ = answer.send(Err(ChangeRefused::NotLeader(leader)));
+                    let _ = answer.send(Err(not_leader(leader.as_ref())));
                 }
             }
         }
@@ -212,7 +211,7 @@ impl Core {
             return;
         }
         if self.applier.configuration().contains(from) {
-            self.watch.hear(message.from, now);
+            self.peer_activity.record_message(message.from, now);
         }
         match message.body {
             Body::Raft(raft) => {
@@ -270,7 +269,7 @@ impl Core {
         self.writes.expire(now);
         self.reads.expire(now);
         self.hand_on_again(now);
-        self.tend_members(now);
+        self.maintain_members(now);
         if self.leads() {
             self.propose_clock(now);
         }
@@ -391,7 +390,7 @@ impl Core {
             return None;
         }
         if std::mem::take(&mut self.readdressed) {
-            work.members = Some(self.members_where_they_are());
+            work.members = Some(self.members_at_current_addresses());
         }
         work.gone = self.gone.take();
         self.address(&mut work, now);
@@ -421,12 +420,12 @@ impl Core {
         };
         if before.role == Role::Leader {
             let leader = leader.and_then(|id| self.applier.member(id));
-            self.changes.lost(leader.as_ref());
+            self.changes.refuse_all(leader.as_ref());
             self.proposals.clear();
         }
         if role == Role::Leader {
             self.clock.lead(term);
-            self.watch.lead(now);
+            self.peer_activity.become_leader(now);
         }
         self.clock_proposed = None;
         self.hand_on_again(now);

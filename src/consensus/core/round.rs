@@ -30,7 +30,7 @@ impl Core {
             self.installing = Some((number, mark.index));
             self.install(&mark, now);
             batch.reset = Some(mark);
-            work.members = Some(self.members_where_they_are());
+            work.members = Some(self.members_at_current_addresses());
         }
         let committed = ready.take_committed_entries();
         let reads = ready.take_read_states();
@@ -99,7 +99,7 @@ impl Core {
         self.clock.at_least(written, now);
         self.clock_proposed = self.clock_proposed.filter(|stamp| *stamp > written);
         if outcome.members_changed {
-            work.members = Some(self.members_where_they_are());
+            work.members = Some(self.members_at_current_addresses());
         }
         work.hash = outcome.hash;
         self.snapshots.count(outcome.bytes);

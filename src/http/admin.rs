@@ -79,7 +79,7 @@ async fn settings(pages: &Pages, mut request: Request<Incoming>) -> Reply {
             }
         }
     } else {
-        pages.handle.view().settings()
+        pages.handle.applied().settings()
     };
     reply::json(format!("{settings}\n"))
 }
@@ -129,7 +129,7 @@ async fn remove(pages: &Pages, name: &str, request: Request<Incoming>) -> Reply 
 /// The store's hash, and the index of the last applied entry: members at the same index have the same hash.
 async fn hash(pages: &Pages) -> Reply {
     let (store, position) = {
-        let view = pages.handle.view();
+        let view = pages.handle.applied();
         (view.store.clone(), view.position())
     };
     // The hash of a large store takes a while; other requests do not wait for it.
@@ -149,10 +149,10 @@ async fn hash(pages: &Pages) -> Reply {
 }
 
 fn members_and_leader(pages: &Pages) -> (Vec<Member>, Option<MemberId>) {
-    let view = pages.handle.view();
+    let view = pages.handle.applied();
     (
         view.store.members().cloned().collect(),
-        view.standing.leader,
+        view.raft_status.leader,
     )
 }
 

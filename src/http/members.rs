@@ -9,7 +9,7 @@ use crate::cluster::{Member, MemberId, Refusal};
 
 /// All members.
 pub(super) fn list(pages: &Pages) -> Reply {
-    let members: Vec<_> = pages.handle.view().store.members().cloned().collect();
+    let members: Vec<_> = pages.handle.applied().store.members().cloned().collect();
     let mut out = BytesMut::from("{\"members\":[");
     for (position, member) in members.iter().enumerate() {
         if position > 0 {
@@ -24,8 +24,10 @@ pub(super) fn list(pages: &Pages) -> Reply {
 /// The leader.
 pub(super) fn leader(pages: &Pages) -> Reply {
     let leader = {
-        let view = pages.handle.view();
-        view.standing.leader.and_then(|id| member_by_id(&view, id))
+        let view = pages.handle.applied();
+        view.raft_status
+            .leader
+            .and_then(|id| member_by_id(&view, id))
     };
     match leader {
         Some(leader) => {

@@ -90,7 +90,7 @@ impl Administration {
                         // The barrier has waited for a leader as long as a request may.
                         return Ok(Err(refusal));
                     }
-                    let settings = self.handle.view().settings();
+                    let settings = self.handle.applied().settings();
                     let settings = settings
                         .with_changes(&json)
                         .map_err(|error| Refusal::Invalid(error.to_string()))?;
@@ -153,8 +153,8 @@ impl Administration {
 
     fn find_leader(&self, is_forwarded: bool) -> Result<Leader, Refusal> {
         let (role, leader) = {
-            let view = self.handle.view();
-            (view.standing.role, view.standing.leader)
+            let view = self.handle.applied();
+            (view.raft_status.role, view.raft_status.leader)
         };
         match leader.and_then(|id| self.find_member(|member| member.id == id)) {
             _ if role == Role::Leader => Ok(Leader::ThisMember),
@@ -167,7 +167,7 @@ impl Administration {
     }
 
     fn find_member(&self, matches: impl Fn(&Member) -> bool) -> Option<Member> {
-        let view = self.handle.view();
+        let view = self.handle.applied();
         view.store.members().find(|member| matches(member)).cloned()
     }
 

@@ -67,11 +67,11 @@ impl Membership {
 
     /// The members of the cluster, as far as this member has applied the log.
     pub fn member_list(&self) -> MemberList {
-        let view = self.handle.view();
+        let view = self.handle.applied();
         MemberList {
             cluster: self.cluster,
             members: view.store.members().cloned().collect(),
-            leader: view.standing.leader,
+            leader: view.raft_status.leader,
             settings: view.settings(),
         }
     }

@@ -21,7 +21,7 @@ use crate::membership::{Membership, api};
 use crate::net::tls::Connector;
 use crate::store::image::{self, ImageError};
 use crate::store::{HistoryLimits, Store};
-use crate::transport::{Inbox, Listener, Local, News, PeerThread, Peers, Stats, snapshot_files};
+use crate::transport::{Inbox, Listener, Local, PeerThread, Peers, Report, Stats, snapshot_files};
 use crate::wal::{DataDir, EntryKind, RealDisk, Snapshot, StorageError, write_snapshot};
 
 /// The time between two checks whether the entries that clients need are applied.
@@ -100,14 +100,14 @@ impl Member {
         let mut peers = Peers::new(local.clone(), runtime, inbox.clone(), open, stats.clone());
         peers.set_members(&members);
         let receive = snapshot_files::receive_to(disk.clone());
-        let listener = Listener::new(local, inbox, stats.clone(), receive, start.gone());
-        let save: SaveSnapshot = Arc::new(move |mark, image| {
-            write_snapshot(&disk, mark, image).map_err(|error| error.to_string())
-        });
+        let listener = Listener::new(local, inbox, stats.clone(), receive, start.removed_ids());
+        let save: SaveSnapshot = Arc::new(move |meta, image| write_snapshot(&disk, meta, image));
         let mut settings = Settings::new(cluster, member.id, boot)
-            .timing(config.heartbeat_interval, config.election_timeout);
+            .with_timing(config.heartbeat_interval, config.election_timeout);
         settings.snapshot_every = config.snapshot_count;
-        let running = start.run(settings, recovered, wal, peers, save)?;
+        let running = start
+            .run(settings, recovered, wal, peers, save)
+            .map_err(|error| error.to_string())?;
 
         let membership = Membership::new(cluster, handle.clone(), tls.clone());
         let announcing = tokio::spawn(membership.clone().announce(member.clone()));
@@ -169,7 +169,7 @@ impl Member {
                 }
             };
             tokio::select! {
-                ended = self.running.ended() => return match ended? {
+                ended = self.running.ended() => return match ended.map_err(|error| error.to_string())? {
                     End::Removed => Ok(MemberEvent::Removed),
                     End::Stopped => Err("the driver stopped unexpectedly".into()),
                 },
@@ -209,7 +209,7 @@ impl Member {
         let stopped = self.running.stop().await;
         tokio::time::sleep(LAST_MESSAGES_WAIT).await;
         self.listener.close();
-        stopped?;
+        stopped.map_err(|error| error.to_string())?;
         Ok(())
     }
 
@@ -259,7 +259,7 @@ fn needed_index(prepared: &PreparedMember) -> u64 {
 
 /// Wait until the entry `index` is applied here.
 async fn wait_until_applied(handle: &Handle, index: u64) {
-    while handle.view().raft_index < index {
+    while handle.applied().raft_index < index {
         tokio::time::sleep(APPLIED_INTERVAL).await;
     }
 }
@@ -269,7 +269,7 @@ async fn wait_until_applied(handle: &Handle, index: u64) {
 fn inbox(inputs: Inputs, disk: RealDisk, limits: HistoryLimits) -> Inbox {
     Arc::new(move |news| {
         let input = match news {
-            News::Received(received) => {
+            Report::Received(received) => {
                 let (message, room) = received.into_parts();
                 if is_snapshot(&message) {
                     let (inputs, disk) = (inputs.clone(), disk.clone());
@@ -284,10 +284,10 @@ fn inbox(inputs: Inputs, disk: RealDisk, limits: HistoryLimits) -> Inbox {
                 }
                 Input::Message(message, Some(room))
             }
-            News::Unreachable(member) => Input::Unreachable(member),
-            News::Calls { from, at } => Input::Calls(from, at),
-            News::Removed(by) => Input::Removed(by),
-            News::SnapshotSent {
+            Report::Unreachable(member) => Input::Unreachable(member),
+            Report::AddressChanged { from, peer_url } => Input::AddressChanged(from, peer_url),
+            Report::Removed(by) => Input::Removed(by),
+            Report::SnapshotSent {
                 to,
                 delivered,
                 index: _,

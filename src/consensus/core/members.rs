@@ -173,7 +173,7 @@ impl Core {
             return;
         };
         let new_addresses = &mut self.peer_activity.new_addresses;
-        self.readdressed |= if member.peer_url == peer_url {
+        self.has_new_address |= if member.peer_url == peer_url {
             new_addresses.remove(&from).is_some()
         } else {
             info!(
@@ -187,7 +187,7 @@ impl Core {
     }
 
     /// The members with their current peer URLs.
-    pub(super) fn members_at_current_addresses(&mut self) -> Vec<Member> {
+    pub(super) fn members_with_current_urls(&mut self) -> Vec<Member> {
         let mut members = self.applier.members();
         let PeerActivity {
             last_heard,

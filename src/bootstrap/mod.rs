@@ -3,12 +3,14 @@
 //! - [`plan`]: what to do, decided from what the data directory holds. Pure.
 //! - [`local`]: the data directory, and the member or the standby that it becomes.
 //! - `found`: the first member of a new cluster.
+//! - `join`: one more member of a cluster, or a standby.
 //! - `force_new_cluster`: a member of a lost cluster becomes the only one of a new cluster.
 //! - `discovery`: `search` finds a cluster by a discovery token; `token` is the token's directory at the discovery
 //!   service.
 
 mod force_new_cluster;
 mod found;
+mod join;
 pub mod local;
 pub mod plan;
 
@@ -30,13 +32,13 @@ use crate::wal::{DataDir, Founding, Identity};
 use discovery::search::Search;
 use force_new_cluster::force_new_cluster;
 use found::{Foundation, found_cluster};
-use local::{RecoveredState, describe, join_or_stand_by, read_standby_file, recover};
+use join::join_or_stand_by;
+use local::{RecoveredState, describe, read_standby_file, recover};
 use plan::{DataDirAction, LocalState, Start, StartInputs, plan_start};
 
 pub use discovery::token::TokenDirectory;
-pub use local::{
-    Contacts, PreparedMember, PreparedStandby, SeatRequest, Started, history_limits, request_seat,
-};
+pub use join::{SeatRequest, request_seat};
+pub use local::{Contacts, PreparedMember, PreparedStandby, Started, history_limits};
 
 /// Open the data directory, plan the start, and carry it out: found a cluster, join one, restart, or stand by. `urls`
 /// are the URLs of this member's client and peer port.

@@ -176,7 +176,7 @@ fn an_address_belongs_to_one_member() {
 }
 
 #[test]
-fn the_case_of_a_host_name_is_no_other_address_of_the_same_member() {
+fn a_member_may_rewrite_the_case_of_its_host_name() {
     let mut scene = Scene::new(&[]);
     scene.members[1].peer_url = "http://TWO.example:7001".to_owned();
     // It is recorded as the member writes it.
@@ -208,7 +208,7 @@ fn a_dead_namesake_is_replaced_if_the_quorum_allows() {
     let rebuilt = || member(4, "three", "http://Three.example:7001");
     let replaces = Ok(Admission::Replaces(id(3)));
     assert_eq!(Scene::new(&[3]).admit(rebuilt()), replaces);
-    // Its place is not a new one.
+    // It needs no free seat.
     let mut full = Scene::new(&[3]);
     full.settings = full.settings.with_active_size(3);
     assert_eq!(full.admit(rebuilt()), replaces);

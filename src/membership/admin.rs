@@ -153,8 +153,8 @@ impl Administration {
 
     fn find_leader(&self, is_forwarded: bool) -> Result<Leader, Refusal> {
         let (role, leader) = {
-            let view = self.handle.applied();
-            (view.raft_status.role, view.raft_status.leader)
+            let applied = self.handle.applied();
+            (applied.raft_status.role, applied.raft_status.leader)
         };
         match leader.and_then(|id| self.find_member(|member| member.id == id)) {
             _ if role == Role::Leader => Ok(Leader::ThisMember),
@@ -167,8 +167,12 @@ impl Administration {
     }
 
     fn find_member(&self, matches: impl Fn(&Member) -> bool) -> Option<Member> {
-        let view = self.handle.applied();
-        view.store.members().find(|member| matches(member)).cloned()
+        let applied = self.handle.applied();
+        applied
+            .store
+            .members()
+            .find(|member| matches(member))
+            .cloned()
     }
 
     /// Wait until everything committed before now is applied here.

@@ -148,8 +148,8 @@ pub fn list_reasons(reasons: &[(Address, impl fmt::Display)]) -> String {
 /// # Errors
 ///
 /// - [`JoinFailure::Refused`]: at once, when a cluster refuses for good.
-/// - [`JoinFailure::NotAMember`]: after the round in which a peer is no member of a cluster that can be joined, and
-///   no other peer admits the member.
+/// - [`JoinFailure::NotAMember`]: after the round in which a peer is not a member of a cluster that can be joined,
+///   and no other peer admits the member.
 /// - [`JoinFailure::Unavailable`]: after the last round.
 pub async fn join(
     tls: &Connector,
@@ -207,7 +207,7 @@ async fn ask_for_decision(
     match ask_to_join(&tls, &peer, &request).await {
         Answer::Admitted(answer) => Ok(Ok(answer)),
         Answer::Refused(refusal) => match refusal.kind() {
-            // The cluster of this peer is another one, which does not rule out the next peer.
+            // This peer's cluster is another one; the next peer's may not be.
             RefusalKind::ForeignCluster => Err(Undecided::NotAMember(peer, refusal.to_string())),
             RefusalKind::NotLeader | RefusalKind::Unavailable => {
                 Err(Undecided::Later(peer, refusal.to_string()))

@@ -50,14 +50,15 @@ impl Membership {
         let started = Instant::now();
         loop {
             let change = Change::Join(request.clone());
-            match self.handle.change(change).await {
-                Ok(()) => break,
-                // It may have died a moment ago, and the leader not know yet.
-                Err(Refusal::NameTaken { .. }) if started.elapsed() < NAMESAKE_TIMEOUT => {
-                    sleep(NAMESAKE_INTERVAL).await;
-                }
-                Err(refusal) => return Err(refusal),
+            let Err(refusal) = self.handle.change(change).await else {
+                break;
+            };
+            // The member of that name may have died a moment ago, and the leader not know yet.
+            let may_be_over = matches!(refusal, Refusal::NameTaken { .. });
+            if !may_be_over || started.elapsed() >= NAMESAKE_TIMEOUT {
+                return Err(refusal);
             }
+            sleep(NAMESAKE_INTERVAL).await;
         }
         Ok(JoinAnswer {
             cluster: self.cluster,
@@ -67,12 +68,12 @@ impl Membership {
 
     /// The members of the cluster, as far as this member has applied the log.
     pub fn member_list(&self) -> MemberList {
-        let view = self.handle.applied();
+        let applied = self.handle.applied();
         MemberList {
             cluster: self.cluster,
-            members: view.store.members().cloned().collect(),
-            leader: view.raft_status.leader,
-            settings: view.settings(),
+            members: applied.store.members().cloned().collect(),
+            leader: applied.raft_status.leader,
+            settings: applied.settings(),
         }
     }
 

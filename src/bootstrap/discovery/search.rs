@@ -10,9 +10,8 @@ use tracing::{info, warn};
 
 use super::token::{Backoff, Claim, TokenDirectory, TokenError};
 use crate::bootstrap::found::{Foundation, found_cluster};
-use crate::bootstrap::local::{
-    Contacts, JoinAttempt, Started, get_or_create_id, history_limits, join_or_stand_by, try_to_join,
-};
+use crate::bootstrap::join::{JoinAttempt, join_or_stand_by, try_to_join};
+use crate::bootstrap::local::{Contacts, Started, get_or_create_id, history_limits};
 use crate::cluster::{Address, MemberId, MemberSpec, peer_address};
 use crate::config::Config;
 use crate::host::Failure;

@@ -64,7 +64,7 @@ pub(super) fn force_new_cluster(
     } = state;
     replay(&mut store, &recovered.entries)?;
     let cluster = draw_cluster()?;
-    let id = directory.begin_anew(cluster)?;
+    let id = directory.restart_as_new_cluster(cluster)?;
     let member = spec.clone().into_member(id);
     let others = replace_members(&mut store, &member)?;
     let snapshot = snapshot_after(&recovered, id);

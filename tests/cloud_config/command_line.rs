@@ -70,7 +70,7 @@ fn a_report_is_text_or_json() {
     assert_eq!(
         String::from_utf8_lossy(&output.stdout),
         format!(
-            "{file}:4: warning: coreos.etcd has no key \"nmae\"; did you mean name?; left out\n\
+            "{file}:4: warning: unknown key \"nmae\" in coreos.etcd; did you mean name?; ignored\n\
              {file}:7: error: permissions are \"rwx\", expected octal digits such as 0644\n"
         )
     );
@@ -106,7 +106,7 @@ fn a_dry_run_and_a_refused_document_change_nothing() {
     let output = run(&host, &bad, &[]);
     assert_eq!(output.status.code(), Some(1));
     assert!(
-        stderr_of(&output).contains("there is a directory"),
+        stderr_of(&output).contains("cannot write /etc/systemd: it is a directory"),
         "{}",
         stderr_of(&output)
     );
@@ -369,7 +369,7 @@ fn a_mounted_file_is_overwritten() {
     };
     assert!(output.status.success(), "{}", stderr_of(&output));
     assert!(
-        stderr_of(&output).contains("something is mounted at /etc/hosts"),
+        stderr_of(&output).contains("/etc/hosts is a mount point; overwritten in place"),
         "{}",
         stderr_of(&output)
     );
@@ -461,7 +461,9 @@ fn links_below_a_home_are_not_followed() {
     let output = run(&host, text, &[]);
     assert_eq!(output.status.code(), Some(1));
     assert!(
-        stderr_of(&output).contains("the keys of core: /home/core/.ssh/authorized_keys is a link"),
+        stderr_of(&output).contains(
+            "cannot add SSH keys of core: /home/core/.ssh/authorized_keys is a symbolic link"
+        ),
         "{}",
         stderr_of(&output)
     );
@@ -498,10 +500,10 @@ fn a_path_with_two_writers_is_written_once() {
     let lines: Vec<&str> = report.lines().collect();
     assert_eq!(lines.len(), 4, "{report}");
     for (line, part) in lines.iter().zip([
-        ":2: warning: /etc/hosts is written by manage_etc_hosts and by write_files,",
-        ":4: warning: /etc/systemd/system/a.service is written by write_files and by unit a.service,",
-        ":6: warning: /run/systemd/system/m.service is written by write_files and by unit m.service,",
-        ":10: warning: unit a.service is on line 9 already;",
+        ":2: warning: /etc/hosts is written by manage_etc_hosts and by write_files;",
+        ":4: warning: /etc/systemd/system/a.service is written by write_files and by unit a.service;",
+        ":6: warning: /run/systemd/system/m.service is written by write_files and by unit m.service;",
+        ":10: warning: duplicate unit a.service, first on line 9:",
     ]) {
         assert!(line.contains(part), "{line}");
     }

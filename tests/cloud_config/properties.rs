@@ -3,7 +3,7 @@
 use oxetcd::cloud_config::addresses::{Addresses, Kind};
 use oxetcd::cloud_config::plan::{Plan, Step};
 use oxetcd::cloud_config::report::Report;
-use oxetcd::cloud_config::{Outcome, Surroundings, prepare};
+use oxetcd::cloud_config::{Context, Outcome, prepare};
 use proptest::prelude::*;
 
 use crate::systemd;
@@ -13,13 +13,13 @@ fn prepared(text: &[u8]) -> (Option<Plan>, Report) {
     addresses
         .set(Kind::PrivateIpv4, "10.0.0.1")
         .expect("an address");
-    let around = Surroundings {
+    let context = Context {
         addresses,
         ssh_user: String::from("core"),
-        ..Surroundings::default()
+        ..Context::default()
     };
     let mut report = Report::default();
-    let outcome = prepare(text, &around, &mut report);
+    let outcome = prepare(text, &context, &mut report);
     let plan = match outcome {
         Some(Outcome::Plan(plan)) => Some(plan),
         Some(Outcome::Nothing) => Some(Plan::default()),
@@ -91,7 +91,7 @@ proptest! {
         }
         let text = format!("#cloud-config\ncoreos:\n  etcd:\n    name: n\n    cors: \"{quoted}\"\n");
         let (plan, report) = prepared(text.as_bytes());
-        let plan = plan.unwrap_or_else(|| panic!("{}", report.text("x")));
+        let plan = plan.unwrap_or_else(|| panic!("{}", report.to_text("x")));
         let read = systemd::environment(&drop_in(&plan).expect("a drop-in"));
         prop_assert_eq!(read.get("ETCD_CORS"), Some(&value));
         prop_assert_eq!(read.len(), 2);

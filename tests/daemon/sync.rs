@@ -101,7 +101,7 @@ impl Drop for Tracer {
     }
 }
 
-/// Make each sync of a running member take this long, from now on.
+/// Delay each sync of a running member by `delay`, from now on.
 pub fn slow_down(member: &Member, delay: Duration) -> Tracer {
     let inject = format!("inject=fdatasync,fsync:delay_enter={}", delay.as_micros());
     let mut tracer = Command::new("strace")
@@ -110,7 +110,7 @@ pub fn slow_down(member: &Member, delay: Duration) -> Tracer {
         .stderr(Stdio::piped())
         .spawn()
         .expect("strace starts");
-    // It says so once it has attached to all threads.
+    // It prints a line once it is attached to all threads.
     let mut said = BufReader::new(tracer.stderr.take().expect("piped"));
     let mut line = String::new();
     said.read_line(&mut line).expect("a line");
@@ -118,14 +118,14 @@ pub fn slow_down(member: &Member, delay: Duration) -> Tracer {
     Tracer(tracer)
 }
 
-/// Whether strace is there and may be used; says so when not.
+/// Whether strace is installed and may trace; prints a message if not.
 pub fn can_trace() -> bool {
     let traced = Command::new("strace")
         .args(["-o", "/dev/null", "true"])
         .status();
     let can = traced.is_ok_and(|status| status.success());
     if !can {
-        eprintln!("skipped: strace is missing, or may not trace here");
+        eprintln!("skipped: strace is missing or not permitted");
     }
     can
 }

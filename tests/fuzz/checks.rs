@@ -6,8 +6,8 @@ use std::fmt::Write as _;
 use oxetcd::cloud_config::addresses::{Addresses, Kind};
 use oxetcd::cloud_config::plan::{File, Step};
 use oxetcd::cloud_config::report::Report;
-use oxetcd::cloud_config::substitute::{substitute, unknown};
-use oxetcd::cloud_config::{Outcome, Surroundings, prepare};
+use oxetcd::cloud_config::substitute::{find_unknown, substitute};
+use oxetcd::cloud_config::{Context, Outcome, prepare};
 use oxetcd::config::{Layer, file};
 
 use crate::systemd;
@@ -25,19 +25,19 @@ pub const CHECKS: [Check; 4] = [
 
 /// A cloud-config is refused with an error, or each step of its plan is valid. A second run gives the same result.
 pub fn document(text: &[u8]) {
-    let around = Surroundings {
+    let context = Context {
         addresses: known(),
         ssh_user: String::from("core"),
         environment: Some(String::from("A=1\n")),
-        ..Surroundings::default()
+        ..Context::default()
     };
     let mut report = Report::default();
-    let outcome = prepare(text, &around, &mut report);
+    let outcome = prepare(text, &context, &mut report);
     assert_eq!(outcome.is_none(), report.has_errors());
-    let said = (report.text("x"), report.json("x"));
+    let said = (report.to_text("x"), report.to_json("x"));
     let mut again = Report::default();
-    assert_eq!(prepare(text, &around, &mut again), outcome);
-    assert_eq!((again.text("x"), again.json("x")), said);
+    assert_eq!(prepare(text, &context, &mut again), outcome);
+    assert_eq!((again.to_text("x"), again.to_json("x")), said);
     if let Some(Outcome::Plan(plan)) = outcome {
         plan.steps.iter().for_each(check_step);
     }
@@ -119,7 +119,7 @@ pub fn substitution(text: &[u8]) {
     let replaced = substitute(&text, &addresses);
     assert_eq!(replaced, expected);
     if !text.contains('\u{e000}') {
-        assert_eq!(unknown(&replaced), missing);
+        assert_eq!(find_unknown(&replaced), missing);
     }
 }
 
@@ -148,11 +148,15 @@ pub fn drop_in(text: &[u8]) {
         return;
     }
     let mut report = Report::default();
-    let outcome = prepare(written.as_bytes(), &Surroundings::default(), &mut report);
+    let outcome = prepare(written.as_bytes(), &Context::default(), &mut report);
     let Some(Outcome::Plan(plan)) = outcome else {
         let fits = |(name, value): (&String, &String)| systemd::can_hold(name, value);
         let too_long = written.len() > 1 << 20;
-        assert!(too_long || !values.iter().all(fits), "{}", report.text("x"));
+        assert!(
+            too_long || !values.iter().all(fits),
+            "{}",
+            report.to_text("x")
+        );
         return;
     };
     let read: Vec<_> = plan

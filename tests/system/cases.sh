@@ -379,16 +379,20 @@ case_life() {
   is "" host_run h3 'grep -l etcd /etc/passwd /etc/group || true'
 }
 
-# print_block SECTION NUMBER: print a block of commands of a section of README, with the addresses of the hosts.
-print_block() {
-  awk -v section="## $1" -v number="$2" '
-    /^## / { inside = $0 == section }
-    inside && /^```sh$/ { count++; code = count == number; next }
-    /^```$/ { code = 0 }
-    code' README.md | sed "s/10\.0\.0\.\([0-9]\)\b/$HOSTS_NET.1\1/g"
+# print_section PAGE SECTION: print a section of a page of docs/.
+print_section() {
+  awk -v section="## $2" '/^## / { inside = $0 == section } inside' "docs/$1"
 }
 
-# The section of README on the package.
+# print_block PAGE SECTION NUMBER: print a block of commands for a host, with the addresses of the hosts.
+print_block() {
+  print_section "$1" "$2" | awk -v number="$3" '
+    /^```sh host$/ { count++; code = count == number; next }
+    /^```$/ { code = 0 }
+    code' | sed "s/10\.0\.0\.\([0-9]\)\b/$HOSTS_NET.1\1/g"
+}
+
+# The section of docs/operations.md on the package.
 case_readme() {
   local unit path
   boot_new h1
@@ -396,23 +400,23 @@ case_readme() {
   mkdir -p "$(host_disk h2)/root/target/package"
   cp "$SYSTEM_DEB" "$(host_disk h2)/root/target/package"
   # Without the build.
-  host_run h2 "cd /root && $(print_block "Install it" 1 | grep -v '^packaging/build$')" >"$HOSTS_STATE/h2/apt" 2>&1 ||
+  host_run h2 "cd /root && $(print_block operations.md "Install it" 1 | grep -v '^packaging/build$')" >"$HOSTS_STATE/h2/apt" 2>&1 ||
     { cat "$HOSTS_STATE/h2/apt" >&2; fail "not installed"; }
   within 20 is_active h2 etcd
-  host_run h2 "set -e; export PAGER=cat; $(print_block "Install it" 2)" >/dev/null
+  host_run h2 "set -e; export PAGER=cat; $(print_block operations.md "Install it" 2)" >/dev/null
   # The first member, then this one.
   install h1
   print_peers_config 1 >"$(host_disk h1)/etc/default/etcd"
   host_run h1 systemctl restart etcd
-  host_run h2 "set -e; $(print_block "Install it" 3)"
+  host_run h2 "set -e; $(print_block operations.md "Install it" 3)"
   within 30 has_voters h2 2
   is "h1 n2" print_names h2
   within 10 host_run h2 'systemctl status etcd | grep -q "follows h1\|leader of 2"'
   # All units and paths in it exist.
-  for unit in $(sed -n '/^## Install it/,/^## A machine/s/^| \(.*\) | .*/\1/p' README.md | grep -o '`[^`]*`' | tr -d '`'); do
+  for unit in $(print_section operations.md "Install it" | sed -n 's/^| \(.*\) | .*/\1/p' | grep -o '`[^`]*`' | tr -d '`'); do
     host_run h2 "systemctl cat ${unit/NAME/x}" >/dev/null || fail "no $unit"
   done
-  for path in $(sed -n '/^## Install it/,/^## A machine/p' README.md | grep -oE '/(etc|var)/[a-z./-]+[a-z]' | sort -u); do
+  for path in $(print_section operations.md "Install it" | grep -oE '/(etc|var)/[a-z./-]+[a-z]' | sort -u); do
     case $path in /var/lib/cloud/* | /var/lib/etcd-before-oxetcd) ;; *) host_run h2 test -e "$path" || fail "no $path" ;; esac
   done
   printf 'key: /a\ncommand: touch /run/seen\n' >"$(host_disk h2)/etc/etcd/hooks.d/x.yaml"
@@ -432,7 +436,7 @@ coreos:
     peer-addr: $(host_address h2):7001
     peers: $(host_address h1):7001
 END
-  host_run h2 "set -e; cd /root; $(print_block "A machine from its first boot" 1)"
+  host_run h2 "set -e; cd /root; $(print_block cloud-config.md "Run it on a host" 1)"
   within 20 is_active h2 etcd
   within 30 has_voters h2 2
 }

@@ -324,7 +324,7 @@ impl Truth {
         let from = self.events.partition_point(|event| event.index() < next);
         self.events[from..]
             .iter()
-            .find(|event| interest.hears(event))
+            .find(|event| interest.matches(event))
     }
 
     /// A watch from the index `since` was told at this position that the history is gone.

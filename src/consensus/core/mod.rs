@@ -101,7 +101,7 @@ impl Core {
         let logger = super::raft_logger::logger();
         let raft = RawNode::new(&settings.to_raft_config(applied_index), log, &logger)
             .map_err(StartError::Raft)?;
-        let removed_ids = read(&applied).store.removed().collect();
+        let removed_ids = read(&applied).store.removed_ids().collect();
         let subscriptions = Subscriptions::new(inputs, read(&applied).watchers.clone());
         let raft_status = read(&applied).raft_status;
         let hash_every = settings.hash_every;
@@ -235,7 +235,10 @@ impl Core {
                 .take_if(|ready| *ready <= reached)
                 .is_some()
             {
-                self.removed_ids = Some(self.applier.with_store(|store| store.removed().collect()));
+                self.removed_ids = Some(
+                    self.applier
+                        .with_store(|store| store.removed_ids().collect()),
+                );
             }
         }
     }

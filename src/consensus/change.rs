@@ -68,7 +68,7 @@ pub(super) fn plan(
     match change {
         Change::Join(request) => {
             let members: Vec<Member> = store.members().cloned().collect();
-            let removed_ids: BTreeSet<MemberId> = store.removed().collect();
+            let removed_ids: BTreeSet<MemberId> = store.removed_ids().collect();
             let state = ClusterState {
                 cluster,
                 members: &members,

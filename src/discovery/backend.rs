@@ -123,7 +123,7 @@ impl Backend {
         Ok(match store {
             TokenStore::Embedded(config) => {
                 let member = Embedded::start(config).await?;
-                let handle = BackendHandle::Embedded(member.handle(), member.site());
+                let handle = BackendHandle::Embedded(member.handle(), member.endpoint());
                 Self::Embedded(Box::new(EmbeddedBackend { member, handle }))
             }
             TokenStore::Cluster(cluster) => {
@@ -153,7 +153,7 @@ impl Backend {
     /// Wait until the backend fails permanently.
     pub(super) async fn failed(&mut self) -> Failure {
         match self {
-            Self::Embedded(embedded) => match embedded.member.turn().await {
+            Self::Embedded(embedded) => match embedded.member.wait().await {
                 Ok(()) => "the embedded member became ready twice".into(),
                 Err(failure) => failure,
             },
@@ -186,7 +186,7 @@ impl BackendHandle {
     pub(super) async fn ttl(&self, token: &str) -> Result<Option<Duration>, BackendError> {
         match self {
             Self::Embedded(handle, _) => {
-                let view = handle.view();
+                let view = handle.applied();
                 match view.store.get(&path(token, "")?) {
                     Ok(node) => {
                         let node = node.listing(false, view.now()).node;
@@ -312,7 +312,7 @@ impl BackendHandle {
     /// Check that tokens can be read and written.
     pub(super) async fn check(&self) -> Result<(), BackendError> {
         match self {
-            Self::Embedded(handle, _) => match handle.view().standing.leader {
+            Self::Embedded(handle, _) => match handle.applied().raft_status.leader {
                 Some(_) => Ok(()),
                 None => Err(BackendError::NotWritable),
             },

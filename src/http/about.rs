@@ -34,11 +34,11 @@ struct Health<'a> {
 /// Whether this member can serve: it knows a leader, and its store does not differ from another member's.
 pub(super) fn health(pages: &Pages) -> Reply {
     let (status, etcd_index, votes) = {
-        let view = pages.handle.view();
+        let view = pages.handle.applied();
         (
-            view.standing,
+            view.raft_status,
             view.store.index(),
-            view.votes(pages.member.id),
+            view.is_voter(pages.member.id),
         )
     };
     let reason = match (status.leader, status.diverged) {
@@ -62,9 +62,11 @@ pub(super) fn health(pages: &Pages) -> Reply {
 /// The leader's peer URL.
 pub(super) fn leader(pages: &Pages) -> Reply {
     let (leader, index) = {
-        let view = pages.handle.view();
+        let view = pages.handle.applied();
         (
-            view.standing.leader.and_then(|id| member_by_id(&view, id)),
+            view.raft_status
+                .leader
+                .and_then(|id| member_by_id(&view, id)),
             view.store.index(),
         )
     };
@@ -77,10 +79,10 @@ pub(super) fn leader(pages: &Pages) -> Reply {
 /// The client URLs of all members, on one line, the leader's first.
 pub(super) fn machines(pages: &Pages) -> Reply {
     let (mut members, leader) = {
-        let view = pages.handle.view();
+        let view = pages.handle.applied();
         (
             view.store.members().cloned().collect::<Vec<Member>>(),
-            view.standing.leader,
+            view.raft_status.leader,
         )
     };
     members.sort_by(|one, other| {

@@ -65,13 +65,13 @@ async fn wait(pages: &Pages, linearizable: bool) -> Result<(), Reply> {
 }
 
 fn read(pages: &Pages, path: &Path, recursive: bool, hidden: bool) -> Reply {
-    let (node, position, clock) = {
-        let view = pages.handle.view();
+    let (found, position, clock) = {
+        let view = pages.handle.applied();
         (view.store.get(path), view.position(), Clock::new(&view))
     };
-    match node {
-        Ok(node) => {
-            let listing = node.with_hidden(hidden).listing(recursive, clock.now());
+    match found {
+        Ok(found) => {
+            let listing = found.with_hidden(hidden).listing(recursive, clock.now());
             reply::listing(&listing, position, &clock)
         }
         Err(error) => reply::error(&error),
@@ -84,7 +84,7 @@ async fn write(pages: &Pages, command: Command) -> Reply {
             result: Ok(event),
             position,
         }) => {
-            let clock = Clock::new(&pages.handle.view());
+            let clock = Clock::new(&pages.handle.applied());
             reply::changed(&event, position, &clock)
         }
         Ok(Written {

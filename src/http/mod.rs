@@ -34,10 +34,10 @@ use hyper::body::Incoming;
 use jiff::Timestamp;
 
 pub use activity::{HEAD_TIME_MAX, STREAM_STALL_MAX};
-pub use admin::MemberPages;
 pub use body::{Body, DISCARD_MAX};
 pub use cors::Cors;
 pub use endpoint::{ConnectionPolicy, Endpoint, Port, ServicePages};
+pub use peer::PeerPages;
 pub use route::clean;
 pub use serve::{GRACE, HEADER_BYTES_MAX, serve};
 pub use standby::StandbyPages;
@@ -143,21 +143,12 @@ impl Pages {
             Page::MemberList => members::list(self),
             Page::MemberLeader => members::leader(self),
             Page::Member(id) => members::remove(self, id).await,
-            Page::Name => admin::name(self),
-            Page::PeerVersion => admin::version(),
-            Page::VersionCheck(version) => admin::version_check(version),
-            Page::ClientUrl => admin::client_url(self),
-            Page::Settings => admin::settings(self, request).await,
-            Page::AdminMachines => admin::machines(self),
-            Page::AdminMachine(name) => admin::machine(self, name, request).await,
-            Page::Remove(name) => admin::remove(self, name, request).await,
-            Page::Hash => admin::hash(self).await,
-            Page::Members => admin::members(port, request).await,
+            Page::Peer(page) => admin::answer(self, port, page, request).await,
         }
     }
 
     /// The current index of the store.
     fn index(&self) -> u64 {
-        self.handle.view().store.index()
+        self.handle.applied().store.index()
     }
 }

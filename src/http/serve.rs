@@ -24,7 +24,7 @@ use super::reply::Reply;
 use super::socket::Socket;
 use super::{Endpoint, cors, reply};
 use crate::net::tls::Acceptor;
-use crate::transport::Pace;
+use crate::transport::RateLimit;
 
 /// Maximum length of the head of a request, in bytes; a longer one is answered with 431. The number of headers
 /// is limited too, to 100.
@@ -113,12 +113,12 @@ async fn serve_stream(stream: TcpStream, endpoint: Endpoint, tls: Option<Accepto
 
 /// Log a failed TLS handshake, at a limited rate: anyone may connect as often as they like.
 fn log_failed_handshake(client: io::Result<SocketAddr>, error: &io::Error) {
-    static PACE: Pace = Pace::new();
+    static RATE_LIMIT: RateLimit = RateLimit::new();
     let client = client.map_or_else(|_| "unknown".to_owned(), |client| client.to_string());
     // A port scan or a health check closes the connection without a word.
     if error.kind() == io::ErrorKind::UnexpectedEof {
         debug!(client, "connection closed during the TLS handshake");
-    } else if let Some(suppressed) = PACE.line(Instant::now()) {
+    } else if let Some(suppressed) = RATE_LIMIT.allow(Instant::now()) {
         warn!(client, suppressed, "TLS handshake failed: {error}");
     }
 }

@@ -98,13 +98,16 @@ struct FollowerCounts {
 /// The statistics of this member.
 pub(super) fn own(pages: &Pages) -> Reply {
     let (status, led_for, leader) = {
-        let view = pages.handle.view();
+        let view = pages.handle.applied();
         let led_for = view
             .origin
             .elapsed()
-            .saturating_sub(view.standing.led_since);
-        let leader = view.standing.leader.and_then(|id| member_by_id(&view, id));
-        (view.standing, led_for, leader)
+            .saturating_sub(view.raft_status.led_since);
+        let leader = view
+            .raft_status
+            .leader
+            .and_then(|id| member_by_id(&view, id));
+        (view.raft_status, led_for, leader)
     };
     let led_since = Timestamp::now()
         .checked_sub(led_for)
@@ -131,7 +134,7 @@ pub(super) fn own(pages: &Pages) -> Reply {
 
 /// The statistics of this member's store.
 pub(super) fn store(pages: &Pages) -> Reply {
-    let counts = pages.handle.view().store.counters();
+    let counts = pages.handle.applied().store.counters();
     reply::json(json::encode(&StoreStats {
         gets_success: counts.gets_success,
         gets_fail: counts.gets_fail,
@@ -155,11 +158,14 @@ pub(super) fn store(pages: &Pages) -> Reply {
 /// The statistics of the followers; a member that is not the leader redirects to it.
 pub(super) fn leader(pages: &Pages, uri: &Uri) -> Reply {
     let (leads, leader, members, index) = {
-        let view = pages.handle.view();
-        let leader = view.standing.leader.and_then(|id| member_by_id(&view, id));
+        let view = pages.handle.applied();
+        let leader = view
+            .raft_status
+            .leader
+            .and_then(|id| member_by_id(&view, id));
         let members: Vec<_> = view.store.members().cloned().collect();
         (
-            view.standing.role == Role::Leader,
+            view.raft_status.role == Role::Leader,
             leader,
             members,
             view.store.index(),

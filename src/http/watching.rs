@@ -13,7 +13,7 @@ use bytes::Bytes;
 use super::Pages;
 use super::body::{Body, Events, Piece};
 use super::reply::{self, Clock, Reply};
-use crate::consensus::{Next, Watching};
+use crate::consensus::{StartedWatch, WatchRest};
 use crate::store::{Event, Interest};
 
 /// One watch on its way.
@@ -22,7 +22,7 @@ struct Watch {
     interest: Interest,
     stream: bool,
     past: VecDeque<Arc<Event>>,
-    next: Next,
+    next: WatchRest,
     _counted: Counted,
 }
 
@@ -38,10 +38,10 @@ pub(super) async fn answer(
     since: Option<u64>,
     silent: bool,
 ) -> Reply {
-    let Watching {
+    let StartedWatch {
         position,
         past,
-        next,
+        rest: next,
     } = match pages.handle.watch(interest.clone(), stream, since).await {
         Ok(watching) => watching,
         Err(refused) => return reply::refused(refused, pages.index()),
@@ -56,7 +56,7 @@ pub(super) async fn answer(
     if !stream && let Some(event) = past.first() {
         // Nothing to wait for: an answer like any other, with a length. Our own client takes an answer
         // without one as the word that there is nothing up to the index in its head.
-        let clock = Clock::new(&pages.handle.view());
+        let clock = Clock::new(&pages.handle.applied());
         return reply::watching(position, Body::whole(reply::event_json(event, &clock)));
     }
     let watch = Watch {
@@ -83,7 +83,7 @@ impl Watch {
             // An end that says it is one: the client resumes elsewhere.
             _ = stop.wait_for(|&stop| stop) => return None,
         };
-        let clock = Clock::new(&self.pages.handle.view());
+        let clock = Clock::new(&self.pages.handle.applied());
         let bytes = reply::event_json(&event, &clock);
         let rest = if self.stream {
             self.events()
@@ -100,9 +100,9 @@ impl Watch {
                 return Some(event);
             }
             let since = match &mut self.next {
-                Next::Done => return None,
-                Next::Again(since) => *since,
-                Next::Live(live) => match live.next().await {
+                WatchRest::Done => return None,
+                WatchRest::MoreHistory(since) => *since,
+                WatchRest::Live(live) => match live.next().await {
                     Some(event) => return Some(event),
                     None if self.stream => return None,
                     // Nothing was sent yet, so it can go on as if nothing had happened.
@@ -117,7 +117,7 @@ impl Watch {
                 .await
                 .ok()?;
             self.past = watching.past.ok()?.into();
-            self.next = watching.next;
+            self.next = watching.rest;
         }
     }
 }

@@ -185,9 +185,9 @@ async fn check_liveness(
         Condition::Starting | Condition::Standby(_) => return Ok(()),
     };
     let start = Instant::now();
-    match timeout(limit, handle.pulse()).await {
-        Ok(Ok(pulse)) if pulse.unsynced < limit => Ok(()),
-        Ok(Ok(pulse)) => Err(Stalled::Disk(pulse.unsynced)),
+    match timeout(limit, handle.driver_health()).await {
+        Ok(Ok(health)) if health.unsynced < limit => Ok(()),
+        Ok(Ok(health)) => Err(Stalled::Disk(health.unsynced)),
         // The member is stopping, which has timeouts of its own.
         Ok(Err(_)) => Ok(()),
         Err(_) => Err(Stalled::Driver(start.elapsed())),
@@ -209,10 +209,10 @@ fn describe(condition: &Condition) -> Status {
             has_leader: false,
         },
         Condition::Member(handle) => {
-            let view = handle.view();
+            let view = handle.applied();
             Status {
                 text: describe_member(&view),
-                has_leader: view.standing.leader.is_some(),
+                has_leader: view.raft_status.leader.is_some(),
             }
         }
         Condition::Standby(leader) => match &*leader.borrow() {
@@ -230,14 +230,14 @@ fn describe(condition: &Condition) -> Status {
 
 /// The role of a member, its leader, and its indexes, on one line.
 fn describe_member(view: &AppliedState) -> String {
-    let standing = &view.standing;
+    let status = &view.raft_status;
     let members = view.configuration.voters.len();
     let leader = view
         .store
         .members()
-        .find(|member| Some(member.id) == standing.leader)
+        .find(|member| Some(member.id) == status.leader)
         .map(|member| member.name.as_str());
-    let role = match (standing.role, standing.leader, leader) {
+    let role = match (status.role, status.leader, leader) {
         (Role::Leader, _, _) => format!("leader of {members}"),
         (Role::Follower | Role::Candidate, Some(_), Some(leader)) => {
             format!("follower of {leader}, one of {members}")
@@ -245,7 +245,7 @@ fn describe_member(view: &AppliedState) -> String {
         (Role::Follower | Role::Candidate, Some(_), None) => format!("follower, one of {members}"),
         (Role::Follower | Role::Candidate, None, _) => format!("no leader among {members}"),
     };
-    let damage = if standing.diverged {
+    let damage = if status.diverged {
         ", STORE DIFFERS FROM ANOTHER MEMBER"
     } else {
         ""
@@ -253,7 +253,7 @@ fn describe_member(view: &AppliedState) -> String {
     format!(
         "{role}, index {}, term {}{damage}",
         view.store.index(),
-        standing.term
+        status.term
     )
 }
 

@@ -4,11 +4,11 @@ use std::os::unix::net::UnixDatagram;
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
-use crate::cluster::{PATIENCE, free_ports};
+use crate::cluster::{TIMEOUT, free_ports};
 
 /// The messages received until one contains the line `last`.
 fn receive_until(socket: &UnixDatagram, last: &str) -> Vec<String> {
-    let end = Instant::now() + PATIENCE;
+    let end = Instant::now() + TIMEOUT;
     let mut lines: Vec<String> = Vec::new();
     while !lines.iter().any(|line| line == last) {
         let left = end.saturating_duration_since(Instant::now());

@@ -14,7 +14,8 @@ use tokio::sync::watch;
 use tokio::time::timeout;
 
 use super::super::{
-    Inbox, Listener, Local, News, OpenSnapshot, Peers, ReceiveSnapshot, Received, Stats,
+    ConnectionKind, Inbox, Listener, Local, OpenSnapshot, Peers, ReceiveSnapshot, Received, Report,
+    Stats,
 };
 use crate::cluster::{ClusterId, Member, MemberId};
 use crate::consensus::message::{Body, Message};
@@ -29,6 +30,7 @@ pub(super) fn local(cluster: u64, id: u64) -> Local {
         name: format!("m{id}"),
         tls: crate::net::tls::Connector::default(),
         peer_url: format!("http://10.0.0.{id}:7001"),
+        paths: super::PATHS,
     }
 }
 
@@ -39,7 +41,7 @@ pub(super) struct Endpoint {
     pub(super) stats: Arc<Stats>,
     pub(super) port: u16,
     inbox: Inbox,
-    news: UnboundedReceiver<News>,
+    reports: UnboundedReceiver<Report>,
     listener: Arc<Mutex<Arc<Listener>>>,
     receive: ReceiveSnapshot,
     gone: watch::Sender<BTreeSet<MemberId>>,
@@ -61,13 +63,13 @@ impl Endpoint {
         room_kib: usize,
     ) -> Self {
         let local = local(cluster, id);
-        let (sender, news) = unbounded_channel();
-        let inbox: Inbox = Arc::new(move |news| {
-            let _ = sender.send(news);
+        let (sender, reports) = unbounded_channel();
+        let inbox: Inbox = Arc::new(move |report| {
+            let _ = sender.send(report);
         });
         let stats = Arc::new(Stats::default());
         let gone = watch::Sender::default();
-        let listener = Listener::with_room(
+        let listener = Listener::with_unhandled_max(
             local.clone(),
             inbox.clone(),
             stats.clone(),
@@ -90,7 +92,7 @@ impl Endpoint {
             stats,
             port,
             inbox,
-            news,
+            reports,
             listener,
             receive,
             gone,
@@ -115,19 +117,19 @@ impl Endpoint {
         });
     }
 
-    /// The next news of any kind.
-    pub(super) async fn news(&mut self) -> News {
-        let news = timeout(PATIENCE, self.news.recv()).await;
-        news.expect("news in time").expect("the inbox lives")
+    /// The next report.
+    pub(super) async fn report(&mut self) -> Report {
+        let report = timeout(PATIENCE, self.reports.recv()).await;
+        report.expect("a report in time").expect("the inbox lives")
     }
 
-    /// News that are there within a moment, but for calls.
-    pub(super) async fn news_soon(&mut self) -> Option<News> {
+    /// The next report within a moment, other than of an address.
+    pub(super) async fn report_soon(&mut self) -> Option<Report> {
         loop {
-            let soon = timeout(Duration::from_millis(50), self.news.recv()).await;
+            let soon = timeout(Duration::from_millis(50), self.reports.recv()).await;
             match soon.ok().flatten() {
-                Some(News::Calls { .. }) => {}
-                news => return news,
+                Some(Report::AddressChanged { .. }) => {}
+                report => return report,
             }
         }
     }
@@ -135,12 +137,12 @@ impl Endpoint {
     /// The next message, and the room it takes.
     pub(super) async fn received(&mut self) -> Received {
         loop {
-            match self.news().await {
-                News::Received(received) => return received,
-                News::Unreachable(_)
-                | News::Calls { .. }
-                | News::Removed(_)
-                | News::SnapshotSent { .. } => {}
+            match self.report().await {
+                Report::Received(received) => return received,
+                Report::Unreachable(_)
+                | Report::AddressChanged { .. }
+                | Report::Removed(_)
+                | Report::SnapshotSent { .. } => {}
             }
         }
     }
@@ -156,7 +158,7 @@ impl Endpoint {
     pub(super) async fn send_until_heard(&mut self, to: &mut Endpoint, body: Body) -> Message {
         for _ in 0..400 {
             self.send(to, body.clone());
-            if let Some(News::Received(received)) = to.news_soon().await {
+            if let Some(Report::Received(received)) = to.report_soon().await {
                 return received.into_parts().0;
             }
         }
@@ -184,9 +186,13 @@ async fn serve(listener: Arc<Mutex<Arc<Listener>>>) -> u16 {
     tokio::spawn(async move {
         while let Ok((stream, _)) = socket.accept().await {
             let listener = listener.clone();
-            let service = service_fn(move |request| {
+            let service = service_fn(move |request: hyper::Request<hyper::body::Incoming>| {
                 let listener = listener.lock().expect("no panic").clone();
-                let response = listener.upgrade(request);
+                let kind = match request.uri().path() == super::PATHS.snapshot {
+                    true => ConnectionKind::Snapshot,
+                    false => ConnectionKind::Messages,
+                };
+                let response = listener.upgrade(kind, request);
                 async { Ok::<_, std::convert::Infallible>(response) }
             });
             let connection = hyper::server::conn::http1::Builder::new()
@@ -208,10 +214,10 @@ pub(super) struct Stored(pub(super) Arc<Mutex<Vec<Image>>>);
 impl Stored {
     pub(super) fn receive(&self) -> ReceiveSnapshot {
         let stored = self.0.clone();
-        Arc::new(move |mark, bytes| {
+        Arc::new(move |meta, bytes| {
             let mut body = Vec::new();
             bytes.read_to_end(&mut body)?;
-            stored.lock().expect("no panic").push((mark.index, body));
+            stored.lock().expect("no panic").push((meta.index, body));
             Ok(())
         })
     }

@@ -14,8 +14,8 @@ const PATH: &str = "/etc/etcd/etcd.conf";
 
 fn merge(arguments: &[&str], variables: &[(&str, &str)], text: &str) -> Result<Merged, Error> {
     let lookup = |name: &str| {
-        let said = variables.iter().find(|(variable, _)| *variable == name);
-        said.map(|(_, value)| OsString::from(value))
+        let found = variables.iter().find(|(variable, _)| *variable == name);
+        found.map(|(_, value)| OsString::from(value))
     };
     let flags = flags::read(arguments.iter().map(OsString::from))?;
     let layers = [flags, env::read(lookup)?, file::parse(PATH, text)?];
@@ -138,10 +138,10 @@ fn an_error_about_a_file_names_the_line() {
         assert!(!error.contains('\n'), "{error}");
     }
     let missing = file::read("/nowhere/etcd.conf").expect_err("missing");
-    let said = missing.to_string();
+    let error = missing.to_string();
     assert!(
-        said.starts_with("cannot read the configuration file \"/nowhere/etcd.conf\": "),
-        "{said}"
+        error.starts_with("cannot read the configuration file \"/nowhere/etcd.conf\": "),
+        "{error}"
     );
 }
 
@@ -312,10 +312,10 @@ fn valid_value(form: Form) -> BoxedStrategy<String> {
 proptest! {
     #[test]
     fn the_printed_configuration_is_equivalent(
-        choice in (0..OPTIONS.len()).prop_flat_map(|place| (Just(place), valid_value(OPTIONS[place].form))),
+        choice in (0..OPTIONS.len()).prop_flat_map(|index| (Just(index), valid_value(OPTIONS[index].form))),
     ) {
-        let (place, value) = choice;
-        let option = &OPTIONS[place];
+        let (index, value) = choice;
+        let option = &OPTIONS[index];
         prop_assume!(option.section != Section::Ignored && !option.file_keys().is_empty());
         let argument = format!("-{}={value}", option.name());
         let merged = merge(&[&argument], &[], "").expect("readable");

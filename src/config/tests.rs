@@ -29,8 +29,8 @@ fn error(arguments: &[&str]) -> String {
 #[test]
 fn the_table_is_in_the_order_of_its_keys_and_names_nothing_twice() {
     let mut names: Vec<&str> = Vec::new();
-    for (place, option) in OPTIONS.iter().enumerate() {
-        assert_eq!(option.key as usize, place, "{}", option.name());
+    for (index, option) in OPTIONS.iter().enumerate() {
+        assert_eq!(option.key as usize, index, "{}", option.name());
         assert!(!option.names.is_empty());
         names.extend(option.names.iter().chain(option.variables));
         assert!(option.help.ends_with('.'), "{}", option.name());
@@ -211,7 +211,7 @@ fn peers_can_be_in_a_file() {
     assert_eq!(read("a:7001\n b:7001\r\n", &[]), two());
     assert_eq!(read("b:7001", &["-peers=a:7001"]), two());
     assert_eq!(read("a:7001 b:7001", &["-peers="]), two());
-    for bad in ["", " \n", ",", "a b", "a:0", "# nobody"] {
+    for bad in ["", " \n", ",", "a b", "a:0", "# none"] {
         assert!(read(bad, &[]).is_err(), "{bad:?}");
     }
     let missing = error(&["-peers-file=/nowhere/at/all"]);
@@ -401,8 +401,8 @@ proptest! {
     }
 
     #[test]
-    fn no_value_panics_and_every_error_is_one_line(place in 0..OPTIONS.len(), text in "\\PC{0,40}|[\\x00-\\x7f]{0,40}") {
-        let argument = format!("-{}={text}", OPTIONS[place].name());
+    fn no_value_panics_and_every_error_is_one_line(index in 0..OPTIONS.len(), text in "\\PC{0,40}|[\\x00-\\x7f]{0,40}") {
+        let argument = format!("-{}={text}", OPTIONS[index].name());
         if let Err(error) = with(&[&argument], &[]) {
             prop_assert!(!error.to_string().contains('\n'));
         }

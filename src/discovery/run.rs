@@ -66,10 +66,13 @@ async fn reload_on_hangup(
     }
 }
 
-fn log_reload(of: &str, result: Option<Result<(), tls::Error>>) {
+fn log_reload(used_for: &str, result: Option<Result<(), tls::Error>>) {
     match result {
-        Some(Ok(())) => info!(of, "TLS files reloaded"),
-        Some(Err(error)) => error!(of, "cannot reload TLS files, the old ones stay: {error}"),
+        Some(Ok(())) => info!(used_for, "TLS files reloaded"),
+        Some(Err(error)) => error!(
+            used_for,
+            "cannot reload TLS files, the old ones stay: {error}"
+        ),
         None => {}
     }
 }

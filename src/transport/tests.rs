@@ -1,11 +1,11 @@
-//! Members in one process, talking over loopback.
+//! Members in one process, connected over loopback.
 
 use bytes::Bytes;
 
 use crate::consensus::message::{Body, RaftKind, RaftMessage};
 use crate::wal::{Entry, EntryKind};
 
-/// A message of the Raft protocol with nothing in it.
+/// An empty message of the Raft protocol.
 pub(super) fn raft(kind: RaftKind, index: u64) -> RaftMessage {
     RaftMessage {
         kind,

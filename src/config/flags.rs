@@ -114,7 +114,7 @@ fn normalise(
     Ok((normal, notes))
 }
 
-/// A flag's name without dashes, and its value if there is a `=`; none for a word that is no flag.
+/// A flag's name without dashes, and its value if there is a `=`; none for a word that is not a flag.
 fn split(argument: &str) -> Option<(&str, Option<&str>)> {
     let flag = argument.strip_prefix('-')?;
     let flag = flag.strip_prefix('-').unwrap_or(flag);

@@ -9,7 +9,7 @@ use tokio::sync::watch;
 
 use super::body::Body;
 use super::cors::Cors;
-use super::peer::PeerPages;
+use super::port::Port;
 use super::reply::{self, Reply};
 use super::{Limits, Pages, StandbyPages};
 
@@ -22,15 +22,6 @@ pub struct ConnectionPolicy {
     pub limits: Limits,
     /// When it becomes true, or its sender is dropped, watches and idle connections end.
     pub stop: watch::Receiver<bool>,
-}
-
-/// Which port a listener serves.
-#[derive(Clone)]
-pub enum Port {
-    /// The client API.
-    Client,
-    /// Administration, and the pages for members.
-    Peer(PeerPages),
 }
 
 /// Answers all requests to a service that is not a member.

@@ -155,8 +155,22 @@ pub(super) struct RemotePeer {
 }
 
 /// The status and the reason with which a connection is refused. The reason is logged by both sides.
+///
+/// The status numbers of the handshake are named in this file alone: both sides of it are here.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) struct Refusal(pub(super) StatusCode, pub(super) String);
+pub(super) struct Refusal(StatusCode, String);
+
+impl Refusal {
+    /// This member has no room for the connection now.
+    pub(super) fn busy(reason: &str) -> Self {
+        Self(StatusCode::SERVICE_UNAVAILABLE, reason.to_owned())
+    }
+
+    /// The reason.
+    pub(super) fn reason(&self) -> &str {
+        &self.1
+    }
+}
 
 fn request_headers(local: &Local, to: MemberId) -> HeaderMap {
     let mut headers = HeaderMap::new();

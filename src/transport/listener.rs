@@ -10,7 +10,7 @@ use std::time::{Duration, Instant};
 use bytes::Bytes;
 use http_body_util::Full;
 use hyper::upgrade::{OnUpgrade, Upgraded};
-use hyper::{Request, Response, StatusCode};
+use hyper::{Request, Response};
 use hyper_util::rt::TokioIo;
 use tokio::sync::{Notify, OwnedSemaphorePermit, Semaphore, watch};
 use tracing::{debug, warn};
@@ -151,7 +151,10 @@ impl Listener {
             Ok(()) => handshake::accept(connection),
             Err(refusal) => {
                 self.warn_limited(|suppressed| {
-                    warn!(reason = refusal.1, suppressed, "peer connection refused");
+                    warn!(
+                        reason = refusal.reason(),
+                        suppressed, "peer connection refused"
+                    );
                 });
                 handshake::refuse(refusal)
             }
@@ -171,10 +174,7 @@ impl Listener {
 
     fn take_snapshot_slot(&self) -> Result<OwnedSemaphorePermit, Refusal> {
         let slot = self.snapshot_slot.clone().try_acquire_owned();
-        slot.map_err(|_| {
-            let reason = "another snapshot is being received".to_owned();
-            Refusal(StatusCode::SERVICE_UNAVAILABLE, reason)
-        })
+        slot.map_err(|_| Refusal::busy("another snapshot is being received"))
     }
 
     fn register(&self, peer: RemotePeer, connection: u64) -> Result<Accepted, Refusal> {
@@ -182,8 +182,7 @@ impl Listener {
         if peers.len() >= PEERS_MAX && !peers.contains_key(&peer.id) {
             peers.retain(|_, state| state.connection.is_some());
             if peers.len() >= PEERS_MAX {
-                let reason = "too many peers are connected".to_owned();
-                return Err(Refusal(StatusCode::SERVICE_UNAVAILABLE, reason));
+                return Err(Refusal::busy("too many peers are connected"));
             }
         }
         let state = peers.entry(peer.id).or_insert_with(|| PeerState {

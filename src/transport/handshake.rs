@@ -14,6 +14,7 @@ use tokio::time::timeout;
 
 use super::frame::Link;
 use super::http::{self, Failure};
+use super::refusal::{Refusal, SWITCHING_PROTOCOLS};
 use super::{ConnectionKind, Local, PROTOCOL_VERSION};
 use crate::cluster::{Address, ClusterId, MemberId, peer_address};
 
@@ -105,7 +106,7 @@ async fn open(
     *request.uri_mut() = hyper::Uri::from_static(local.paths.get(kind));
     *request.headers_mut() = request_headers(local, to);
     let response = http::open(&local.tls, address, request).await?;
-    if response.status() != StatusCode::SWITCHING_PROTOCOLS {
+    if response.status().as_u16() != SWITCHING_PROTOCOLS {
         return Err(read_refusal(local, response).await);
     }
     let number = response.headers().get(NUMBER).and_then(hex);
@@ -127,7 +128,8 @@ async fn read_refusal(local: &Local, response: Response<hyper::body::Incoming>) 
     let status = response.status();
     let is_peer_port = response.headers().contains_key(VERSION);
     let cluster = response.headers().get(CLUSTER).and_then(hex);
-    if is_peer_port && status == StatusCode::GONE && cluster == Some(local.cluster.get()) {
+    let is_removed = status.as_u16() == Refusal::Removed.status();
+    if is_peer_port && is_removed && cluster == Some(local.cluster.get()) {
         return DialError::Removed;
     }
     let text = match http::read_body(response.into_body(), REFUSAL_BYTES_MAX).await {
@@ -152,24 +154,6 @@ pub(super) struct RemotePeer {
     pub(super) name: String,
     /// Its peer URL, if the request names a valid one.
     pub(super) peer_url: Option<String>,
-}
-
-/// The status and the reason with which a connection is refused. The reason is logged by both sides.
-///
-/// The status numbers of the handshake are named in this file alone: both sides of it are here.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) struct Refusal(StatusCode, String);
-
-impl Refusal {
-    /// This member has no room for the connection now.
-    pub(super) fn busy(reason: &str) -> Self {
-        Self(StatusCode::SERVICE_UNAVAILABLE, reason.to_owned())
-    }
-
-    /// The reason.
-    pub(super) fn reason(&self) -> &str {
-        &self.1
-    }
 }
 
 fn request_headers(local: &Local, to: MemberId) -> HeaderMap {
@@ -198,45 +182,41 @@ fn request_headers(local: &Local, to: MemberId) -> HeaderMap {
 ///
 /// # Errors
 ///
-/// A [`Refusal`]: the request is not an upgrade of this protocol, has another version, does not name sender
-/// and receiver, is of another cluster, is for another member, or has this member's own id as its sender.
+/// - [`Refusal::NotAnUpgrade`]: the request is not an upgrade to the peer protocol.
+/// - [`Refusal::Version`]: the sender uses another version of it.
+/// - [`Refusal::Incomplete`]: the request does not name its cluster, sender and receiver.
+/// - [`Refusal::Cluster`]: the sender belongs to another cluster.
+/// - [`Refusal::Receiver`]: the request is for another member.
+/// - [`Refusal::OwnId`]: the sender has the id of this member.
 pub(super) fn check(local: &Local, headers: &HeaderMap) -> Result<RemotePeer, Refusal> {
-    let refuse = |status, reason: String| Err(Refusal(status, reason));
     if !is_upgrade(headers) {
-        let reason = "this page is for members of the cluster only".to_owned();
-        return refuse(StatusCode::UPGRADE_REQUIRED, reason);
+        return Err(Refusal::NotAnUpgrade);
     }
     let version = headers.get(VERSION).and_then(|value| value.to_str().ok());
     if version != Some(PROTOCOL_VERSION.to_string().as_str()) {
-        let shown = version.unwrap_or("none");
-        let reason =
-            format!("protocol version mismatch: {PROTOCOL_VERSION} here, {shown} in the request");
-        return refuse(StatusCode::UPGRADE_REQUIRED, reason);
+        return Err(Refusal::Version(version.map(str::to_owned)));
     }
     let id = |name: &HeaderName| headers.get(name).and_then(hex);
     let from = id(&FROM).and_then(MemberId::new);
     let cluster = id(&CLUSTER).and_then(ClusterId::new);
     let (Some(from), Some(cluster), Some(to)) = (from, cluster, id(&TO)) else {
-        let reason = "the request does not name its cluster, sender and receiver".to_owned();
-        return refuse(StatusCode::BAD_REQUEST, reason);
+        return Err(Refusal::Incomplete);
     };
     if cluster != local.cluster {
-        let reason = format!(
-            "cluster id mismatch: {} here, {cluster} in the request",
-            local.cluster
-        );
-        return refuse(StatusCode::PRECONDITION_FAILED, reason);
+        return Err(Refusal::Cluster {
+            own: local.cluster,
+            requested: cluster,
+        });
     }
     if to != local.id.get() {
-        let reason = format!(
-            "member id mismatch: {} ({}) here, {to:016x} in the request",
-            local.id, local.name
-        );
-        return refuse(StatusCode::CONFLICT, reason);
+        return Err(Refusal::Receiver {
+            own: local.id,
+            name: local.name.clone(),
+            requested: to,
+        });
     }
     if from == local.id {
-        let reason = format!("the sender has the id of the receiver, {from}");
-        return refuse(StatusCode::CONFLICT, reason);
+        return Err(Refusal::OwnId(from));
     }
     Ok(RemotePeer {
         id: from,
@@ -247,7 +227,7 @@ pub(super) fn check(local: &Local, headers: &HeaderMap) -> Result<RemotePeer, Re
 
 /// The answer that upgrades the connection, with its number.
 pub(super) fn accept(connection: u64) -> Response<Full<Bytes>> {
-    let mut response = answer(StatusCode::SWITCHING_PROTOCOLS, String::new());
+    let mut response = answer(SWITCHING_PROTOCOLS, String::new());
     let headers = response.headers_mut();
     headers.insert(CONNECTION, HeaderValue::from_static("Upgrade"));
     headers.insert(UPGRADE, HeaderValue::from_static(PROTOCOL));
@@ -258,10 +238,9 @@ pub(super) fn accept(connection: u64) -> Response<Full<Bytes>> {
 }
 
 /// The answer that refuses a connection.
-pub(super) fn refuse(refusal: Refusal) -> Response<Full<Bytes>> {
-    let Refusal(status, reason) = refusal;
-    let mut response = answer(status, reason + "\n");
-    if status == StatusCode::UPGRADE_REQUIRED {
+pub(super) fn refuse(refusal: &Refusal) -> Response<Full<Bytes>> {
+    let mut response = answer(refusal.status(), format!("{refusal}\n"));
+    if refusal.names_protocol() {
         let headers = response.headers_mut();
         headers.insert(CONNECTION, HeaderValue::from_static("Upgrade"));
         headers.insert(UPGRADE, HeaderValue::from_static(PROTOCOL));
@@ -271,17 +250,17 @@ pub(super) fn refuse(refusal: Refusal) -> Response<Full<Bytes>> {
 
 /// The answer to a peer that was removed from `local`'s cluster.
 pub(super) fn report_removed(local: &Local) -> Response<Full<Bytes>> {
-    let text = "the member of this id was removed from the cluster\n".to_owned();
-    let mut response = answer(StatusCode::GONE, text);
+    let mut response = refuse(&Refusal::Removed);
     if let Ok(cluster) = HeaderValue::try_from(local.cluster.to_string()) {
         response.headers_mut().insert(CLUSTER, cluster);
     }
     response
 }
 
-fn answer(status: StatusCode, text: String) -> Response<Full<Bytes>> {
+fn answer(status: u16, text: String) -> Response<Full<Bytes>> {
     let mut response = Response::new(Full::from(text));
-    *response.status_mut() = status;
+    // All statuses of the handshake are valid.
+    *response.status_mut() = StatusCode::from_u16(status).unwrap_or_default();
     let version = HeaderValue::from(u16::from(PROTOCOL_VERSION));
     response.headers_mut().insert(VERSION, version);
     response
@@ -353,25 +332,26 @@ mod tests {
         let why = |headers: &HeaderMap| check(&us, headers).expect_err("refused");
 
         let foreign = why(&request_headers(&local(8, 2, "x"), us.id));
-        assert_eq!(foreign.0, StatusCode::PRECONDITION_FAILED);
-        assert!(foreign.1.contains("0000000000000008"), "{}", foreign.1);
-
-        assert_eq!(
-            why(&request_headers(&them, them.id)).0,
-            StatusCode::CONFLICT
+        assert_eq!(foreign.status(), 412);
+        assert!(
+            foreign.to_string().contains("0000000000000008"),
+            "{foreign}"
         );
-        assert_eq!(why(&request_headers(&us, us.id)).0, StatusCode::CONFLICT);
-        assert_eq!(why(&HeaderMap::new()).0, StatusCode::UPGRADE_REQUIRED);
+
+        let status = |headers: &HeaderMap| why(headers).status();
+        assert_eq!(status(&request_headers(&them, them.id)), 409);
+        assert_eq!(status(&request_headers(&us, us.id)), 409);
+        assert_eq!(status(&HeaderMap::new()), 426);
 
         let mut newer = request_headers(&them, us.id);
         newer.insert(VERSION, HeaderValue::from_static("2"));
-        assert_eq!(why(&newer).0, StatusCode::UPGRADE_REQUIRED);
+        assert_eq!(status(&newer), 426);
         for header in [CLUSTER, FROM, TO] {
             let mut headers = request_headers(&them, us.id);
             headers.insert(header.clone(), HeaderValue::from_static("+00000000000000f"));
             assert!(check(&us, &headers).is_err(), "{header}");
             headers.remove(header);
-            assert_eq!(why(&headers).0, StatusCode::BAD_REQUEST);
+            assert_eq!(status(&headers), 400);
         }
     }
 }

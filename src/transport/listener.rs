@@ -16,9 +16,10 @@ use tokio::sync::{Notify, OwnedSemaphorePermit, Semaphore, watch};
 use tracing::{debug, warn};
 
 use super::frame::{FRAME_BYTES_MAX, Frame, FrameError, Link};
-use super::handshake::{self, Refusal, RemotePeer};
+use super::handshake::{self, RemotePeer};
 use super::kind::Kind;
 use super::log_limit::RateLimit;
+use super::refusal::Refusal;
 use super::snapshot::{self, ReceiveSnapshot};
 use super::stream::{Ended, FrameStream};
 use super::wire::Malformed;
@@ -151,12 +152,9 @@ impl Listener {
             Ok(()) => handshake::accept(connection),
             Err(refusal) => {
                 self.warn_limited(|suppressed| {
-                    warn!(
-                        reason = refusal.reason(),
-                        suppressed, "peer connection refused"
-                    );
+                    warn!(reason = %refusal, suppressed, "peer connection refused");
                 });
-                handshake::refuse(refusal)
+                handshake::refuse(&refusal)
             }
         }
     }
@@ -174,7 +172,7 @@ impl Listener {
 
     fn take_snapshot_slot(&self) -> Result<OwnedSemaphorePermit, Refusal> {
         let slot = self.snapshot_slot.clone().try_acquire_owned();
-        slot.map_err(|_| Refusal::busy("another snapshot is being received"))
+        slot.map_err(|_| Refusal::SnapshotBusy)
     }
 
     fn register(&self, peer: RemotePeer, connection: u64) -> Result<Accepted, Refusal> {
@@ -182,7 +180,7 @@ impl Listener {
         if peers.len() >= PEERS_MAX && !peers.contains_key(&peer.id) {
             peers.retain(|_, state| state.connection.is_some());
             if peers.len() >= PEERS_MAX {
-                return Err(Refusal::busy("too many peers are connected"));
+                return Err(Refusal::TooManyPeers);
             }
         }
         let state = peers.entry(peer.id).or_insert_with(|| PeerState {

@@ -26,6 +26,7 @@ mod message;
 mod peer;
 mod peers;
 mod queue;
+mod refusal;
 mod snapshot;
 mod stream;
 #[cfg(test)]

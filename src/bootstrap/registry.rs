@@ -164,7 +164,7 @@ impl Registry {
         let value = claim_of(id);
         let answer = match self.write(&place, &[("value", &value)]).await {
             Ok(answer) => answer,
-            Err(Error::Unanswered { .. }) => return Ok(Claim::Unknown),
+            Err(Error::NoResponse { .. }) => return Ok(Claim::Unknown),
             Err(error) => return Err(self.failure(&error)),
         };
         match answer.event() {
@@ -310,7 +310,7 @@ impl Registry {
             )),
             _ if status >= 500 => self.failure(&error),
             Error::Api(api) => Failure::Refused(format!("{} refuses: {api}", self.url)),
-            Error::NoMember(_) | Error::Unanswered { .. } | Error::Garbage { .. } => {
+            Error::NoMember(_) | Error::NoResponse { .. } | Error::InvalidResponse { .. } => {
                 Failure::Refused(format!("{} is no discovery token: {error}", self.url))
             }
         })

@@ -167,7 +167,7 @@ async fn a_write_that_was_sent_is_not_sent_again_but_a_read_is() {
     let (second, notes) = member(vec![ok(EVENT)]).await;
     let client = Client::new(vec![first, second]);
     match client.put("/x", &Put::default()).await {
-        Err(Error::Unanswered { .. }) => {}
+        Err(Error::NoResponse { .. }) => {}
         other => panic!("{other:?}"),
     }
     assert!(seen(&notes).is_empty());
@@ -236,7 +236,7 @@ async fn errors_are_told_apart() {
     assert_eq!(error.to_string(), "100: Key not found (/x) [5]");
     for _ in 0..2 {
         match client.get("/x", &get).await {
-            Err(Error::Garbage { .. }) => {}
+            Err(Error::InvalidResponse { .. }) => {}
             other => panic!("{other:?}"),
         }
     }
@@ -292,8 +292,8 @@ async fn patience_has_an_end_and_steps_are_told() {
     static STEPS: Mutex<Vec<String>> = Mutex::new(Vec::new());
     let note = |step: Step<'_>| {
         let line = match step {
-            Step::Asking(_, request) => request.target.clone(),
-            Step::Failed(_, cause) => String::from(cause),
+            Step::Request(_, request) => request.target.clone(),
+            Step::Failure(_, cause) => cause.to_string(),
         };
         STEPS.lock().expect("unpoisoned").push(line);
     };
@@ -302,8 +302,8 @@ async fn patience_has_an_end_and_steps_are_told() {
     let address = listener.local_addr().expect("bound").to_string();
     let address = Address::parse(&address).expect("an address");
     let client = Client::new(vec![address])
-        .patient(Duration::from_millis(50))
-        .telling(note);
+        .with_timeout(Duration::from_millis(50))
+        .with_observer(note);
     let error = client.get("/x", &Get::default()).await.expect_err("late");
     assert!(matches!(error, Error::NoMember(_)), "{error}");
     let steps = STEPS.lock().expect("unpoisoned").clone();
@@ -311,7 +311,7 @@ async fn patience_has_an_end_and_steps_are_told() {
         steps,
         [
             "/v2/keys/x?recursive=false&sorted=false",
-            "no answer within 0.05 s"
+            "no response within 0.05 s"
         ]
     );
 }

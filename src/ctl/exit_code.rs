@@ -64,7 +64,7 @@ impl From<Error> for Exit {
                 "501: All the given peers are not reachable \
                  (Tried to connect to each peer twice and failed) [0]",
             ),
-            Error::Unanswered { .. } | Error::Api(_) | Error::Garbage { .. } => {
+            Error::NoResponse { .. } | Error::Api(_) | Error::InvalidResponse { .. } => {
                 Self::refused(error.to_string())
             }
         }

@@ -94,7 +94,7 @@ async fn read(session: &Session, prefix: &str, local: bool) -> Result<Dump, Exit
     let (answer, event) = session.ask(&request(prefix)).await?;
     let mut nodes = Vec::new();
     dump::flat(&event.node, &mut nodes);
-    if event.node.shown_key() == "/" && !answer.ours {
+    if event.node.shown_key() == "/" && !answer.is_oxetcd {
         for hidden in HIDDEN {
             match session.ask(&request(hidden)).await {
                 Ok((_, event)) => dump::flat(&event.node, &mut nodes),

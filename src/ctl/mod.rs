@@ -5,7 +5,7 @@
 //! [`Global`]. A command that talks to the cluster does so in a `session`, and gives an [`Exit`] when it
 //! could not do what was asked.
 
-pub(crate) mod args;
+mod args;
 pub mod bench;
 mod cluster_health;
 mod completion;
@@ -18,21 +18,23 @@ mod exit_code;
 mod export;
 mod get;
 mod global;
+mod hook;
+mod hook_service;
 mod import;
 mod ls;
 mod man;
 mod member;
 mod mk;
 mod mkdir;
-pub(crate) mod output;
+mod output;
 mod progress;
 mod rm;
 mod rmdir;
 mod roster;
-pub(crate) mod session;
+mod session;
 mod set;
 mod setdir;
-pub(crate) mod table;
+mod table;
 mod update;
 mod updatedir;
 mod watch;
@@ -78,7 +80,7 @@ const VERBS: &[Verb] = &[
     verb(rmdir::command, rmdir::run),
     verb(watch::command, watch::run),
     verb(exec_watch::command, exec_watch::run),
-    verb(crate::hook::command, crate::hook::run),
+    verb(hook::command, hook::run),
     verb(export::command, export::run),
     verb(import::command, import::run),
     verb(cluster_health::command, cluster_health::run),

@@ -113,10 +113,10 @@ impl Session {
 pub(crate) fn client(global: &Global, members: Vec<Address>) -> Client {
     let mut client = Client::new(members).with_tls(global.tls.clone());
     if let Some(limit) = global.timeout {
-        client = client.patient(limit);
+        client = client.with_timeout(limit);
     }
     if global.debug {
-        client = client.telling(tell);
+        client = client.with_observer(print_step);
     }
     client
 }
@@ -131,13 +131,13 @@ fn urls(members: &[Address], between: &str) -> String {
     urls.join(between)
 }
 
-/// What `--debug` shows.
-fn tell(step: Step<'_>) {
+/// Print what `--debug` shows.
+fn print_step(step: Step<'_>) {
     match step {
-        Step::Asking(member, request) => {
+        Step::Request(member, request) => {
             eprintln!("Curl-Example: {}", curl(&member.url(), request));
         }
-        Step::Failed(member, cause) => eprintln!("{}: {cause}", member.url()),
+        Step::Failure(member, cause) => eprintln!("{}: {cause}", member.url()),
     }
 }
 

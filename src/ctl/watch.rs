@@ -9,7 +9,7 @@ use tokio::time::sleep;
 
 use super::session::Session;
 use super::{Exit, Global, args, session};
-use crate::client::watch::{Change, Heard, Watch, Watched};
+use crate::client::watch::{Change, Watch, WatchEvent, WatchSubject};
 use crate::client::{Answer, Error};
 use crate::hook::{self, Subject};
 
@@ -94,11 +94,11 @@ impl<'s> Following<'s> {
         let mut seen = 0;
         while count.is_none_or(|count| seen < count) {
             match self.watch.next().await {
-                Ok(Heard::Change(change)) => {
+                Ok(WatchEvent::Change(change)) => {
                     self.show(&change)?;
                     seen += 1;
                 }
-                Ok(Heard::Established {
+                Ok(WatchEvent::Established {
                     member,
                     index,
                     since,
@@ -112,15 +112,15 @@ impl<'s> Following<'s> {
                         index: Some(index),
                         raft_index,
                         raft_term,
-                        // Nobody asks that of what is printed.
-                        ours: false,
+                        // Not part of the output.
+                        is_oxetcd: false,
                         body: Bytes::new(),
                     });
                 }
-                Ok(Heard::Quiet { index }) => self.since = Some(index.saturating_add(1)),
-                Ok(Heard::Lost { .. }) => {}
+                Ok(WatchEvent::Progress { index }) => self.since = Some(index.saturating_add(1)),
+                Ok(WatchEvent::Lost { .. }) => {}
                 Err(error) => match self.since {
-                    Some(since) if error.is_forgotten() => {
+                    Some(since) if error.is_history_cleared() => {
                         for change in self.catch_up(since, &error).await? {
                             if count.is_none_or(|count| seen < count) {
                                 self.show(&change)?;
@@ -151,7 +151,7 @@ impl<'s> Following<'s> {
     async fn catch_up(&mut self, since: u64, error: &Error) -> Result<Vec<Arc<Change>>, Exit> {
         let client = &self.session.client;
         let (index, there) = loop {
-            match hook::present(client, &self.subject, since.saturating_sub(1)).await {
+            match hook::list_changes(client, &self.subject, since.saturating_sub(1)).await {
                 Err(error) if passes(&error) => sleep(PAUSE).await,
                 read => break read?,
             }
@@ -169,19 +169,19 @@ impl<'s> Following<'s> {
 }
 
 fn watch(session: &Session, subject: &Subject, since: Option<u64>) -> Watch {
-    let watched = Watched {
+    let subject = WatchSubject {
         key: subject.key.clone(),
         recursive: subject.recursive,
         since,
     };
-    Watch::start(Arc::clone(&session.client), watched)
+    Watch::start(Arc::clone(&session.client), subject)
 }
 
 /// Whether it may be otherwise in a while: the cluster's trouble does, what it says of the key does not.
 fn passes(error: &Error) -> bool {
     match error {
         Error::Api(error) => (300..400).contains(&error.error_code),
-        Error::NoMember(_) | Error::Unanswered { .. } => true,
-        Error::Garbage { status, .. } => *status >= 500,
+        Error::NoMember(_) | Error::NoResponse { .. } => true,
+        Error::InvalidResponse { status, .. } => *status >= 500,
     }
 }

@@ -15,14 +15,19 @@ use tokio::sync::oneshot;
 use tokio::time::timeout;
 
 use crate::cluster::Address;
-use crate::net::connect;
 use crate::net::tls::Connector;
+use crate::net::{ConnectOptions, connect};
 
 /// The largest answer that is read; a longer one is a [`Failure::Answer`].
 pub const ANSWER_BYTES_MAX: usize = 1 << 20;
 
 /// How long opening a connection may take, the name's lookup included.
 pub const CONNECT_TIMEOUT: Duration = Duration::from_secs(2);
+
+const CONNECT_OPTIONS: ConnectOptions = ConnectOptions {
+    timeout: CONNECT_TIMEOUT,
+    keepalive: None,
+};
 
 /// Why a request got no answer that could be read.
 #[derive(Debug)]
@@ -90,20 +95,12 @@ pub(super) async fn open(
     to: &Address,
     mut request: Request<Full<Bytes>>,
 ) -> Result<Response<Incoming>, Failure> {
-    let stream = connect(to, CONNECT_TIMEOUT)
+    let stream = connect(to, tls, CONNECT_OPTIONS)
         .await
-        .map_err(Failure::Unreachable)?;
+        .map_err(|error| Failure::Unreachable(error.into()))?;
     let host = to.to_string().parse();
     let host = host.map_err(|_| Failure::Answer(format!("{to} makes no Host header")))?;
     request.headers_mut().insert(HOST, host);
-    if to.tls {
-        let agreed = tls.connect(&to.host, stream).await;
-        let stream = agreed.map_err(|error| {
-            let what = format!("it is there, but TLS with it fails: {error}");
-            Failure::Unreachable(io::Error::new(error.kind(), what))
-        })?;
-        return exchange(stream, request).await;
-    }
     exchange(stream, request).await
 }
 

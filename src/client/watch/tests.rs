@@ -6,7 +6,7 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
 
 use super::split::Split;
-use super::{Heard, Watch, Watched};
+use super::{Watch, WatchEvent, WatchSubject};
 use crate::client::{Client, Error};
 use crate::cluster::Address;
 
@@ -19,12 +19,12 @@ enum Act {
     Pieces(Vec<String>),
 }
 
-/// Whose member it plays.
+/// The server that it plays.
 #[derive(Clone, Copy)]
 enum Kind {
-    Ours,
-    Theirs,
-    /// One of ours that is cut off from the others.
+    Oxetcd,
+    Other,
+    /// A member of this project without a quorum.
     WithoutQuorum,
 }
 
@@ -47,8 +47,8 @@ type Acts = Arc<Mutex<std::vec::IntoIter<Act>>>;
 
 async fn serve(mut stream: TcpStream, kind: Kind, acts: Acts, noted: Arc<Mutex<Vec<String>>>) {
     let server = match kind {
-        Kind::Ours | Kind::WithoutQuorum => "Server: oxetcd/0.1.0\r\n",
-        Kind::Theirs => "",
+        Kind::Oxetcd | Kind::WithoutQuorum => "Server: oxetcd/0.1.0\r\n",
+        Kind::Other => "",
     };
     let head = format!("X\r\nX-Etcd-Index: 100\r\n{server}");
     while let Some(target) = read_target(&mut stream).await {
@@ -102,19 +102,19 @@ fn event(index: u64) -> String {
 }
 
 fn watch(members: Vec<Address>, since: Option<u64>) -> Watch {
-    let watched = Watched {
+    let subject = WatchSubject {
         key: String::from("/w"),
         recursive: true,
         since,
     };
-    Watch::start(Arc::new(Client::new(members)), watched)
+    Watch::start(Arc::new(Client::new(members)), subject)
 }
 
 /// The indices of the next events.
 async fn indices(watch: &mut Watch, count: usize) -> Vec<u64> {
     let mut indices = Vec::new();
     while indices.len() < count {
-        if let Heard::Change(change) = watch.next().await.expect("it goes on") {
+        if let WatchEvent::Change(change) = watch.next().await.expect("it goes on") {
             assert_eq!(change.json, event(change.event.node.modified_index));
             indices.push(change.event.node.modified_index);
         }
@@ -145,9 +145,9 @@ async fn a_stream_of_ours_is_resumed_behind_the_last_event() {
         // One that was told before does no harm.
         Act::Pieces(vec![event(105), event(107)]),
     ];
-    let (address, notes) = member(Kind::Ours, acts).await;
+    let (address, notes) = member(Kind::Oxetcd, acts).await;
     let mut watch = watch(vec![address.clone()], None);
-    let established = Heard::Established {
+    let established = WatchEvent::Established {
         member: address,
         index: 100,
         since: 101,
@@ -168,7 +168,7 @@ async fn elsewhere_it_polls() {
         Act::Pieces(vec![event(60)[..40].to_owned()]),
         Act::Whole(200, event(60)),
     ];
-    let (address, notes) = member(Kind::Theirs, acts).await;
+    let (address, notes) = member(Kind::Other, acts).await;
     let mut watch = watch(vec![address], Some(50));
     assert_eq!(indices(&mut watch, 2).await, [51, 60]);
     assert_eq!(seen(&notes)[..4], ["50", "52", "52", "52"]);
@@ -176,8 +176,8 @@ async fn elsewhere_it_polls() {
 
 #[tokio::test]
 async fn another_member_goes_on_where_one_broke_off() {
-    let (first, _) = member(Kind::Ours, vec![Act::Pieces(vec![event(101)])]).await;
-    let (second, notes) = member(Kind::Theirs, vec![Act::Whole(200, event(102))]).await;
+    let (first, _) = member(Kind::Oxetcd, vec![Act::Pieces(vec![event(101)])]).await;
+    let (second, notes) = member(Kind::Other, vec![Act::Whole(200, event(102))]).await;
     let mut watch = watch(vec![first, second], Some(101));
     assert_eq!(indices(&mut watch, 2).await, [101, 102]);
     assert_eq!(seen(&notes)[0], "102");
@@ -186,7 +186,7 @@ async fn another_member_goes_on_where_one_broke_off() {
 #[tokio::test]
 async fn a_member_without_quorum_is_passed_over() {
     let (cut_off, notes) = member(Kind::WithoutQuorum, vec![Act::Pieces(vec![event(101)])]).await;
-    let (good, _) = member(Kind::Ours, vec![Act::Pieces(vec![event(102)])]).await;
+    let (good, _) = member(Kind::Oxetcd, vec![Act::Pieces(vec![event(102)])]).await;
     let mut watch = watch(vec![cut_off.clone(), good], Some(101));
     assert_eq!(indices(&mut watch, 1).await, [102]);
     assert!(seen(&notes).is_empty());
@@ -197,17 +197,17 @@ async fn a_member_without_quorum_is_passed_over() {
 #[tokio::test]
 async fn that_events_are_forgotten_ends_it() {
     let gone = r#"{"errorCode":401,"message":"The event in requested index is outdated and cleared","cause":"x","index":100}"#;
-    for kind in [Kind::Ours, Kind::Theirs] {
+    for kind in [Kind::Oxetcd, Kind::Other] {
         let (address, _) = member(kind, vec![Act::Whole(400, gone.to_owned())]).await;
         let mut watch = watch(vec![address], Some(3));
         let error = loop {
             match watch.next().await {
-                Ok(Heard::Established { .. }) => {}
-                Ok(heard) => panic!("{heard:?}"),
+                Ok(WatchEvent::Established { .. }) => {}
+                Ok(event) => panic!("{event:?}"),
                 Err(error) => break error,
             }
         };
-        assert!(error.is_forgotten(), "{error}");
+        assert!(error.is_history_cleared(), "{error}");
         assert_eq!(watch.next().await, Err(error));
     }
 }
@@ -221,7 +221,7 @@ async fn trouble_of_the_cluster_passes() {
         Act::Pieces(vec![String::from("<html>")]),
         Act::Pieces(vec![event(101)]),
     ];
-    let (address, _) = member(Kind::Ours, acts).await;
+    let (address, _) = member(Kind::Oxetcd, acts).await;
     // The first trouble is told, since no member could be watched yet.
     let error = watch(vec![address.clone()], Some(101)).next().await;
     assert!(matches!(error, Err(Error::NoMember(_))), "{error:?}");

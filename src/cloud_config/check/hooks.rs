@@ -118,7 +118,7 @@ fn one(hook: &document::Hook, report: &mut Report) -> Option<Hook> {
         }
     };
     // Whoever runs it has the last word.
-    let problems = hook::problems(&content);
+    let problems = hook::parse(&content).err().unwrap_or_default();
     for problem in &problems {
         report.error(hook.place, format!("hook {name}: {problem}"));
     }

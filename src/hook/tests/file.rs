@@ -1,13 +1,13 @@
 use std::time::Duration;
 
-use super::super::file::parse;
+use crate::hook::parse;
 
 /// What is said of a text: a line for each problem.
 fn problems(text: &str) -> Vec<String> {
     let wrong = parse(text).expect_err("it is wrong");
     wrong
         .into_iter()
-        .map(|(line, text)| format!("{}: {text}", line.unwrap_or(0)))
+        .map(|problem| format!("{}: {problem}", problem.line.unwrap_or(0)))
         .collect()
 }
 
@@ -52,19 +52,19 @@ fn each_mistake_is_named_with_its_line_and_what_was_expected() {
             "key: /a\nrecursive: sometimes\ncomand: x\ntimeout: -1\n\nenvironment:\n  A: x\n  B: [1]\n"
         ),
         [
-            "0: `command` is missing",
-            "2: `recursive`: expected true or false, found the text \"sometimes\"",
-            "3: `comand` is not known; did you mean `command`?",
-            "4: `timeout`: expected seconds above 0, at most a day, found -1",
-            "8: `environment.B`: expected a text (in quotes, if it looks like something else), found a list",
+            "0: required key `command` is missing",
+            "2: `recursive`: expected true or false, found the string \"sometimes\"",
+            "3: unknown key `comand`; did you mean `command`?",
+            "4: `timeout`: expected a number of seconds above 0, at most 86400, found -1",
+            "8: `environment.B`: expected a string (put it in quotes), found a list",
         ]
     );
     assert_eq!(
         problems("command: []\nkey: 7\nfrequency: 1\n"),
         [
-            "1: `command`: expected a line for the shell, or a list of a command and its arguments, found a list",
-            "2: `key`: expected a key, such as /services, found 7",
-            "3: `frequency` is not known; expected one of command, concurrency, debounce, environment, initial, \
+            "1: `command`: expected a shell command line, or a list of a command and its arguments, found a list",
+            "2: `key`: expected a key such as /services, found 7",
+            "3: unknown key `frequency`; expected one of command, concurrency, debounce, environment, initial, \
              json, key, on-failure, recursive, retry, timeout, user",
         ]
     );
@@ -99,13 +99,13 @@ fn values_have_bounds() {
 
 #[test]
 fn what_is_no_mapping_is_said() {
-    assert_eq!(problems(""), ["0: it says nothing"]);
+    assert_eq!(problems(""), ["0: the file is empty"]);
     assert_eq!(
         problems("- key: /a\n"),
-        ["1: expected lines such as `key: /services`"]
+        ["1: expected keys and values, as in `key: /services`"]
     );
     let said = problems("key: /a\ncommand: [x\n");
-    assert!(said[0].contains("this is no YAML"), "{said:?}");
+    assert!(said[0].contains("not valid YAML"), "{said:?}");
     let said = problems("key: /a\nkey: /b\ncommand: x\n");
     assert!(said[0].contains("duplicate"), "{said:?}");
 }

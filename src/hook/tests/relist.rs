@@ -1,5 +1,5 @@
-use super::super::ledger::Known;
-use super::super::relist::{Listing, Told};
+use super::super::ledger::KnownKeys;
+use super::super::relist::{Listing, Selection};
 use crate::client::Node;
 
 fn tree() -> Node {
@@ -14,8 +14,8 @@ fn tree() -> Node {
     .expect("a tree")
 }
 
-fn shown(listing: &Listing, known: &Known, told: Told) -> Vec<String> {
-    let items = listing.changes(known, told);
+fn shown(listing: &Listing, known: &KnownKeys, selection: Selection) -> Vec<String> {
+    let items = listing.changes(known, selection);
     let show = |item: &super::super::queue::Item| {
         let event = &item.change.event;
         format!(
@@ -26,7 +26,7 @@ fn shown(listing: &Listing, known: &Known, told: Told) -> Vec<String> {
     items.iter().map(show).collect()
 }
 
-fn known(keys: &[(&str, u64)]) -> Known {
+fn known(keys: &[(&str, u64)]) -> KnownKeys {
     keys.iter()
         .map(|(key, index)| ((*key).to_owned(), *index))
         .collect()
@@ -43,7 +43,7 @@ fn what_changed_and_what_is_gone_is_told() {
         ("/w/gone/child", 7),
     ]);
     assert_eq!(
-        shown(&listing, &known, Told::Changed),
+        shown(&listing, &known, Selection::Changed),
         [
             "delete /w/gone/child 50",
             "delete /w/gone 50",
@@ -54,7 +54,7 @@ fn what_changed_and_what_is_gone_is_told() {
     );
     // Once these are handled there is nothing more to tell.
     assert_eq!(
-        shown(&listing, &listing.known_at(50), Told::Changed),
+        shown(&listing, &listing.known_at(50), Selection::Changed),
         [""; 0]
     );
 }
@@ -68,7 +68,7 @@ fn all_that_is_there_is_told_at_the_start() {
         "get /w/a 40",
         "get /w/empty 41",
     ];
-    assert_eq!(shown(&listing, &Known::new(), Told::All), all);
+    assert_eq!(shown(&listing, &KnownKeys::new(), Selection::All), all);
 }
 
 #[test]
@@ -77,7 +77,7 @@ fn a_key_alone_is_not_about_what_is_below() {
     assert_eq!(listing.known_at(50), known(&[("/w", 3)]));
     let gone = Listing::new(60, None, false);
     assert_eq!(
-        shown(&gone, &known(&[("/w", 3)]), Told::Changed),
+        shown(&gone, &known(&[("/w", 3)]), Selection::Changed),
         ["delete /w 60"]
     );
 }
@@ -91,7 +91,7 @@ fn what_came_later_is_not_known_yet() {
 #[test]
 fn the_text_is_that_of_an_event() {
     let listing = Listing::new(50, Some(tree()), true);
-    let items = listing.changes(&Known::new(), Told::Changed);
+    let items = listing.changes(&KnownKeys::new(), Selection::Changed);
     for item in items {
         let read: crate::client::Event = serde_json::from_slice(&item.change.json).expect("JSON");
         assert_eq!(read, item.change.event);

@@ -15,6 +15,7 @@ use super::document::Sections;
 use super::report::{Place, Report};
 use super::sources::{Loaded, Source};
 use super::{Outcome, Surroundings, prepare};
+use crate::config::argv;
 
 /// The document was refused, or not everything could be done.
 const REFUSED: u8 = 1;
@@ -40,8 +41,13 @@ Exit status: 0 done, or nothing to mend; 1 refused, or something to mend; 2 wron
 
 /// Run `etcd-cloudinit` with these arguments, its own name first.
 pub fn run(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
-    let arguments = arguments.into_iter().map(two_dashes);
-    match command().try_get_matches_from(arguments) {
+    let mut command = command();
+    command.build();
+    let arguments = match argv::normalize(&command, arguments) {
+        Ok(arguments) => arguments,
+        Err(error) => return fail(&error.to_string(), USAGE),
+    };
+    match command.try_get_matches_from(arguments) {
         Ok(matches) => match Options::new(&matches) {
             Ok(options) => options.run(),
             Err(why) => fail(&why, USAGE),
@@ -64,23 +70,6 @@ pub fn run(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
 fn fail(why: &str, status: u8) -> ExitCode {
     eprintln!("etcd-cloudinit: {why}");
     ExitCode::from(status)
-}
-
-/// Scripts of the time write long options with one dash.
-fn two_dashes(argument: OsString) -> OsString {
-    match argument.to_str() {
-        Some(text) if text.starts_with('-') && !text.starts_with("--") && text.len() > 2 => {
-            let name = text[1..].split('=').next().unwrap_or_default();
-            let long = command()
-                .get_arguments()
-                .any(|arg| arg.get_long() == Some(name));
-            match long || matches!(name, "help" | "version") {
-                true => OsString::from(format!("-{text}")),
-                false => argument,
-            }
-        }
-        Some(_) | None => argument,
-    }
 }
 
 /// The whole command line.
@@ -347,12 +336,24 @@ mod tests {
 
     #[test]
     fn long_options_may_have_one_dash() {
-        let typed = |text: &str| two_dashes(OsString::from(text));
-        assert_eq!(typed("-from-file=/x"), "--from-file=/x");
-        assert_eq!(typed("-validate"), "--validate");
-        assert_eq!(typed("-o"), "-o");
-        assert_eq!(typed("-ojson"), "-ojson");
-        assert_eq!(typed("--from-file"), "--from-file");
-        assert_eq!(typed("-"), "-");
+        let mut command = command();
+        command.build();
+        let normalize = |line: &str| {
+            let words = format!("etcd-cloudinit {line}");
+            let words = words.split(' ').map(OsString::from);
+            let words = argv::normalize(&command, words).expect("no switch has a value");
+            let words: Vec<_> = words[1..]
+                .iter()
+                .map(|word| word.to_string_lossy())
+                .collect();
+            words.join(" ")
+        };
+        for (line, wanted) in [
+            ("-from-file=/x -validate", "--from-file=/x --validate"),
+            ("-o json --from-file -", "--output=json --from-file=-"),
+            ("-ojson -help", "-ojson --help"),
+        ] {
+            assert_eq!(normalize(line), wanted);
+        }
     }
 }

@@ -6,6 +6,7 @@ use clap::error::{ContextKind, ContextValue};
 use clap::{Arg, Command};
 
 use super::Error;
+use super::argv;
 use super::layer::{Layer, Source};
 use super::old;
 use super::options::{Form, OPTIONS, Opt};
@@ -70,7 +71,7 @@ fn normalise(
         let argument = argument
             .into_string()
             .map_err(|bytes| Error::NotText(Source::Flag(bytes.to_string_lossy().into_owned())))?;
-        let Some((name, value)) = split(&argument) else {
+        let Some((name, value)) = argv::split_flag(&argument) else {
             return Err(stray(argument, switch));
         };
         let current = old::FLAGS.iter().find(|(old, _)| *old == name);
@@ -104,19 +105,6 @@ fn normalise(
         normal.push(format!("--{}={value}", option.name()));
     }
     Ok((normal, notes))
-}
-
-/// A flag's name without dashes, and its value if there is a `=`; none for a word that is no flag.
-fn split(argument: &str) -> Option<(&str, Option<&str>)> {
-    let flag = argument.strip_prefix('-')?;
-    let flag = flag.strip_prefix('-').unwrap_or(flag);
-    if flag.is_empty() {
-        return None;
-    }
-    match flag.split_once('=') {
-        Some((name, value)) => Some((name, Some(value))),
-        None => Some((flag, None)),
-    }
 }
 
 fn find(options: &'static [Opt], name: &str) -> Option<&'static Opt> {

@@ -5,6 +5,7 @@
 //! is the only way to a [`Config`].
 
 pub mod address;
+pub mod argv;
 pub mod discovery;
 pub mod env;
 pub mod error;

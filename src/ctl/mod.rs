@@ -22,6 +22,7 @@ mod hook_service;
 mod import;
 mod ls;
 mod man;
+mod man_files;
 mod member;
 mod members;
 mod mk;

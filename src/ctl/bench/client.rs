@@ -277,10 +277,10 @@ impl Worker {
 }
 
 fn to_failure(error: &Error) -> Failure {
-    match error.kind() {
-        ErrorKind::UnexpectedEof => Failure::Closed,
-        kind => Failure::Connection(kind),
+    if error.kind() == ErrorKind::UnexpectedEof {
+        return Failure::Closed;
     }
+    Failure::Connection(error.kind())
 }
 
 /// The part of a response that the watch workload needs.

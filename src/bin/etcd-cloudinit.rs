@@ -1,4 +1,4 @@
-//! `etcd-cloudinit`, from a cloud-config to systemd: parse, run, exit code.
+//! `etcd-cloudinit`, which applies a cloud-config to the host: parse, run, exit code.
 
 use std::process::ExitCode;
 

@@ -1,13 +1,13 @@
-//! The machine's users and groups, as `/etc/passwd`, `/etc/group` and `/etc/shadow` list them.
+//! The users and groups of the host, from `/etc/passwd`, `/etc/group` and `/etc/shadow`.
 
 use std::collections::BTreeMap;
 
 /// A user.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Account {
-    /// Its number.
+    /// The user id.
     pub uid: u32,
-    /// That of its first group.
+    /// The id of the primary group.
     pub gid: u32,
     /// Its home directory.
     pub home: String,
@@ -21,12 +21,12 @@ pub struct Accounts {
     passwords: BTreeMap<String, String>,
 }
 
-/// Who owns a file.
+/// The owner of a file.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Owner {
-    /// The user; none to leave it.
+    /// The user; `None` to keep it.
     pub user: Option<Id>,
-    /// The group; none to leave it.
+    /// The group; `None` to keep it.
     pub group: Option<Id>,
 }
 
@@ -40,7 +40,7 @@ pub enum Id {
 }
 
 impl Accounts {
-    /// From the texts of the three files. Lines that are none of theirs are left out.
+    /// The accounts in the texts of the three files. Malformed lines are skipped.
     pub fn parse(passwd: &str, group: &str, shadow: &str) -> Self {
         let mut accounts = Self::default();
         for line in passwd.lines() {
@@ -79,30 +79,30 @@ impl Accounts {
         self.users.get(name)
     }
 
-    /// Whether there is such a group.
+    /// Whether a group exists.
     pub fn has_group(&self, name: &str) -> bool {
         self.groups.contains_key(name)
     }
 
-    /// Whether there is such a group, by name or by number, as `useradd` takes it.
+    /// Whether a group exists, by name or by number as useradd(8) accepts it.
     pub fn has_group_or_number(&self, group: &str) -> bool {
         let number = group.parse::<u32>().ok();
         self.has_group(group)
             || number.is_some_and(|number| self.groups.values().any(|gid| *gid == number))
     }
 
-    /// Whether anybody is known at all.
+    /// Whether the accounts of the host are known at all.
     pub fn are_known(&self) -> bool {
         !self.users.is_empty()
     }
 
-    /// Whether this is the hash of a user's password already.
+    /// Whether this is the current password hash of a user.
     pub fn has_password(&self, name: &str, hash: &str) -> bool {
         self.passwords.get(name).is_some_and(|one| one == hash)
     }
 
-    /// The numbers of an owner, each none where it is left; none at all if a name is unknown.
-    pub fn numbers(&self, owner: &Owner) -> Option<(Option<u32>, Option<u32>)> {
+    /// The ids of an owner, each `None` if it is kept; `None` altogether if a name is unknown.
+    pub fn ids(&self, owner: &Owner) -> Option<(Option<u32>, Option<u32>)> {
         let user = match &owner.user {
             None => None,
             Some(Id::Number(number)) => Some(*number),
@@ -133,8 +133,8 @@ impl Owner {
         })
     }
 
-    /// As `chown` takes it.
-    pub fn text(&self) -> String {
+    /// The owner as chown(1) accepts it.
+    pub fn to_text(&self) -> String {
         let part = |id: &Option<Id>| match id {
             None => String::new(),
             Some(Id::Number(number)) => number.to_string(),
@@ -164,19 +164,19 @@ mod tests {
     use super::*;
 
     #[test]
-    fn owners_become_numbers() {
+    fn owners_are_resolved_to_ids() {
         let accounts = Accounts::parse(
             "root:x:0:0:root:/root:/bin/sh\nbroken\ncore:x:500:501::/home/core:\n",
             "root:x:0:\ndocker:x:233:core\n",
             "core:$1$x:1:2:::::\n",
         );
-        let numbers = |text: &str| Owner::parse(text).and_then(|owner| accounts.numbers(&owner));
-        assert_eq!(numbers("core:docker"), Some((Some(500), Some(233))));
-        assert_eq!(numbers("core"), Some((Some(500), None)));
-        assert_eq!(numbers(":docker"), Some((None, Some(233))));
-        assert_eq!(numbers("7:8"), Some((Some(7), Some(8))));
-        assert_eq!(numbers("nobody"), None);
-        assert_eq!(numbers("core:nobody"), None);
+        let ids = |text: &str| Owner::parse(text).and_then(|owner| accounts.ids(&owner));
+        assert_eq!(ids("core:docker"), Some((Some(500), Some(233))));
+        assert_eq!(ids("core"), Some((Some(500), None)));
+        assert_eq!(ids(":docker"), Some((None, Some(233))));
+        assert_eq!(ids("7:8"), Some((Some(7), Some(8))));
+        assert_eq!(ids("nobody"), None);
+        assert_eq!(ids("core:nobody"), None);
         for bad in ["", ":", "a b", "a:b:c"] {
             assert_eq!(Owner::parse(bad), None, "{bad}");
         }

@@ -1,9 +1,10 @@
-//! The machine's addresses, as documents ask for them: `$private_ipv4`, `$public_ipv4`, and for IPv6.
+//! The addresses of the host that a document refers to: `$private_ipv4`, `$public_ipv4`, `$private_ipv6` and
+//! `$public_ipv6`.
 
 use std::fmt;
 use std::net::{IpAddr, Ipv4Addr};
 
-/// One of the four.
+/// The kind of an address.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Kind {
     /// `$private_ipv4`
@@ -17,7 +18,7 @@ pub enum Kind {
 }
 
 impl Kind {
-    /// All four.
+    /// All kinds.
     pub const ALL: [Self; 4] = [
         Self::PrivateIpv4,
         Self::PublicIpv4,
@@ -25,7 +26,7 @@ impl Kind {
         Self::PublicIpv6,
     ];
 
-    /// How a document asks for it, without its dollar.
+    /// The name of its variable in a document, without the dollar.
     pub fn name(self) -> &'static str {
         match self {
             Self::PrivateIpv4 => "private_ipv4",
@@ -35,7 +36,7 @@ impl Kind {
         }
     }
 
-    /// The variable it is given by.
+    /// The environment variable that sets it.
     pub fn variable(self) -> &'static str {
         match self {
             Self::PrivateIpv4 => "COREOS_PRIVATE_IPV4",
@@ -45,7 +46,7 @@ impl Kind {
         }
     }
 
-    fn fits(self, address: IpAddr) -> bool {
+    fn matches(self, address: IpAddr) -> bool {
         match self {
             Self::PrivateIpv4 | Self::PublicIpv4 => address.is_ipv4(),
             Self::PrivateIpv6 | Self::PublicIpv6 => address.is_ipv6(),
@@ -53,20 +54,20 @@ impl Kind {
     }
 }
 
-/// The addresses that are known.
+/// The known addresses.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Addresses {
     known: [Option<IpAddr>; 4],
 }
 
-/// A text that should be an address.
+/// The error for a text that is not an address of its kind.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct NoAddress {
+pub struct InvalidAddress {
     kind: Kind,
     text: String,
 }
 
-impl fmt::Display for NoAddress {
+impl fmt::Display for InvalidAddress {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let family = match self.kind {
             Kind::PrivateIpv4 | Kind::PublicIpv4 => "an IPv4",
@@ -81,50 +82,49 @@ impl fmt::Display for NoAddress {
     }
 }
 
-impl std::error::Error for NoAddress {}
+impl std::error::Error for InvalidAddress {}
 
 impl Addresses {
-    /// One of them, if it is known.
+    /// The address of a kind, if it is known.
     pub fn get(&self, kind: Kind) -> Option<IpAddr> {
         self.known[kind as usize]
     }
 
-    /// Set one by its text; an empty text leaves it unknown.
+    /// Sets the address of a kind from a text; an empty text leaves it as it is.
     ///
     /// # Errors
     ///
-    /// The text is not an address of that family. It would stand in the middle of a document.
-    pub fn set(&mut self, kind: Kind, text: &str) -> Result<(), NoAddress> {
+    /// The text is not an IP address, or of the other family. It must not be substituted into a document.
+    pub fn set(&mut self, kind: Kind, text: &str) -> Result<(), InvalidAddress> {
         let text = text.trim();
         if text.is_empty() {
             return Ok(());
         }
         match text.parse::<IpAddr>() {
-            Ok(address) if kind.fits(address) => {
+            Ok(address) if kind.matches(address) => {
                 self.known[kind as usize] = Some(address);
                 Ok(())
             }
-            Ok(_) | Err(_) => Err(NoAddress {
+            Ok(_) | Err(_) => Err(InvalidAddress {
                 kind,
                 text: String::from(text),
             }),
         }
     }
 
-    /// These, and where one is unknown that of `others`.
+    /// These addresses, and those of `others` that are unknown here.
     #[must_use]
     pub fn or(mut self, others: Self) -> Self {
-        for (mine, other) in self.known.iter_mut().zip(others.known) {
-            *mine = mine.or(other);
+        for (own, other) in self.known.iter_mut().zip(others.known) {
+            *own = own.or(other);
         }
         self
     }
 
-    /// From variables such as the lines of `/etc/environment`; and those that are no address, which are as
-    /// good as none.
+    /// The addresses set by environment variables, and an error for each variable that is not an address.
     pub fn from_variables<'v>(
         lookup: impl Fn(&'static str) -> Option<std::borrow::Cow<'v, str>>,
-    ) -> (Self, Vec<NoAddress>) {
+    ) -> (Self, Vec<InvalidAddress>) {
         let mut addresses = Self::default();
         let bad = Kind::ALL.into_iter().filter_map(|kind| {
             let text = lookup(kind.variable())?;
@@ -134,8 +134,8 @@ impl Addresses {
         (addresses, bad)
     }
 
-    /// The first private and the first public one of each family.
-    pub fn among(addresses: impl IntoIterator<Item = IpAddr>) -> Self {
+    /// The first private and the first public address of each family.
+    pub fn from_list(addresses: impl IntoIterator<Item = IpAddr>) -> Self {
         let mut found = Self::default();
         for address in addresses {
             if let Some(kind) = kind(address) {
@@ -147,7 +147,7 @@ impl Addresses {
     }
 }
 
-/// Which of the four an interface's address could be; none for those that reach nobody else.
+/// The kind of an interface's address; `None` for loopback, link-local, unspecified and multicast addresses.
 fn kind(address: IpAddr) -> Option<Kind> {
     match address {
         IpAddr::V4(v4) if v4.is_loopback() || v4.is_link_local() || v4.is_unspecified() => None,
@@ -160,7 +160,7 @@ fn kind(address: IpAddr) -> Option<Kind> {
     }
 }
 
-/// 100.64.0.0/10, shared among a provider's customers (RFC 6598).
+/// Whether an address is in 100.64.0.0/10, the shared address space of carrier-grade NAT (RFC 6598).
 fn is_shared(address: Ipv4Addr) -> bool {
     let [first, second, ..] = address.octets();
     first == 100 && second & 0xc0 == 64
@@ -181,7 +181,8 @@ mod tests {
             "fe80::1",
             "fd00::15",
         ];
-        let addresses = Addresses::among(all.map(|one| one.parse::<IpAddr>().expect("an address")));
+        let addresses =
+            Addresses::from_list(all.map(|one| one.parse::<IpAddr>().expect("an address")));
         let known = Kind::ALL.map(|kind| addresses.get(kind).map(|one| one.to_string()));
         let text = |text: &str| Some(String::from(text));
         assert_eq!(
@@ -196,7 +197,7 @@ mod tests {
     }
 
     #[test]
-    fn a_variable_that_is_no_address_keeps_no_other_from_counting() {
+    fn an_invalid_variable_does_not_affect_the_others() {
         let (addresses, bad) = Addresses::from_variables(|name| match name {
             "COREOS_PRIVATE_IPV4" => Some("eth0".into()),
             "COREOS_PUBLIC_IPV4" => Some("203.0.113.7".into()),
@@ -221,7 +222,7 @@ mod tests {
     }
 
     #[test]
-    fn only_addresses_are_taken() {
+    fn only_addresses_are_accepted() {
         let mut addresses = Addresses::default();
         assert_eq!(addresses.set(Kind::PrivateIpv4, " "), Ok(()));
         assert_eq!(addresses, Addresses::default());

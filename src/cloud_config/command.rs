@@ -1,4 +1,4 @@
-//! `etcd-cloudinit`: what was typed, and one run of it.
+//! The command line of `etcd-cloudinit`, and one run of the program.
 
 use std::borrow::Cow;
 use std::ffi::OsString;
@@ -9,37 +9,39 @@ use std::process::ExitCode;
 use clap::error::ErrorKind;
 use clap::{Arg, ArgAction, ArgGroup, ArgMatches, Command};
 
-use super::addresses::{Addresses, Kind, NoAddress};
+use super::addresses::{Addresses, InvalidAddress, Kind};
 use super::apply::Host;
 use super::document::Sections;
-use super::report::{Place, Report};
+use super::prepare::{Context, Outcome, prepare};
+use super::report::{Position, Report};
 use super::sources::{Loaded, Source};
-use super::{Outcome, Surroundings, prepare};
 use crate::config::argv;
 
-/// The document was refused, or not everything could be done.
-const REFUSED: u8 = 1;
+/// The exit status if the document was rejected or not applied completely.
+const REJECTED: u8 = 1;
 
-/// The command line makes no sense.
+/// The exit status of a wrong command line.
 const USAGE: u8 = 2;
 
 const EXAMPLES: &str = "\
 Examples:
   etcd-cloudinit --validate --from-file user-data.yaml
-      Say what is wrong with a document: FILE:LINE: error|warning: what, and what was expected.
+      Check a document. Each finding is printed as FILE:LINE: error|warning|note: MESSAGE.
   etcd-cloudinit --from-file user-data.yaml --dry-run
-      Show what would be done on this machine.
+      Print the changes that would be made to this host.
   etcd-cloudinit --from-cloud-init --sections coreos
-      What the packaged unit does where cloud-init handles the rest.
+      Apply the coreos section and leave the rest to cloud-init, as etcd-cloudinit.service does.
   etcd-cloudinit --from-url http://10.0.0.1/user-data --detect-addresses
-      Fetch the document, and take $private_ipv4 and the like from the interfaces.
+      Fetch the document, and set $private_ipv4 and $public_ipv4 from the network interfaces.
   etcd-cloudinit --from-file user-data.yaml --root /mnt/image
-      Write all files below /mnt/image, run nothing, and print each command that was left out as a JSON
-      array on a line of its own.
+      Write the files below /mnt/image. Commands are not run but printed, each as a JSON array on one line.
 
-Exit status: 0 done, or nothing to mend; 1 refused, or something to mend; 2 wrong usage.";
+Exit status:
+  0  The document was applied; with --validate, there are no errors and no warnings.
+  1  The document was rejected or not applied completely; with --validate, there are errors or warnings.
+  2  The command line is invalid.";
 
-/// Run `etcd-cloudinit` with these arguments, its own name first.
+/// Runs `etcd-cloudinit` with these arguments, beginning with the name of the program.
 pub fn run(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
     let mut command = command();
     command.build();
@@ -50,16 +52,16 @@ pub fn run(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
     match command.try_get_matches_from(arguments) {
         Ok(matches) => match Options::new(&matches) {
             Ok(options) => options.run(),
-            Err(why) => fail(&why, USAGE),
+            Err(message) => fail(&message, USAGE),
         },
         Err(error) => {
-            let asked = matches!(
+            let is_help = matches!(
                 error.kind(),
                 ErrorKind::DisplayHelp | ErrorKind::DisplayVersion
             );
-            // Whoever closed the pipe has read enough.
+            // The reader may have closed the pipe.
             let _ = error.print();
-            match asked {
+            match is_help {
                 true => ExitCode::SUCCESS,
                 false => ExitCode::from(USAGE),
             }
@@ -67,39 +69,39 @@ pub fn run(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
     }
 }
 
-fn fail(why: &str, status: u8) -> ExitCode {
-    eprintln!("etcd-cloudinit: {why}");
+fn fail(message: &str, status: u8) -> ExitCode {
+    eprintln!("etcd-cloudinit: {message}");
     ExitCode::from(status)
 }
 
-/// The whole command line.
+/// The definition of the command line.
 pub fn command() -> Command {
     let source = |name: &'static str| {
         Arg::new(name)
             .long(name)
-            .help_heading("Where the document comes from")
+            .help_heading("Source of the document")
     };
     let flag = |name: &'static str| Arg::new(name).long(name).action(ArgAction::SetTrue);
     Command::new("etcd-cloudinit")
-        .about("Set up this machine as a cloud-config says.")
+        .about("Apply a cloud-config to this host.")
         .version(env!("CARGO_PKG_VERSION"))
         .after_help(EXAMPLES)
         .args([
             source("from-file")
                 .value_name("FILE")
-                .help("A file, or - for the standard input"),
+                .help("Read the document from a file, or from standard input if FILE is -"),
             source("from-url")
                 .value_name("URL")
-                .help("A URL, asked for until it answers"),
+                .help("Fetch the document from a URL, with retries for about a minute"),
             source("from-cloud-init")
                 .action(ArgAction::SetTrue)
-                .help("What cloud-init was given for this boot"),
+                .help("Use the user-data that cloud-init was given for this boot"),
             source("from-configdrive")
                 .value_name("DIR")
-                .help("A config drive that is mounted there"),
+                .help("Read the document and metadata from the config drive mounted at DIR"),
             source("from-proc-cmdline")
                 .action(ArgAction::SetTrue)
-                .help("The URL behind cloud-config-url= on the kernel's command line"),
+                .help("Fetch the document from the URL given by cloud-config-url= on the kernel command line"),
         ])
         .group(
             ArgGroup::new("source")
@@ -113,45 +115,46 @@ pub fn command() -> Command {
                 .required(true),
         )
         .args([
-            flag("validate").help("Only say what is wrong with the document"),
+            flag("validate").help("Check the document and change nothing"),
             flag("dry-run")
-                .help("Only show what would be done")
+                .help("Print the changes that would be made and change nothing")
                 .conflicts_with("validate"),
             Arg::new("root")
                 .long("root")
                 .value_name("DIR")
                 .value_parser(clap::value_parser!(PathBuf))
-                .help("Take DIR for /, and print commands rather than run them"),
+                .help("Use DIR as the root directory, and print commands instead of running them"),
             Arg::new("sections")
                 .long("sections")
                 .value_name("NAME,...")
                 .value_delimiter(',')
-                .help("Only these sections, such as coreos, write_files or coreos.units"),
-            flag("detect-addresses").help("Take addresses that nobody names from the interfaces"),
-            flag("write-environment").help("Write the addresses to /etc/environment"),
+                .help("Apply only these sections, such as coreos, write_files or coreos.units"),
+            flag("detect-addresses")
+                .help("Set addresses that are not given otherwise from the network interfaces"),
+            flag("write-environment").help("Write the addresses of the host to /etc/environment"),
             Arg::new("ssh-user")
                 .long("ssh-user")
                 .value_name("USER")
                 .default_value("core")
-                .help("Who gets the keys at the top of the document"),
+                .help("User who gets the ssh_authorized_keys at the top level of the document"),
             Arg::new("output")
                 .short('o')
                 .long("output")
                 .value_name("FORMAT")
                 .value_parser(["text", "json"])
                 .default_value("text")
-                .help("How --validate prints"),
+                .help("Output format of --validate"),
         ])
 }
 
-/// What was typed.
+/// The options of a run.
 struct Options {
     source: Source,
     validate: bool,
     dry_run: bool,
     root: PathBuf,
     sections: Sections,
-    detect: bool,
+    detect_addresses: bool,
     write_environment: bool,
     ssh_user: String,
     json: bool,
@@ -164,21 +167,21 @@ impl Options {
             Source::File(file)
         } else if let Some(url) = text("from-url") {
             Source::Url(url)
-        } else if let Some(folder) = text("from-configdrive") {
-            Source::ConfigDrive(folder)
+        } else if let Some(directory) = text("from-configdrive") {
+            Source::ConfigDrive(directory)
         } else if matches.get_flag("from-cloud-init") {
             Source::CloudInit
         } else {
             Source::ProcCmdline
         };
         let sections = match matches.get_many::<String>("sections") {
-            Some(names) => Sections::named(names.map(String::as_str))
-                .map_err(|why| format!("--sections: {why}"))?,
+            Some(names) => Sections::from_names(names.map(String::as_str))
+                .map_err(|error| format!("--sections: {error}"))?,
             None => Sections::default(),
         };
         let root = match matches.get_one::<PathBuf>("root") {
             Some(root) if !root.is_dir() => {
-                return Err(format!("--root: {} is no directory", root.display()));
+                return Err(format!("--root: {} is not a directory", root.display()));
             }
             Some(root) => std::path::absolute(root).map_err(|error| format!("--root: {error}"))?,
             None => PathBuf::from("/"),
@@ -189,7 +192,7 @@ impl Options {
             dry_run: matches.get_flag("dry-run"),
             root,
             sections,
-            detect: matches.get_flag("detect-addresses"),
+            detect_addresses: matches.get_flag("detect-addresses"),
             write_environment: matches.get_flag("write-environment"),
             ssh_user: text("ssh-user").unwrap_or_default(),
             json: text("output").as_deref() == Some("json"),
@@ -199,18 +202,18 @@ impl Options {
     fn run(&self) -> ExitCode {
         let loaded = match self.source.load(&self.root) {
             Ok(loaded) => loaded,
-            Err(why) => return fail(&why, REFUSED),
+            Err(error) => return fail(&error.to_string(), REJECTED),
         };
         let Some(bytes) = &loaded.bytes else {
             eprintln!(
-                "etcd-cloudinit: {}: there is no document; nothing to do",
+                "etcd-cloudinit: {}: no document, nothing to apply",
                 loaded.name
             );
             return ExitCode::SUCCESS;
         };
         if loaded.shared && bytes.starts_with(b"#!") {
             eprintln!(
-                "etcd-cloudinit: {}: a script is cloud-init's own; nothing to do",
+                "etcd-cloudinit: {}: a script, which cloud-init runs itself; nothing to apply",
                 loaded.name
             );
             return ExitCode::SUCCESS;
@@ -219,46 +222,45 @@ impl Options {
         let mut report = Report::default();
         let mut host = Host::new(&self.root, self.dry_run, &mut out);
         if !self.validate
-            && let Err(error) = host.alone()
+            && let Err(error) = host.lock()
         {
-            return fail(&error.to_string(), REFUSED);
+            return fail(&error.to_string(), REJECTED);
         }
-        let surroundings = self.surroundings(&host, &loaded, &mut report);
-        let prepared = prepare(bytes, &surroundings, &mut report);
+        let context = self.context(&host, &loaded, &mut report);
+        let outcome = prepare(bytes, &context, &mut report);
         if self.validate {
             return self.print(&loaded.name, &report);
         }
-        eprint!("{}", report.text(&loaded.name));
-        match prepared {
+        eprint!("{}", report.to_text(&loaded.name));
+        match outcome {
             Some(Outcome::Nothing) => ExitCode::SUCCESS,
             Some(Outcome::Plan(plan)) => match host.apply(&plan) {
                 Ok(()) => ExitCode::SUCCESS,
-                Err(error) => fail(&error.to_string(), REFUSED),
+                Err(error) => fail(&error.to_string(), REJECTED),
             },
             None => fail(
-                &format!("{} is refused, and nothing was changed", loaded.name),
-                REFUSED,
+                &format!("{} was rejected; nothing was changed", loaded.name),
+                REJECTED,
             ),
         }
     }
 
-    fn surroundings(&self, host: &Host<'_>, loaded: &Loaded, report: &mut Report) -> Surroundings {
-        // A document is looked at for whichever machine it may be for: what is known only there is
-        // taken for granted.
+    fn context(&self, host: &Host<'_>, loaded: &Loaded, report: &mut Report) -> Context {
+        // The document may be for another host, so its state is not checked.
         if self.validate {
-            return Surroundings {
+            return Context {
                 sections: self.sections.clone(),
                 ssh_user: self.ssh_user.clone(),
-                addresses: examples(),
+                addresses: example_addresses(),
                 metadata: loaded.metadata.clone(),
-                ..Surroundings::default()
+                ..Context::default()
             };
         }
-        Surroundings {
+        Context {
             sections: self.sections.clone(),
             ssh_user: self.ssh_user.clone(),
             addresses: self.addresses(host, loaded, report),
-            machine: host.machine(),
+            host: host.state(),
             metadata: loaded.metadata.clone(),
             environment: self
                 .write_environment
@@ -266,8 +268,8 @@ impl Options {
         }
     }
 
-    /// A config drive's own addresses, then those of the environment, of `/etc/environment`, of
-    /// cloud-init, and of the interfaces if they may be asked.
+    /// The addresses of the config drive, of the environment, of `/etc/environment`, of cloud-init and, with
+    /// `--detect-addresses`, of the interfaces, in order of precedence.
     fn addresses(&self, host: &Host<'_>, loaded: &Loaded, report: &mut Report) -> Addresses {
         let file = host.text("/etc/environment").unwrap_or_default();
         let of_file = |name: &str| {
@@ -282,38 +284,44 @@ impl Options {
         if !loaded.shared {
             all = loaded.addresses;
         }
-        all = all.or(known(Addresses::from_variables(of_environment), report));
-        all = all.or(known(Addresses::from_variables(of_file), report));
+        all = all.or(note_invalid(
+            Addresses::from_variables(of_environment),
+            report,
+        ));
+        all = all.or(note_invalid(Addresses::from_variables(of_file), report));
         all = all.or(loaded.addresses);
-        if self.detect {
-            all = all.or(Addresses::among(super::interfaces::addresses()));
+        if self.detect_addresses {
+            all = all.or(Addresses::from_list(super::interfaces::list_addresses()));
         }
         all
     }
 
     fn print(&self, name: &str, report: &Report) -> ExitCode {
         let text = match self.json {
-            true => format!("{}\n", report.json(name)),
-            false => report.text(name),
+            true => format!("{}\n", report.to_json(name)),
+            false => report.to_text(name),
         };
         let printed = std::io::stdout().write_all(text.as_bytes());
         match report.is_clean() && printed.is_ok() {
             true => ExitCode::SUCCESS,
-            false => ExitCode::from(REFUSED),
+            false => ExitCode::from(REJECTED),
         }
     }
 }
 
-/// Whoever asks for an address whose variable is none is told that it is unknown, and here why.
-fn known((addresses, bad): (Addresses, Vec<NoAddress>), report: &mut Report) -> Addresses {
-    for error in bad {
-        report.note(Place::default(), error.to_string());
+/// Reports the variables that are not an address as notes: a document that refers to one is rejected.
+fn note_invalid(
+    (addresses, errors): (Addresses, Vec<InvalidAddress>),
+    report: &mut Report,
+) -> Addresses {
+    for error in errors {
+        report.note(Position::default(), error.to_string());
     }
     addresses
 }
 
-/// Addresses that are kept for documentation (RFC 5737, RFC 3849).
-fn examples() -> Addresses {
+/// Addresses reserved for documentation (RFC 5737, RFC 3849).
+fn example_addresses() -> Addresses {
     let mut addresses = Addresses::default();
     for (kind, text) in
         Kind::ALL
@@ -330,7 +338,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_command_line_is_sound() {
+    fn the_definition_is_consistent() {
         command().debug_assert();
     }
 

@@ -1,48 +1,70 @@
-//! What a document is before it is YAML: compressed or not, text or not, and what its first line says.
+//! The form of a document: gzip or text, and the kind that its first line names.
 
+use std::fmt;
 use std::io::Read;
 
 use flate2::read::MultiGzDecoder;
 
-use super::report::{Place, Report};
+use super::report::{Position, Report};
 
-/// How large a document may be, compressed or not, in bytes.
+/// Maximum size of a document, before and after decompression, in bytes.
 pub const DOCUMENT_BYTES_MAX: usize = 1 << 20;
 
-/// The first line, white space behind it left aside.
+/// The first line of a cloud-config; trailing white space is ignored.
 const HEADER: &str = "#cloud-config";
 
-/// What someone handed over.
+/// The form of a document.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Form {
     /// A cloud-config, with its first line.
     CloudConfig(String),
-    /// Nothing at all, which is no error.
+    /// An empty document, which is not an error.
     Empty,
-    /// A configuration for Ignition, which is another tool's.
+    /// A configuration for Ignition, which this program does not apply.
     Ignition,
 }
 
-/// Look at what was handed over; none, with an error in the report, if it is nothing of ours.
-pub fn look(bytes: &[u8], report: &mut Report) -> Option<Form> {
-    let unpacked = match is_packed(bytes) {
+/// Why a gzip file cannot be decompressed.
+#[derive(Debug)]
+pub(super) enum GunzipError {
+    /// It is damaged or cut short.
+    Invalid(std::io::Error),
+    /// Decompressed, it has more than this many bytes.
+    TooLarge(usize),
+}
+
+impl fmt::Display for GunzipError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Invalid(error) => write!(f, "not valid gzip: {error}"),
+            Self::TooLarge(bytes_max) => write!(f, "larger than {bytes_max} bytes decompressed"),
+        }
+    }
+}
+
+/// The form of a document; `None`, with an error in the report, if it is none of [`Form`].
+pub fn detect(bytes: &[u8], report: &mut Report) -> Option<Form> {
+    let content = match is_gzip(bytes) {
         true => match gunzip(bytes, DOCUMENT_BYTES_MAX) {
-            Ok(unpacked) => unpacked,
-            Err(why) => return refuse(report, 0, format!("it is compressed, and {why}")),
+            Ok(content) => content,
+            Err(error) => {
+                let message = format!("cannot decompress the document: {error}");
+                return report.reject(Position::default(), message);
+            }
         },
         false => bytes.to_vec(),
     };
-    if unpacked.len() > DOCUMENT_BYTES_MAX {
-        let message = format!("it is larger than {DOCUMENT_BYTES_MAX} bytes");
-        return refuse(report, 0, message);
+    if content.len() > DOCUMENT_BYTES_MAX {
+        let message = format!("the document is larger than {DOCUMENT_BYTES_MAX} bytes");
+        return report.reject(Position::default(), message);
     }
-    let text = match String::from_utf8(unpacked) {
+    let text = match String::from_utf8(content) {
         Ok(text) => text,
         Err(error) => {
             let good = error.utf8_error().valid_up_to();
             let above = error.as_bytes().get(..good).unwrap_or_default();
             let line = 1 + above.iter().filter(|byte| **byte == b'\n').count();
-            return refuse(report, line, String::from("this is not UTF-8"));
+            return report.reject(Position::line(line), "not valid UTF-8");
         }
     };
     if text.is_empty() {
@@ -57,43 +79,38 @@ pub fn look(bytes: &[u8], report: &mut Report) -> Option<Form> {
     }
     let message = match first {
         _ if first.starts_with("#!") => {
-            "this is a script; scripts are not run, only documents that begin with #cloud-config are read"
+            "scripts are not supported; expected a document whose first line is #cloud-config"
         }
         _ if text.starts_with("Content-Type:") || text.starts_with("MIME-Version:") => {
-            "this is a MIME message; hand over the part that begins with #cloud-config"
+            "MIME messages are not supported; use the part whose first line is #cloud-config"
         }
         _ if text.starts_with('\u{feff}') => {
-            "a byte order mark is before the first line; save it as UTF-8 without one"
+            "byte order mark before the first line; save the file as UTF-8 without one"
         }
         _ if first.starts_with("#cloud-config-archive") => {
-            "this is an archive for cloud-init; hand over the part that begins with #cloud-config"
+            "cloud-config archives are not supported; use the part whose first line is #cloud-config"
         }
         _ => "the first line is not #cloud-config",
     };
-    refuse(report, 1, String::from(message))
+    report.reject(Position::line(1), message)
 }
 
-/// Whether the first line says that it is a cloud-config, be it a good one or not.
+/// Whether the first line is that of a cloud-config, valid or not.
 pub(super) fn is_cloud_config(bytes: &[u8]) -> bool {
-    let unpacked = match is_packed(bytes) {
-        // What is wrong with it is said when it is looked at.
+    let content = match is_gzip(bytes) {
+        // `detect` reports the error.
         true => match gunzip(bytes, DOCUMENT_BYTES_MAX) {
-            Ok(unpacked) => unpacked,
+            Ok(content) => content,
             Err(_) => return true,
         },
         false => bytes.to_vec(),
     };
-    let first = unpacked.split(|byte| *byte == b'\n').next();
+    let first = content.split(|byte| *byte == b'\n').next();
     first.is_some_and(|line| line.trim_ascii_end() == HEADER.as_bytes())
 }
 
-fn is_packed(bytes: &[u8]) -> bool {
+fn is_gzip(bytes: &[u8]) -> bool {
     bytes.starts_with(&[0x1f, 0x8b])
-}
-
-fn refuse(report: &mut Report, line: usize, message: String) -> Option<Form> {
-    report.error(Place::line(line), message);
-    None
 }
 
 fn is_ignition(text: &str) -> bool {
@@ -108,23 +125,24 @@ fn is_ignition(text: &str) -> bool {
             .is_some_and(|version| version.is_string())
 }
 
-/// Uncompress, up to so many bytes.
+/// Decompresses gzip.
 ///
 /// # Errors
 ///
-/// What is wrong with it, as the end of a sentence.
-pub(super) fn gunzip(bytes: &[u8], bytes_max: usize) -> Result<Vec<u8>, String> {
-    let mut unpacked = Vec::new();
+/// - [`GunzipError::Invalid`]: the bytes are damaged or cut short.
+/// - [`GunzipError::TooLarge`]: the result exceeds `bytes_max`.
+pub(super) fn gunzip(bytes: &[u8], bytes_max: usize) -> Result<Vec<u8>, GunzipError> {
+    let mut content = Vec::new();
     let limit = u64::try_from(bytes_max)
         .unwrap_or(u64::MAX)
         .saturating_add(1);
     MultiGzDecoder::new(bytes)
         .take(limit)
-        .read_to_end(&mut unpacked)
-        .map_err(|error| format!("is no good gzip: {error}"))?;
-    match unpacked.len() > bytes_max {
-        true => Err(format!("unpacks to more than {bytes_max} bytes")),
-        false => Ok(unpacked),
+        .read_to_end(&mut content)
+        .map_err(GunzipError::Invalid)?;
+    match content.len() > bytes_max {
+        true => Err(GunzipError::TooLarge(bytes_max)),
+        false => Ok(content),
     }
 }
 
@@ -136,7 +154,7 @@ mod tests {
 
     fn form(bytes: &[u8]) -> Result<Form, String> {
         let mut report = Report::default();
-        look(bytes, &mut report).ok_or_else(|| report.text("f"))
+        detect(bytes, &mut report).ok_or_else(|| report.to_text("f"))
     }
 
     fn gzip(bytes: &[u8]) -> Vec<u8> {
@@ -146,7 +164,7 @@ mod tests {
     }
 
     #[test]
-    fn the_first_line_decides() {
+    fn the_first_line_sets_the_form() {
         let good =
             |text: &str| assert_eq!(form(text.as_bytes()), Ok(Form::CloudConfig(text.into())));
         good("#cloud-config");
@@ -161,20 +179,20 @@ mod tests {
             (" #cloud-config\n", "f:1: error: the first line"),
             ("#Cloud-Config\n", "the first line"),
             ("hostname: x\n", "the first line"),
-            ("#!/bin/sh\n", "a script"),
-            ("\u{feff}#cloud-config\n", "f:1: error: a byte order mark"),
-            ("#cloud-config-archive\n- x\n", "an archive"),
-            ("Content-Type: multipart/mixed\n", "a MIME message"),
+            ("#!/bin/sh\n", "scripts"),
+            ("\u{feff}#cloud-config\n", "f:1: error: byte order mark"),
+            ("#cloud-config-archive\n- x\n", "archives"),
+            ("Content-Type: multipart/mixed\n", "MIME messages"),
         ] {
             let error = form(bad.as_bytes()).expect_err(bad);
             assert!(error.contains(word), "{error}");
         }
-        let error = form(b"#cloud-config\nx: caf\xe9\n").expect_err("no text");
-        assert_eq!(error, "f:2: error: this is not UTF-8\n");
+        let error = form(b"#cloud-config\nx: caf\xe9\n").expect_err("not text");
+        assert_eq!(error, "f:2: error: not valid UTF-8\n");
     }
 
     #[test]
-    fn a_compressed_document_is_bounded_like_any_other() {
+    fn the_size_of_a_compressed_document_is_bounded() {
         let text = b"#cloud-config\n";
         assert_eq!(form(&gzip(text)), form(text));
         assert!(form(&gzip(text)[..20]).is_err());

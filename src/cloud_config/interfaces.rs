@@ -1,40 +1,40 @@
-//! The addresses of this machine's interfaces, most useful first.
+//! The addresses of the host's network interfaces.
 
 use std::fs;
 use std::net::IpAddr;
 
 use nix::ifaddrs::getifaddrs;
 
-/// All of them: first those of the interface that the way to everywhere else goes through, then the others in
-/// the kernel's order, so that a bridge for containers does not stand for the machine. None where the kernel
-/// does not tell.
-pub fn addresses() -> Vec<IpAddr> {
+/// The addresses of all interfaces: first those of the interfaces with a default route, so that the address of
+/// a container bridge is not taken for that of the host, then the others in the kernel's order. Empty if the
+/// kernel cannot list them.
+pub fn list_addresses() -> Vec<IpAddr> {
     let Ok(interfaces) = getifaddrs() else {
         return Vec::new();
     };
     let addresses = interfaces.filter_map(|interface| {
         let address = interface.address?;
-        let of_four = || Some(IpAddr::V4(address.as_sockaddr_in()?.ip()));
-        let of_six = || Some(IpAddr::V6(address.as_sockaddr_in6()?.ip()));
-        Some((interface.interface_name, of_four().or_else(of_six)?))
+        let v4 = || Some(IpAddr::V4(address.as_sockaddr_in()?.ip()));
+        let v6 = || Some(IpAddr::V6(address.as_sockaddr_in6()?.ip()));
+        Some((interface.interface_name, v4().or_else(v6)?))
     });
     let table = |path: &str| fs::read_to_string(path).unwrap_or_default();
-    let ways = default_routes(&table("/proc/net/route"), &table("/proc/net/ipv6_route"));
-    in_order(addresses.collect(), &ways)
+    let routed = default_routes(&table("/proc/net/route"), &table("/proc/net/ipv6_route"));
+    sort_addresses(addresses.collect(), &routed)
 }
 
-/// The interfaces of the default routes, by metric, of IPv4 before those of IPv6. The columns are proc(5)'s:
-/// interface, destination and so on, metric in the 7th, mask in the 8th; for IPv6 destination and its
-/// length, metric in the 6th, interface in the last.
-fn default_routes(four: &str, six: &str) -> Vec<String> {
+/// The interfaces of the default routes by metric, those of IPv4 first. The columns are described in proc(5):
+/// for IPv4 interface, destination, metric in the 7th and mask in the 8th; for IPv6 destination, its prefix
+/// length, metric in the 6th and interface in the last.
+fn default_routes(v4_table: &str, v6_table: &str) -> Vec<String> {
     let mut found: Vec<(u8, u32, &str)> = Vec::new();
-    for line in four.lines() {
+    for line in v4_table.lines() {
         let columns: Vec<&str> = line.split_whitespace().collect();
         if let [interface, "00000000", _, _, _, _, metric, "00000000", ..] = columns[..] {
             found.push((4, metric.parse().unwrap_or(u32::MAX), interface));
         }
     }
-    for line in six.lines() {
+    for line in v6_table.lines() {
         let columns: Vec<&str> = line.split_whitespace().collect();
         if let [destination, "00", _, _, _, metric, .., interface] = columns[..]
             && destination.bytes().all(|digit| digit == b'0')
@@ -51,10 +51,10 @@ fn default_routes(four: &str, six: &str) -> Vec<String> {
         .collect()
 }
 
-fn in_order(mut addresses: Vec<(String, IpAddr)>, first: &[String]) -> Vec<IpAddr> {
+fn sort_addresses(mut addresses: Vec<(String, IpAddr)>, first: &[String]) -> Vec<IpAddr> {
     addresses.sort_by_key(|(interface, _)| {
-        let place = first.iter().position(|one| one == interface);
-        place.unwrap_or(first.len())
+        let index = first.iter().position(|one| one == interface);
+        index.unwrap_or(first.len())
     });
     addresses.into_iter().map(|(_, address)| address).collect()
 }
@@ -75,7 +75,7 @@ mod tests {
         00000000000000000000000000000000 ffffffff 00000001 00000000 00200200       lo\n";
 
     #[test]
-    fn the_way_out_comes_first() {
+    fn interfaces_with_a_default_route_come_first() {
         assert_eq!(
             default_routes(ROUTES, ROUTES_SIX),
             ["eth0", "wlan0", "eth1"]
@@ -89,7 +89,7 @@ mod tests {
             ("eth0", "192.168.2.5"),
         ]
         .map(|(interface, text)| (String::from(interface), address(text)));
-        let ordered = in_order(addresses.into(), &default_routes(ROUTES, ""));
+        let ordered = sort_addresses(addresses.into(), &default_routes(ROUTES, ""));
         assert_eq!(
             ordered,
             ["192.168.2.5", "192.168.0.9", "127.0.0.1", "172.17.0.1"].map(address)
@@ -97,7 +97,7 @@ mod tests {
     }
 
     #[test]
-    fn this_machine_has_a_loopback() {
-        assert!(addresses().iter().any(IpAddr::is_loopback));
+    fn the_loopback_address_is_listed() {
+        assert!(list_addresses().iter().any(IpAddr::is_loopback));
     }
 }

@@ -1,89 +1,89 @@
-//! The document over what else is known: what came beside it, and the machine itself.
+//! Merges the document over the metadata that came with it and over the state of the host.
 
 use super::accounts::Accounts;
-use super::document::{Document, Placed, Variable};
-use super::report::Place;
-use super::written::Hooks;
+use super::document::{Document, Located, Variable};
+use super::hook_record::HostHooks;
+use super::report::Position;
 
-/// What the machine says about itself.
+/// The state of the host before the run.
 #[derive(Clone, Debug, Default)]
-pub struct Machine {
+pub struct HostState {
     /// `/etc/machine-id`
     pub machine_id: Option<String>,
-    /// `/etc/hostname`, or the kernel's name where nobody asked for another root.
+    /// `/etc/hostname`, or else the kernel's host name unless `--root` is given.
     pub hostname: Option<String>,
     /// Its users and groups.
     pub accounts: Accounts,
     /// Its hooks.
-    pub hooks: Hooks,
+    pub hooks: HostHooks,
 }
 
-/// What came beside a document.
+/// Metadata from the source of the document.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Metadata {
-    /// The host name, used where the document has none.
+    /// The host name, used if the document sets none.
     pub hostname: Option<String>,
-    /// Keys beside those of the document.
+    /// SSH keys, added to those of the document.
     pub ssh_authorized_keys: Vec<String>,
 }
 
-/// A document with all that it leaves to others.
+/// A document with the values that it does not set itself.
 #[derive(Clone, Debug)]
 pub struct Merged {
     /// The document.
     pub document: Document,
-    /// The name the machine will have; none if nobody knows one.
+    /// The host name that the host will have; `None` if it is not known.
     pub hostname: Option<String>,
 }
 
 impl Document {
-    /// This document over what came beside it, over what the machine says.
+    /// This document merged over the metadata and the state of the host.
     #[must_use]
-    pub fn merge(mut self, metadata: &Metadata, machine: &Machine) -> Merged {
-        let placed = |value: &String| Placed {
+    pub fn merge(mut self, metadata: &Metadata, host: &HostState) -> Merged {
+        let located = |value: &String| Located {
             value: value.clone(),
-            place: Place::default(),
+            position: Position::default(),
         };
-        let is_named = |name: &Placed<String>| !name.value.trim().is_empty();
+        let is_named = |name: &Located<String>| !name.value.trim().is_empty();
         self.hostname = self.hostname.filter(is_named);
-        self.hostname = self.hostname.or(metadata.hostname.as_ref().map(placed));
-        let keys = metadata.ssh_authorized_keys.iter().map(placed);
+        self.hostname = self.hostname.or(metadata.hostname.as_ref().map(located));
+        let keys = metadata.ssh_authorized_keys.iter().map(located);
         self.ssh_authorized_keys.extend(keys);
-        let own = self.hostname.as_ref().map(|name| host_name(&name.value));
-        let hostname = own.or_else(|| machine.hostname.clone());
-        self.name_the_member(machine.machine_id.as_ref().or(hostname.as_ref()));
+        let set = self.hostname.as_ref().map(|name| to_host_name(&name.value));
+        let hostname = set.or_else(|| host.hostname.clone());
+        self.set_default_member_name(host.machine_id.as_ref().or(hostname.as_ref()));
         Merged {
             document: self,
             hostname,
         }
     }
 
-    /// A member without a name has the machine's id for one, as it stays the same when the host's name
-    /// changes.
-    fn name_the_member(&mut self, name: Option<&String>) {
+    /// Names a member that the document does not name. The machine id is preferred because it does not change
+    /// with the host name.
+    fn set_default_member_name(&mut self, name: Option<&String>) {
         const NAME: &str = "ETCD_NAME";
         let etcd = &mut self.etcd;
-        let named = etcd
+        let is_named = etcd
             .values
             .get(NAME)
             .is_some_and(|name| !name.value.is_empty());
-        if let (true, false, Some(name)) = (etcd.given, named, name) {
+        if let (true, false, Some(name)) = (etcd.is_set, is_named, name) {
             let variable = Variable {
                 value: name.clone(),
-                place: Place::default(),
+                position: Position::default(),
             };
             etcd.values.insert(String::from(NAME), variable);
         }
     }
 }
 
-/// The name that a host can have by a text, as hostnamectl(1) simplifies one: `-` for white space, and nothing
-/// for other letters that no name has.
-pub(super) fn host_name(text: &str) -> String {
-    let letter = |letter: char| match letter {
-        letter if letter.is_whitespace() => Some('-'),
-        letter if letter.is_ascii_alphanumeric() || "-._".contains(letter) => Some(letter),
+/// A valid host name from a text, simplified as by hostnamectl(1): white space becomes `-`, other characters
+/// that are not allowed are removed.
+pub(super) fn to_host_name(text: &str) -> String {
+    let simplify = |c: char| match c {
+        c if c.is_whitespace() => Some('-'),
+        c if c.is_ascii_alphanumeric() || "-._".contains(c) => Some(c),
         _ => None,
     };
-    text.trim().chars().filter_map(letter).collect()
+    text.trim().chars().filter_map(simplify).collect()
 }

@@ -1,9 +1,15 @@
-//! From text to nodes.
+//! Reads the text of a document into nodes.
 //!
-//! The YAML library tells the deserialized value what a plain scalar means (`0123` is a number), but not
-//! how it was written, whether it had quotes, or where it was. So a document is read twice: once for its
-//! shape, and once along that shape with every scalar asked for as text. In the second pass a scalar is
-//! taken with an error that is caught at once: the library puts the scalar's place into each error.
+//! serde passes on what a plain scalar stands for (`0123` is a number), but not how it is written, whether it
+//! has quotes, or its position. So a document is read twice: once for its shape, and once along that shape
+//! with every scalar requested as text. In the second pass each scalar is taken with an error that is caught
+//! at once, because the library adds the position to each error.
+//!
+//! An event parser with spans would need one pass, and was tried on all recorded documents and 60,000
+//! mutations of them: `saphyr-parser` 0.3.4 is a YAML 1.2 parser and rejects documents that coreos-cloudinit
+//! accepted (`key:<TAB>value`, a flow list or quoted text continued at the first column) and adds a line
+//! break to a block scalar that ends the document without one, and `libyaml-safer` 0.3.0 panics on
+//! `{a: !b, c: d}`.
 
 use std::cell::{Cell, RefCell};
 use std::fmt;
@@ -14,115 +20,117 @@ use serde::de::{
 };
 
 use super::node::{Node, Value};
-use super::report::{Place, Report};
-use super::scalar;
+use super::report::{Position, Report};
+use super::tag::{self, TagError};
 
-/// How many nodes a document may come to, its aliases counted as often as they are used.
+/// Maximum number of nodes of a document with its aliases expanded.
 const NODES_MAX: usize = 100_000;
 
-/// How many bytes its scalars may come to, aliases counted likewise.
+/// Maximum size of all scalars of a document with its aliases expanded, in bytes.
 const SCALAR_BYTES_MAX: usize = 8 << 20;
 
-/// How long a key may be.
+/// Maximum length of a key, in bytes.
 const KEY_BYTES_MAX: usize = 256;
 
-/// How deep brackets may nest. The library's time grows with the depth times the length.
+/// Maximum depth of nested brackets: the time the library needs grows with the depth times the length.
 const BRACKETS_MAX: usize = 200;
 
-/// The nodes of the first document of `text`; none, with an error in the report, if it is not YAML or
-/// goes beyond a limit.
+/// The nodes of the first document of `text`; `None`, with an error in the report, if it is not valid YAML or
+/// exceeds a limit.
 pub fn read(text: &str, report: &mut Report) -> Option<Node> {
-    if let Some(line) = too_deep(text) {
-        let message = format!("brackets nest deeper than {BRACKETS_MAX}");
-        report.error(Place::line(line), message);
+    if let Some(line) = find_deep_nesting(text) {
+        let message = format!("brackets are nested deeper than {BRACKETS_MAX} levels");
+        report.error(Position::line(line), message);
         return None;
     }
-    let belied = RefCell::default();
-    match read_twice(text, &belied) {
+    let tag_errors = RefCell::default();
+    match read_twice(text, &tag_errors) {
         Ok((node, more)) => {
-            let belied = belied.into_inner();
-            if !belied.is_empty() {
-                for (place, why) in belied {
-                    report.error(place, why);
+            let tag_errors = tag_errors.into_inner();
+            if !tag_errors.is_empty() {
+                for (position, error) in tag_errors {
+                    report.error(position, error.to_string());
                 }
                 return None;
             }
             if more {
-                let message = "there is more than one YAML document here; only the first counts";
-                report.warning(Place::default(), message);
+                let message = "more than one YAML document; only the first is used";
+                report.warning(Position::default(), message);
             }
             Some(node)
         }
         Err(error) => {
-            let place = error.location().map(|at| Place {
+            let position = error.location().map(|at| Position {
                 line: at.line(),
                 column: at.column(),
             });
-            let said = error.to_string();
-            let place = match said.contains("control characters") {
-                true => control_character(text).or(place),
-                false => place,
+            let cause = error.to_string();
+            let position = match cause.contains("control characters") {
+                true => find_control_character(text).or(position),
+                false => position,
             };
             report.error(
-                place.unwrap_or_default(),
-                format!("this is not YAML: {error}"),
+                position.unwrap_or_default(),
+                format!("not valid YAML: {cause}"),
             );
             None
         }
     }
 }
 
-/// The first document, and whether there is another one.
-fn read_twice(
-    text: &str,
-    belied: &RefCell<Vec<(Place, String)>>,
-) -> Result<(Node, bool), serde_yaml::Error> {
-    let untyped = scalar::without_types(text);
-    let mut documents = serde_yaml::Deserializer::from_str(&untyped);
-    let nothing = Node {
-        place: Place::default(),
+/// The tags that their scalars do not match, collected while the library reads: it would report them at
+/// another position.
+type TagErrors = RefCell<Vec<(Position, TagError)>>;
+
+/// The first document, and whether another one follows.
+fn read_twice(text: &str, tag_errors: &TagErrors) -> Result<(Node, bool), serde_yaml::Error> {
+    let masked = tag::mask_core_tags(text);
+    let mut documents = serde_yaml::Deserializer::from_str(&masked);
+    let null = Node {
+        position: Position::default(),
         value: Value::Null,
     };
     let Some(document) = documents.next() else {
-        return Ok((nothing, false));
+        return Ok((null, false));
     };
     let budget = Budget::default();
     let shape = ShapeSeed(&budget).deserialize(document)?;
     let more = documents.next().is_some();
-    if matches!(shape, Shape::Nothing) {
-        return Ok((nothing, more));
+    if matches!(shape, Shape::Empty) {
+        return Ok((null, more));
     }
     let Some(again) = serde_yaml::Deserializer::from_str(text).next() else {
-        return Ok((nothing, more));
+        return Ok((null, more));
     };
     let lines = Lines::new(text);
     let seed = NodeSeed {
         shape: &shape,
-        near: Place::line(1),
+        near: Position::line(1),
         lines: &lines,
-        belied,
+        tag_errors,
     };
     Ok((seed.deserialize(again)?, more))
 }
 
-/// The place of the first letter that YAML does not let stand for itself; the library does not say where.
-fn control_character(text: &str) -> Option<Place> {
-    let allowed = |letter: char| match letter {
+/// The position of the first character that YAML allows only as an escape; the library reports none.
+fn find_control_character(text: &str) -> Option<Position> {
+    let is_allowed = |c: char| match c {
         '\t' | '\n' | '\r' | '\u{85}' => true,
         '\u{fffe}' | '\u{ffff}' => false,
-        letter => !letter.is_control(),
+        c => !c.is_control(),
     };
-    let at = text.find(|letter| !allowed(letter))?;
+    let at = text.find(|c| !is_allowed(c))?;
     let lines = Lines::new(text.get(..at)?);
     let last = lines.0.last()?;
-    Some(Place {
+    Some(Position {
         line: lines.0.len(),
         column: 1 + last.text.chars().count(),
     })
 }
 
-/// The line where brackets nest too deep. One that follows a letter is part of a text.
-fn too_deep(text: &str) -> Option<usize> {
+/// The line where brackets exceed the maximum depth. A bracket that follows another character is part of a
+/// scalar.
+fn find_deep_nesting(text: &str) -> Option<usize> {
     let mut depth = 0_usize;
     let mut before = b' ';
     for (at, byte) in text.bytes().enumerate() {
@@ -144,7 +152,7 @@ fn too_deep(text: &str) -> Option<usize> {
     None
 }
 
-/// What is left of the limits.
+/// The number of nodes and bytes that the rest of the document may have.
 struct Budget {
     nodes: Cell<usize>,
     bytes: Cell<usize>,
@@ -164,7 +172,7 @@ impl Budget {
         let nodes = self.nodes.get().checked_sub(1);
         let Some((nodes, bytes)) = nodes.zip(self.bytes.get().checked_sub(bytes)) else {
             return Err(E::custom(format!(
-                "with its aliases it comes to more than {NODES_MAX} parts or {SCALAR_BYTES_MAX} bytes"
+                "with aliases expanded, the document exceeds {NODES_MAX} nodes or {SCALAR_BYTES_MAX} bytes"
             )));
         };
         self.nodes.set(nodes);
@@ -173,10 +181,11 @@ impl Budget {
     }
 }
 
-/// What kinds of nodes a document is made of.
+/// The kinds of the nodes of a document.
 enum Shape {
-    Nothing,
-    /// With its length in bytes, where it is text.
+    /// A stream without a document.
+    Empty,
+    /// A scalar, with its length in bytes if it is text.
     Scalar(usize),
     List(Vec<Shape>),
     Map(Vec<(Shape, Shape)>),
@@ -208,7 +217,7 @@ impl<'de> Visitor<'de> for ShapeSeed<'_> {
     }
 
     fn visit_none<E: serde::de::Error>(self) -> Result<Shape, E> {
-        Ok(Shape::Nothing)
+        Ok(Shape::Empty)
     }
 
     fn visit_unit<E: serde::de::Error>(self) -> Result<Shape, E> {
@@ -256,10 +265,10 @@ impl<'de> Visitor<'de> for ShapeSeed<'_> {
         self.0.take(0)?;
         let mut pairs = Vec::new();
         while let Some((key, value)) = map.next_entry_seed(self, self)? {
-            // The library writes all keys above a scalar into each of its errors.
+            // The library copies all keys above a scalar into each of its errors.
             if matches!(key, Shape::Scalar(bytes) if bytes > KEY_BYTES_MAX) {
                 return Err(A::Error::custom(format!(
-                    "a key is longer than {KEY_BYTES_MAX} bytes"
+                    "key longer than {KEY_BYTES_MAX} bytes"
                 )));
             }
             pairs.push((key, value));
@@ -267,22 +276,21 @@ impl<'de> Visitor<'de> for ShapeSeed<'_> {
         Ok(Shape::Map(pairs))
     }
 
-    /// A tag of its own, such as `!secret`: what it stands before counts.
+    /// An application tag, such as `!secret`: it is ignored.
     fn visit_enum<A: EnumAccess<'de>>(self, tagged: A) -> Result<Shape, A::Error> {
         let (_, inner) = tagged.variant::<String>()?;
         inner.newtype_variant_seed(self)
     }
 }
 
-/// Reads along a shape.
+/// Reads a node along its shape.
 #[derive(Clone, Copy)]
 struct NodeSeed<'s> {
     shape: &'s Shape,
-    /// Where it is, for what has no place of its own.
-    near: Place,
+    /// The position of the key, used for lists and mappings.
+    near: Position,
     lines: &'s Lines<'s>,
-    /// Tags that their text belies: the library would say another place.
-    belied: &'s RefCell<Vec<(Place, String)>>,
+    tag_errors: &'s TagErrors,
 }
 
 impl<'de> DeserializeSeed<'de> for NodeSeed<'_> {
@@ -290,7 +298,7 @@ impl<'de> DeserializeSeed<'de> for NodeSeed<'_> {
 
     fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<Node, D::Error> {
         match self.shape {
-            Shape::Nothing => Err(D::Error::custom("a part of it is missing")),
+            Shape::Empty => Err(D::Error::custom("a node is missing")),
             Shape::Scalar(_) => self.scalar(deserializer),
             Shape::List(_) => deserializer.deserialize_seq(self),
             Shape::Map(_) => deserializer.deserialize_map(self),
@@ -308,13 +316,13 @@ impl NodeSeed<'_> {
         let Some(text) = taken else {
             return Err(stopped);
         };
-        let place = place(&stopped.to_string()).unwrap_or(self.near);
-        let style = self.lines.style(place);
-        let value = scalar::value(text, style.plain, style.tag).unwrap_or_else(|why| {
-            self.belied.borrow_mut().push((place, why));
+        let position = parse_position(&stopped.to_string()).unwrap_or(self.near);
+        let style = self.lines.style(position);
+        let value = tag::resolve(text, style.plain, style.tag).unwrap_or_else(|error| {
+            self.tag_errors.borrow_mut().push((position, error));
             Value::Null
         });
-        Ok(Node { place, value })
+        Ok(Node { position, value })
     }
 }
 
@@ -322,7 +330,7 @@ impl<'de> Visitor<'de> for NodeSeed<'_> {
     type Value = Node;
 
     fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("what was there a moment ago")
+        f.write_str("a node of the same shape as in the first pass")
     }
 
     fn visit_seq<A: SeqAccess<'de>>(self, mut list: A) -> Result<Node, A::Error> {
@@ -332,13 +340,13 @@ impl<'de> Visitor<'de> for NodeSeed<'_> {
                 let Some(mut item) = list.next_element_seed(NodeSeed { shape, ..self })? else {
                     break;
                 };
-                // An item has no key, so it is where the first thing in it is.
+                // An item has no key: its position is that of its first entry or item.
                 match &item.value {
                     Value::Map(pairs) => {
-                        item.place = pairs.first().map_or(item.place, |one| one.0.place)
+                        item.position = pairs.first().map_or(item.position, |one| one.0.position)
                     }
                     Value::List(items) => {
-                        item.place = items.first().map_or(item.place, |one| one.place)
+                        item.position = items.first().map_or(item.position, |one| one.position)
                     }
                     Value::Null | Value::Scalar { .. } => {}
                 }
@@ -346,7 +354,7 @@ impl<'de> Visitor<'de> for NodeSeed<'_> {
             }
         }
         Ok(Node {
-            place: self.near,
+            position: self.near,
             value: Value::List(items),
         })
     }
@@ -360,23 +368,23 @@ impl<'de> Visitor<'de> for NodeSeed<'_> {
                 };
                 let value = map.next_value_seed(NodeSeed {
                     shape: value,
-                    near: key.place,
+                    near: key.position,
                     ..self
                 })?;
                 pairs.push((key, value));
             }
         }
         Ok(Node {
-            place: self.near,
+            position: self.near,
             value: Value::Map(pairs),
         })
     }
 }
 
-/// Nothing is ever of this type.
+/// A type without values: [`Taker`] never succeeds.
 enum Never {}
 
-/// Takes a scalar's text, and stops the library with an error there.
+/// Stores the text of a scalar and returns an error, to which the library adds the position.
 struct Taker<'t>(&'t mut Option<String>);
 
 impl Visitor<'_> for Taker<'_> {
@@ -392,43 +400,43 @@ impl Visitor<'_> for Taker<'_> {
     }
 }
 
-/// The place at the end of an error's text: `at line 3 column 5`. The library leaves out the very first.
-fn place(error: &str) -> Option<Place> {
+/// The position at the end of an error message: `at line 3 column 5`. The library omits line 1 column 1.
+fn parse_position(error: &str) -> Option<Position> {
     let Some((_, at)) = error.rsplit_once(" at line ") else {
         return error
             .ends_with("taken")
-            .then_some(Place { line: 1, column: 1 });
+            .then_some(Position { line: 1, column: 1 });
     };
     let (line, column) = at.split_once(" column ")?;
-    Some(Place {
+    Some(Position {
         line: line.parse().ok()?,
         column: column.parse().ok()?,
     })
 }
 
-/// The lines of a text, as YAML counts them.
+/// The lines of a text, by YAML's line breaks.
 struct Lines<'t>(Vec<Line<'t>>);
 
 struct Line<'t> {
     text: &'t str,
-    /// Where each letter begins; empty for a line of ASCII.
-    letters: Vec<usize>,
+    /// The byte offset of each character; empty for a line of ASCII.
+    offsets: Vec<usize>,
 }
 
 impl<'t> Line<'t> {
     fn new(text: &'t str) -> Self {
-        let letters = match text.is_ascii() {
+        let offsets = match text.is_ascii() {
             true => Vec::new(),
             false => text.char_indices().map(|(at, _)| at).collect(),
         };
-        Self { text, letters }
+        Self { text, offsets }
     }
 
-    /// What is left of it behind so many letters.
-    fn behind(&self, skip: usize) -> &'t str {
-        let begin = match self.letters.is_empty() {
+    /// The rest of the line after a number of characters.
+    fn skip_chars(&self, skip: usize) -> &'t str {
+        let begin = match self.offsets.is_empty() {
             true => Some(skip),
-            false => self.letters.get(skip).copied(),
+            false => self.offsets.get(skip).copied(),
         };
         begin.and_then(|at| self.text.get(at..)).unwrap_or_default()
     }
@@ -448,34 +456,34 @@ impl<'t> Lines<'t> {
         Self(lines)
     }
 
-    /// How the scalar at a place is written.
-    fn style(&self, place: Place) -> Style<'t> {
+    /// The style of the scalar at a position.
+    fn style(&self, position: Position) -> Style<'t> {
         const BLANK: [char; 2] = [' ', '\t'];
         let mut style = Style {
             plain: true,
             tag: None,
         };
-        let mut skip = place.column.saturating_sub(1);
-        // Its anchor and tag stand before it, perhaps on a line of their own.
-        let mut behind_property = false;
+        let mut skip = position.column.saturating_sub(1);
+        // Its anchor and tag precede it, possibly on separate lines.
+        let mut after_property = false;
         for line in self
             .0
-            .get(place.line.saturating_sub(1)..)
+            .get(position.line.saturating_sub(1)..)
             .unwrap_or_default()
         {
-            let mut rest = line.behind(skip);
-            if behind_property {
+            let mut rest = line.skip_chars(skip);
+            if after_property {
                 rest = rest.trim_start_matches(BLANK);
             }
             while rest.starts_with(['&', '!']) {
-                behind_property = true;
+                after_property = true;
                 let (property, after) = rest.split_at(rest.find(BLANK).unwrap_or(rest.len()));
                 if property.starts_with('!') {
                     style.tag = Some(property.trim_end_matches([',', ']', '}']));
                 }
                 rest = after.trim_start_matches(BLANK);
             }
-            if !(rest.is_empty() && behind_property) {
+            if !(rest.is_empty() && after_property) {
                 style.plain = !rest.starts_with(['"', '\'', '|', '>']);
                 return style;
             }
@@ -485,10 +493,10 @@ impl<'t> Lines<'t> {
     }
 }
 
-/// How a scalar is written.
+/// The style of a scalar.
 struct Style<'t> {
-    /// Without quotes, and not as a block.
+    /// Whether it is neither quoted nor a block scalar.
     plain: bool,
-    /// Behind which tag, with its `!`.
+    /// Its tag, with the leading `!`.
     tag: Option<&'t str>,
 }

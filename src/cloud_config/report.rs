@@ -1,20 +1,20 @@
-//! What is said about a document: findings with their places, for people and for programs.
+//! Findings about a document, each with a position and a severity, as text or as JSON.
 
 use std::fmt;
 
 use serde_json::{Value, json};
 
-/// How many findings are kept; of those beyond, only their number.
+/// Maximum number of findings kept; further ones are only counted.
 const FINDINGS_MAX: usize = 1000;
 
-/// How bad a finding is.
+/// The severity of a finding.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Severity {
-    /// The document is refused.
+    /// The document is rejected and nothing is changed.
     Error,
-    /// A part of it can't be used as it is and is left out, or will not do what it seems to.
+    /// A part of the document is ignored, or will probably not have the intended effect.
     Warning,
-    /// Worth knowing; it is applied as it is written.
+    /// For information; the document is applied as written.
     Note,
 }
 
@@ -28,95 +28,105 @@ impl Severity {
     }
 }
 
-/// Where something is in a document.
+/// A position in a document.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
-pub struct Place {
-    /// The line, counted from 1; 0 for the document as a whole.
+pub struct Position {
+    /// The line, counted from 1; 0 for the whole document.
     pub line: usize,
-    /// The letter in it, counted from 1; 0 where only the line is meant.
+    /// The column, in characters, counted from 1; 0 for the whole line.
     pub column: usize,
 }
 
-impl Place {
-    /// A line as a whole.
+impl Position {
+    /// The position of a whole line.
     #[must_use]
     pub fn line(line: usize) -> Self {
         Self { line, column: 0 }
     }
 
-    /// The line of this place, as a whole.
+    /// This position without its column.
     #[must_use]
-    pub fn whole_line(self) -> Self {
+    pub fn without_column(self) -> Self {
         Self::line(self.line)
     }
 }
 
-/// One thing that is said about a document.
+/// One error, warning or note about a document.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Finding {
-    /// Where it is.
-    pub place: Place,
-    /// How bad it is.
+    /// The position it refers to.
+    pub position: Position,
+    /// The severity.
     pub severity: Severity,
-    /// What it is, and what was expected.
+    /// What is wrong and what was expected.
     pub message: String,
 }
 
-/// Everything that is said about a document.
+/// All findings about a document.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Report {
     findings: Vec<Finding>,
-    left_out: usize,
+    not_kept: usize,
     errors: usize,
 }
 
 impl Report {
-    /// An error: the document will be refused.
-    pub fn error(&mut self, place: Place, message: impl Into<String>) {
+    /// Adds an error: the document will be rejected.
+    pub fn error(&mut self, position: Position, message: impl Into<String>) {
         self.errors += 1;
-        self.add(place, Severity::Error, message.into());
+        self.add(position, Severity::Error, message.into());
     }
 
-    /// A warning.
-    pub fn warning(&mut self, place: Place, message: impl Into<String>) {
-        self.add(place, Severity::Warning, message.into());
+    /// Adds an error where a value was expected, and returns `None` in its place.
+    pub(super) fn reject<T>(
+        &mut self,
+        position: Position,
+        message: impl Into<String>,
+    ) -> Option<T> {
+        self.error(position, message);
+        None
     }
 
-    /// A note.
-    pub fn note(&mut self, place: Place, message: impl Into<String>) {
-        self.add(place, Severity::Note, message.into());
+    /// Adds a warning.
+    pub fn warning(&mut self, position: Position, message: impl Into<String>) {
+        self.add(position, Severity::Warning, message.into());
     }
 
-    /// All that another report says, too.
+    /// Adds a note.
+    pub fn note(&mut self, position: Position, message: impl Into<String>) {
+        self.add(position, Severity::Note, message.into());
+    }
+
+    /// Adds all findings of another report.
     pub fn append(&mut self, other: Self) {
         self.errors += other.errors;
-        self.left_out += other.left_out;
+        self.not_kept += other.not_kept;
         for one in other.findings {
-            self.add(one.place, one.severity, one.message);
+            self.add(one.position, one.severity, one.message);
         }
     }
 
-    fn add(&mut self, place: Place, severity: Severity, message: String) {
+    fn add(&mut self, position: Position, severity: Severity, message: String) {
         if self.findings.len() < FINDINGS_MAX {
             self.findings.push(Finding {
-                place,
+                position,
                 severity,
                 message,
             });
         } else {
-            self.left_out += 1;
+            self.not_kept += 1;
         }
     }
 
-    /// Whether the document is refused.
+    /// Whether the document is rejected.
     pub fn has_errors(&self) -> bool {
         self.errors > 0
     }
 
-    /// Whether there is nothing to mend.
+    /// Whether there are no errors and no warnings.
     pub fn is_clean(&self) -> bool {
         self.errors == 0
-            && self.left_out == 0
+            && self.not_kept == 0
             && self
                 .findings
                 .iter()
@@ -126,31 +136,31 @@ impl Report {
     /// The findings, in the order of the document.
     pub fn findings(&self) -> Vec<&Finding> {
         let mut sorted: Vec<&Finding> = self.findings.iter().collect();
-        sorted.sort_by_key(|one| (one.place, one.severity));
+        sorted.sort_by_key(|one| (one.position, one.severity));
         sorted
     }
 
-    /// One line for each finding: `FILE:LINE: error|warning|note: what`.
-    pub fn text(&self, file: &str) -> String {
+    /// One line per finding: `FILE:LINE: error|warning|note: MESSAGE`.
+    pub fn to_text(&self, file: &str) -> String {
         let mut text = String::new();
         for one in self.findings() {
-            let place = Shown(file, one.place);
-            let (word, message) = (one.severity.word(), one_line(&one.message));
-            text.push_str(&format!("{place}: {word}: {message}\n"));
+            let position = FilePosition(file, one.position);
+            let (word, message) = (one.severity.word(), escape_controls(&one.message));
+            text.push_str(&format!("{position}: {word}: {message}\n"));
         }
-        if self.left_out > 0 {
-            text.push_str(&format!("{file}: and {} more\n", self.left_out));
+        if self.not_kept > 0 {
+            text.push_str(&format!("{file}: {} more findings\n", self.not_kept));
         }
         text
     }
 
-    /// The same for programs: one array of objects.
-    pub fn json(&self, file: &str) -> Value {
+    /// A JSON array with one object per finding.
+    pub fn to_json(&self, file: &str) -> Value {
         let finding = |one: &&Finding| {
             json!({
                 "file": file,
-                "line": one.place.line,
-                "column": one.place.column,
+                "line": one.position.line,
+                "column": one.position.column,
                 "severity": one.severity.word(),
                 "message": one.message,
             })
@@ -160,31 +170,31 @@ impl Report {
 }
 
 /// `FILE`, `FILE:LINE` or `FILE:LINE:COLUMN`.
-struct Shown<'a>(&'a str, Place);
+struct FilePosition<'a>(&'a str, Position);
 
-impl fmt::Display for Shown<'_> {
+impl fmt::Display for FilePosition<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(self.0)?;
         match self.1 {
-            Place { line: 0, .. } => Ok(()),
-            Place { line, column: 0 } => write!(f, ":{line}"),
-            Place { line, column } => write!(f, ":{line}:{column}"),
+            Position { line: 0, .. } => Ok(()),
+            Position { line, column: 0 } => write!(f, ":{line}"),
+            Position { line, column } => write!(f, ":{line}:{column}"),
         }
     }
 }
 
-/// A document may hold anything; what is said about it stays on its line.
-fn one_line(message: &str) -> String {
-    let shown = |letter: char| match letter.is_control() {
-        true => letter.escape_default().to_string(),
-        false => letter.to_string(),
+/// Escapes control characters, which a quoted part of a document may contain, so that a finding is one line.
+fn escape_controls(message: &str) -> String {
+    let escape = |c: char| match c.is_control() {
+        true => c.escape_default().to_string(),
+        false => c.to_string(),
     };
-    message.chars().map(shown).collect()
+    message.chars().map(escape).collect()
 }
 
-/// The nearest of some words to one that is none of them, to be said behind a message.
-pub(super) fn nearest<'a>(word: &str, known: impl IntoIterator<Item = &'a str>) -> String {
-    // A key that is longer than any of ours is not compared at all: it could be a megabyte.
+/// `; did you mean WORD?` with the known word nearest to a misspelled one; empty if none is near.
+pub(super) fn suggestion<'a>(word: &str, known: impl IntoIterator<Item = &'a str>) -> String {
+    // A key longer than any known one is not compared: it could be a megabyte.
     if word.len() > 64 {
         return String::new();
     }
@@ -194,13 +204,13 @@ pub(super) fn nearest<'a>(word: &str, known: impl IntoIterator<Item = &'a str>) 
     }
 }
 
-/// A key or value as it is shown in a message: not longer than a line.
-pub(super) fn shown(text: &str) -> String {
-    const LETTERS_MAX: usize = 60;
-    if text.chars().count() <= LETTERS_MAX {
+/// A key or value of the document in quotes, shortened to fit on a line.
+pub(super) fn quoted(text: &str) -> String {
+    const CHARS_MAX: usize = 60;
+    if text.chars().count() <= CHARS_MAX {
         return format!("{text:?}");
     }
-    let cut: String = text.chars().take(LETTERS_MAX).collect();
+    let cut: String = text.chars().take(CHARS_MAX).collect();
     format!("{cut:?}...")
 }
 
@@ -209,37 +219,37 @@ mod tests {
     use super::*;
 
     #[test]
-    fn findings_are_shown_in_the_order_of_the_document() {
+    fn findings_are_sorted_by_position() {
         let mut report = Report::default();
-        report.warning(Place::line(7), "b\nc");
-        report.error(Place { line: 3, column: 9 }, "a");
-        report.note(Place::default(), "n");
+        report.warning(Position::line(7), "b\nc");
+        report.error(Position { line: 3, column: 9 }, "a");
+        report.note(Position::default(), "n");
         assert_eq!(
-            report.text("x.yaml"),
+            report.to_text("x.yaml"),
             "x.yaml: note: n\nx.yaml:3:9: error: a\nx.yaml:7: warning: b\\nc\n"
         );
         assert!(report.has_errors() && !report.is_clean());
-        assert_eq!(report.json("x.yaml")[1]["column"], 9);
+        assert_eq!(report.to_json("x.yaml")[1]["column"], 9);
     }
 
     #[test]
-    fn notes_leave_it_clean_and_the_number_of_findings_is_bounded() {
+    fn a_report_of_notes_is_clean_and_the_number_of_findings_is_bounded() {
         let mut report = Report::default();
-        report.note(Place::default(), "n");
+        report.note(Position::default(), "n");
         assert!(report.is_clean());
         for line in 0..FINDINGS_MAX + 5 {
-            report.warning(Place::line(line), "w");
+            report.warning(Position::line(line), "w");
         }
         assert!(!report.is_clean() && !report.has_errors());
-        assert!(report.text("f").ends_with("f: and 6 more\n"));
+        assert!(report.to_text("f").ends_with("f: 6 more findings\n"));
     }
 
     #[test]
-    fn the_nearest_word_is_named_only_when_it_is_near() {
+    fn only_a_near_word_is_suggested() {
         let known = ["addr", "peer_addr", "discovery"];
-        assert_eq!(nearest("adrr", known), "; did you mean addr?");
-        assert_eq!(nearest("no_such_option", known), "");
-        assert_eq!(nearest(&"a".repeat(1 << 20), known), "");
-        assert_eq!(shown(&"x".repeat(100)).len(), 65);
+        assert_eq!(suggestion("adrr", known), "; did you mean addr?");
+        assert_eq!(suggestion("no_such_option", known), "");
+        assert_eq!(suggestion(&"a".repeat(1 << 20), known), "");
+        assert_eq!(quoted(&"x".repeat(100)).len(), 65);
     }
 }

@@ -1,31 +1,32 @@
-//! `$private_ipv4` and the other three, replaced all over a document.
+//! Substitution of the address variables `$private_ipv4`, `$public_ipv4`, `$private_ipv6` and `$public_ipv6`
+//! in the text of a document.
 //!
-//! A backslash keeps the word: `\$private_ipv4` stands for `$private_ipv4`. A word goes as far as it is
-//! known, so `x$private_ipv4y` has one in it; `${private_ipv4}` and `$PRIVATE_IPV4` are no such words.
+//! A backslash escapes a variable: `\$private_ipv4` stands for `$private_ipv4`. A variable ends with its name,
+//! so `x$private_ipv4y` contains one; `${private_ipv4}` and `$PRIVATE_IPV4` are not variables.
 
 use super::addresses::{Addresses, Kind};
 
-/// What stands in for an address that is not known, with its name behind. It is no letter, so no document
-/// has it by chance, and where it ends up in something that counts, that is an error.
+/// Replaces the dollar of a variable whose address is not known. It is a private-use character, so documents
+/// do not contain it by chance; in a section that is used it is an error.
 const UNKNOWN: char = '\u{e000}';
 
-/// The document with its addresses.
+/// The document with the addresses in place of the variables.
 pub fn substitute(text: &str, addresses: &Addresses) -> String {
     let mut replaced = String::with_capacity(text.len());
     let mut rest = text;
     while let Some(at) = rest.find('$') {
         let (before, dollar) = rest.split_at(at);
-        let word = &dollar[1..];
+        let after = &dollar[1..];
         let Some(kind) = Kind::ALL
             .into_iter()
-            .find(|kind| word.starts_with(kind.name()))
+            .find(|kind| after.starts_with(kind.name()))
         else {
             replaced.push_str(before);
             replaced.push('$');
-            rest = word;
+            rest = after;
             continue;
         };
-        rest = &word[kind.name().len()..];
+        rest = &after[kind.name().len()..];
         if let Some(before) = before.strip_suffix('\\') {
             replaced.push_str(before);
             replaced.push('$');
@@ -45,11 +46,11 @@ pub fn substitute(text: &str, addresses: &Addresses) -> String {
     replaced
 }
 
-/// The address that a part of a document asked for and that is not known.
-pub fn unknown(text: &str) -> Option<Kind> {
-    text.split(UNKNOWN).skip(1).find_map(|behind| {
-        let asked = |kind: &Kind| behind.starts_with(kind.name());
-        Kind::ALL.into_iter().find(asked)
+/// The first variable in a substituted text whose address is not known.
+pub fn find_unknown(text: &str) -> Option<Kind> {
+    text.split(UNKNOWN).skip(1).find_map(|after| {
+        let is_named = |kind: &Kind| after.starts_with(kind.name());
+        Kind::ALL.into_iter().find(is_named)
     })
 }
 
@@ -69,7 +70,7 @@ mod tests {
     }
 
     #[test]
-    fn words_are_replaced_wherever_they_are() {
+    fn variables_are_replaced_anywhere_in_the_text() {
         for (text, expected) in [
             ("$private_ipv4", "10.0.0.1"),
             ("$private_ipv4$private_ipv4", "10.0.0.110.0.0.1"),
@@ -88,10 +89,13 @@ mod tests {
     }
 
     #[test]
-    fn an_unknown_address_is_found_again() {
+    fn an_unknown_address_is_found() {
         let text = substitute("a: $public_ipv4:4001", &addresses());
-        assert_eq!(unknown(&text), Some(Kind::PublicIpv4));
-        assert_eq!(unknown("a: $public_ipv4"), None);
-        assert_eq!(unknown(&format!("{UNKNOWN}{text}")), Some(Kind::PublicIpv4));
+        assert_eq!(find_unknown(&text), Some(Kind::PublicIpv4));
+        assert_eq!(find_unknown("a: $public_ipv4"), None);
+        assert_eq!(
+            find_unknown(&format!("{UNKNOWN}{text}")),
+            Some(Kind::PublicIpv4)
+        );
     }
 }

@@ -328,9 +328,9 @@ fn the_help_lists_every_flag_and_variable() {
 }
 
 #[test]
-fn the_readme_lists_every_option() {
-    let readme = include_str!("../../README.md");
-    for option in OPTIONS {
+fn the_pages_list_every_option() {
+    let page = include_str!("../../docs/operations.md");
+    let row = |option: &super::options::Opt| {
         let flag = match option.form {
             Form::Switch => option.flag(),
             Form::Value(placeholder) => format!("{} {placeholder}", option.flag()),
@@ -343,9 +343,14 @@ fn the_readme_lists_every_option() {
             (None, _) | (Some("false"), Form::Switch) => String::new(),
             (Some(default), _) => format!("`{default}`"),
         };
-        let row = format!("| `{flag}` | {variable} | {default} | {} |", option.help);
-        assert!(readme.contains(&row), "README.md needs this row:\n{row}");
-    }
+        format!("| `{flag}` | {variable} | {default} | {} |", option.help)
+    };
+    let rows: Vec<String> = OPTIONS.iter().map(row).collect();
+    let rows = rows.join("\n");
+    assert!(
+        page.contains(&rows),
+        "docs/operations.md needs these rows:\n{rows}"
+    );
 }
 
 #[test]

@@ -1,4 +1,4 @@
-//! Committed entries into the store, and everyone who waits for that.
+//! Applies committed entries to the store, then delivers events to watches and answers to pending writes.
 
 use std::sync::{Arc, RwLock, RwLockReadGuard, RwLockWriteGuard};
 
@@ -7,77 +7,78 @@ use raft::{RawNode, StateRole, eraftpb::ConfChangeV2};
 use tokio::sync::oneshot;
 use tracing::{error, info};
 
-use super::handle::{Position, Refused, WatcherId, Watching, Written};
-use super::log::Log;
+use super::answer::{Position, Refused, Written};
+use super::applied_state::{AppliedState, RaftStatus};
+use super::hashes::HashJob;
+use super::input::{StartedWatch, WatcherId};
 use super::member_changes::{self, Changes};
-use super::pending_writes::Writes;
-use super::snapshots::HashJob;
-use super::subscriptions::Watches;
-use super::view::{AppliedState, RaftStatus};
+use super::pending_writes::PendingWrites;
+use super::raft_log::RaftLog;
+use super::subscriptions::Subscriptions;
 use crate::cluster::{Member, MemberId};
 use crate::store::{Command, CommandId, Event, Interest, Stamped, Store, codec};
 use crate::wal::{Configuration, SnapshotMeta};
 
-/// What a writer is told.
+/// The answer to a pending write.
 type Answer = Result<Written, Refused>;
 
-/// The store's writing side. Nobody else takes the view's lock for writing.
+/// The writing side of the applied state: nothing else locks it for writing.
 pub(super) struct Applier {
-    view: Arc<RwLock<AppliedState>>,
-    watches: Watches,
+    applied: Arc<RwLock<AppliedState>>,
+    subscriptions: Subscriptions,
     configuration: Configuration,
-    applied: u64,
+    applied_index: u64,
     hash_every: u64,
     events: Vec<Arc<Event>>,
     answers: Vec<(oneshot::Sender<Answer>, Answer)>,
 }
 
-/// What applying a batch came to.
+/// The outcome of applying a batch of entries.
 #[derive(Default)]
-pub(super) struct Applied {
+pub(super) struct ApplyOutcome {
     /// Bytes of the entries' payloads.
     pub(super) bytes: u64,
-    /// The members or the configuration changed.
+    /// Whether the members or the configuration changed.
     pub(super) members_changed: bool,
     /// A hash that is due.
     pub(super) hash: Option<HashJob>,
 }
 
 impl Applier {
-    /// Applies to `view`, whose store is as of entry `applied`.
+    /// An applier for `applied`, whose store is as of entry `applied_index`.
     pub(super) fn new(
-        view: Arc<RwLock<AppliedState>>,
-        watches: Watches,
-        applied: u64,
+        applied: Arc<RwLock<AppliedState>>,
+        subscriptions: Subscriptions,
+        applied_index: u64,
         configuration: Configuration,
         hash_every: u64,
     ) -> Self {
         let (events, answers) = (Vec::new(), Vec::new());
         Self {
-            view,
-            watches,
-            configuration,
             applied,
+            subscriptions,
+            configuration,
+            applied_index,
             hash_every,
             events,
             answers,
         }
     }
 
-    /// Apply `committed` under one hold of the lock, then tell watchers and answer writers.
+    /// Apply `committed` while holding the lock once, then deliver events and answers.
     pub(super) fn apply(
         &mut self,
         committed: Vec<eraftpb::Entry>,
-        raft: &mut RawNode<Log>,
-        writes: &mut Writes,
+        raft: &mut RawNode<RaftLog>,
+        writes: &mut PendingWrites,
         changes: &mut Changes,
-        standing: RaftStatus,
-    ) -> Applied {
-        let mut outcome = Applied::default();
-        let view = self.view.clone();
-        let mut view = lock(&view);
+        raft_status: RaftStatus,
+    ) -> ApplyOutcome {
+        let mut outcome = ApplyOutcome::default();
+        let applied = self.applied.clone();
+        let mut applied = lock(&applied);
         for entry in committed {
-            self.applied = entry.index;
+            self.applied_index = entry.index;
             outcome.bytes += (entry.data.len() + entry.context.len()) as u64;
             let (stamped, id) = match entry.get_entry_type() {
                 EntryType::EntryNormal => (self.command(&entry), None),
@@ -91,11 +92,11 @@ impl Applier {
                     stamped.command,
                     Command::PutMember(_) | Command::RemoveMember { .. }
                 );
-                self.one(
-                    &mut view.store,
+                self.apply_command(
+                    &mut applied.store,
                     &stamped,
                     entry.index,
-                    standing.term,
+                    raft_status.term,
                     writes,
                 );
                 changes.applied(entry.index, id.or(stamped.id));
@@ -105,62 +106,62 @@ impl Applier {
             if entry.index % self.hash_every == 0 {
                 outcome.hash = Some(HashJob {
                     index: entry.index,
-                    store: view.store.clone(),
+                    store: applied.store.clone(),
                 });
             }
         }
-        view.raft_index = self.applied;
-        view.standing = standing;
-        view.configuration.clone_from(&self.configuration);
-        drop(view);
+        applied.raft_index = self.applied_index;
+        applied.raft_status = raft_status;
+        applied.configuration.clone_from(&self.configuration);
+        drop(applied);
         self.deliver();
         outcome
     }
 
-    /// Nothing to apply, but where this member stands may have changed.
-    pub(super) fn publish(&mut self, standing: RaftStatus) {
-        if self.read().standing != standing {
-            lock(&self.view).standing = standing;
+    /// Publish a status that changed without an entry to apply.
+    pub(super) fn publish(&mut self, raft_status: RaftStatus) {
+        if self.read().raft_status != raft_status {
+            lock(&self.applied).raft_status = raft_status;
         }
     }
 
-    /// The store the leader sent takes the place of this one.
-    pub(super) fn install(&mut self, mark: &SnapshotMeta, store: Store) {
-        self.applied = mark.index;
-        self.configuration = mark.configuration.clone();
-        let mut view = lock(&self.view);
+    /// Replace the store by that of the leader's snapshot.
+    pub(super) fn install(&mut self, meta: &SnapshotMeta, store: Store) {
+        self.applied_index = meta.index;
+        self.configuration = meta.configuration.clone();
+        let mut applied = lock(&self.applied);
         let mut store = store;
-        store.keep_counting(&view.store);
-        view.store = store;
-        view.raft_index = mark.index;
-        view.configuration = mark.configuration.clone();
-        drop(view);
-        self.watches.end_all();
+        store.keep_counting(&applied.store);
+        applied.store = store;
+        applied.raft_index = meta.index;
+        applied.configuration = meta.configuration.clone();
+        drop(applied);
+        self.subscriptions.remove_all();
     }
 
-    /// Begin a watch.
+    /// Start a watch.
     pub(super) fn watch(
         &mut self,
         interest: Interest,
         stream: bool,
         since: Option<u64>,
-    ) -> Watching {
-        let view = self.view.clone();
-        let view = view
+    ) -> StartedWatch {
+        let applied = self.applied.clone();
+        let applied = applied
             .read()
             .unwrap_or_else(std::sync::PoisonError::into_inner);
-        self.watches
-            .begin(&view.store, view.position(), interest, stream, since)
+        self.subscriptions
+            .subscribe(&applied.store, applied.position(), interest, stream, since)
     }
 
-    /// A watch is over.
+    /// End a watch.
     pub(super) fn unwatch(&mut self, id: WatcherId) {
-        self.watches.end(id);
+        self.subscriptions.remove(id);
     }
 
     /// The index of the last applied entry.
-    pub(super) fn applied(&self) -> u64 {
-        self.applied
+    pub(super) fn applied_index(&self) -> u64 {
+        self.applied_index
     }
 
     /// The configuration as of that entry.
@@ -178,65 +179,68 @@ impl Applier {
         self.with_store(|store| store.members().find(|member| member.id == id).cloned())
     }
 
-    /// A look at the store.
-    pub(super) fn with_store<T>(&self, look: impl FnOnce(&Store) -> T) -> T {
-        look(&self.read().store)
+    /// Read the store.
+    pub(super) fn with_store<T>(&self, read: impl FnOnce(&Store) -> T) -> T {
+        read(&self.read().store)
     }
 
     fn read(&self) -> RwLockReadGuard<'_, AppliedState> {
-        self.view
+        self.applied
             .read()
             .unwrap_or_else(std::sync::PoisonError::into_inner)
     }
 
-    /// The command of an ordinary entry; none for the empty one a new leader makes.
+    /// Decode the command of a normal entry; none for the empty entry of a new leader.
     fn command(&self, entry: &eraftpb::Entry) -> Option<Stamped> {
         if entry.data.is_empty() {
             return None;
         }
-        Some(decoded(codec::decode_stamped(&entry.data), entry.index))
+        Some(expect_valid(
+            codec::decode_stamped(&entry.data),
+            entry.index,
+        ))
     }
 
-    /// A membership entry: Raft's configuration now, the tree with its command.
+    /// Apply a membership entry to Raft's configuration, and return its command for the tree.
     fn membership(
         &mut self,
         entry: &eraftpb::Entry,
-        raft: &mut RawNode<Log>,
+        raft: &mut RawNode<RaftLog>,
     ) -> (Option<Stamped>, Option<CommandId>) {
         let Some((steps, stamped)) = member_changes::decode(entry.context.clone()) else {
-            return decoded(Err("no membership entry"), entry.index);
+            return expect_valid(Err("not a membership entry"), entry.index);
         };
         let change: ConfChangeV2 = member_changes::conf_change(&steps);
         match raft.apply_conf_change(&change) {
             Ok(configuration) => {
-                self.configuration = super::convert::configuration_out(&configuration);
+                self.configuration = super::convert::from_raft_configuration(&configuration);
                 info!(
                     voters = self.configuration.voters.len(),
                     learners = self.configuration.learners.len(),
-                    "the members are others now"
+                    "raft configuration changed"
                 );
                 if !self.configuration.contains(raft.raft.id) {
                     step_down(raft);
                 }
             }
-            // All members refuse it alike: it depends on the configuration alone.
+            // The result depends on the configuration alone, so all members refuse the same entry.
             Err(error) => {
-                error!(index = entry.index, %error, "a change of the membership was refused")
+                error!(index = entry.index, %error, "membership change refused by raft")
             }
         }
-        let stamped: Stamped = decoded(codec::decode_stamped(&stamped), entry.index);
+        let stamped: Stamped = expect_valid(codec::decode_stamped(&stamped), entry.index);
         let id = stamped.id;
         (Some(stamped), id)
     }
 
-    /// One command into the store; keeps the answer for whoever waits for it here.
-    fn one(
+    /// Apply a command to the store, and keep the answer if the write is pending at this member.
+    fn apply_command(
         &mut self,
         store: &mut Store,
         stamped: &Stamped,
         index: u64,
         term: u64,
-        writes: &mut Writes,
+        writes: &mut PendingWrites,
     ) {
         let result = store.apply(stamped, &mut self.events);
         let Some(answer) = stamped.id.and_then(|id| writes.take(id)) else {
@@ -256,7 +260,7 @@ impl Applier {
                 result: Err(error),
                 position,
             }),
-            // Taken for one that was applied long ago: whether it was, nobody knows any more.
+            // The store took it for a command that was applied long ago, and no longer has its result.
             Ok(None) => Err(Refused::Unanswered),
         };
         self.answers.push((answer, written));
@@ -264,18 +268,19 @@ impl Applier {
 
     fn deliver(&mut self) {
         for event in self.events.drain(..) {
-            self.watches.tell(&event);
+            self.subscriptions.deliver(&event);
         }
         for (answer, written) in self.answers.drain(..) {
-            // A client that went away needs no answer.
+            // The client may have disconnected.
             let _ = answer.send(written);
         }
     }
 }
 
-/// This member was removed. The raft crate does not cope with a leader that is no member: one of those
-/// that stay is asked to campaign. This one votes on, for others may not know yet that it may not.
-fn step_down(raft: &mut RawNode<Log>) {
+/// This member was removed. The raft crate does not support a leader that is not in its configuration, so
+/// one of the remaining voters is asked to campaign. This member still votes: the others may not have
+/// applied its removal yet.
+fn step_down(raft: &mut RawNode<RaftLog>) {
     let raft = &mut raft.raft;
     if raft.state != StateRole::Leader {
         return;
@@ -290,13 +295,14 @@ fn step_down(raft: &mut RawNode<Log>) {
     raft.become_follower(raft.term, raft::INVALID_ID);
 }
 
-fn lock(view: &RwLock<AppliedState>) -> RwLockWriteGuard<'_, AppliedState> {
-    view.write()
+fn lock(applied: &RwLock<AppliedState>) -> RwLockWriteGuard<'_, AppliedState> {
+    applied
+        .write()
         .unwrap_or_else(std::sync::PoisonError::into_inner)
 }
 
-/// What was committed was encoded by a member of this cluster: if it cannot be read, this member's
-/// version is too old for it or its memory is broken, and applying on would make its store differ.
-fn decoded<T, E: std::fmt::Display>(result: Result<T, E>, index: u64) -> T {
-    result.unwrap_or_else(|error| panic!("entry {index} cannot be read: {error}"))
+/// Panics if a committed entry cannot be decoded. A member of this cluster encoded it, so this member's
+/// version is too old or its memory is faulty; if it went on, its store would differ from the others.
+fn expect_valid<T, E: std::fmt::Display>(result: Result<T, E>, index: u64) -> T {
+    result.unwrap_or_else(|error| panic!("cannot decode the committed entry {index}: {error}"))
 }

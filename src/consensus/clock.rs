@@ -1,26 +1,27 @@
 //! The cluster's clock as this member reads it.
 //!
-//! Monotonic time enters as a [`Duration`] since some moment of this process's own; only differences count.
+//! Monotonic time is passed in as a [`Duration`] since a fixed moment of this process; only differences
+//! matter.
 
 use std::time::Duration;
 
 use crate::store::ClusterTime;
 
-/// How many times slower than it runs a clock that runs ahead of the leader's goes back to it: well above
-/// what oscillators differ by.
+/// A clock that is ahead of the leader's is set back by at most one part in this number of the elapsed time.
+/// The rate is well above the difference between two oscillators.
 const BACK_PART: u32 = 1_000;
 
-/// A reading of the cluster's clock that goes on with this member's own monotonic time.
+/// A reading of the cluster's clock that advances with this member's monotonic time.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Clock {
     reading: ClusterTime,
     taken: Duration,
-    /// The term whose leader's readings it goes by.
+    /// The term of the leader whose readings it follows.
     term: u64,
 }
 
 impl Clock {
-    /// A clock that reads `reading` at the moment `now`.
+    /// A clock that reads `reading` at the time `now`.
     pub fn new(reading: ClusterTime, now: Duration) -> Self {
         Self {
             reading,
@@ -29,24 +30,24 @@ impl Clock {
         }
     }
 
-    /// What it reads at the moment `now`.
+    /// The reading at the time `now`.
     pub fn read(&self, now: Duration) -> ClusterTime {
         self.reading.plus(now.saturating_sub(self.taken))
     }
 
-    /// An applied entry carried `stamp`: the cluster's time is at least that.
-    pub fn at_least(&mut self, stamp: ClusterTime, now: Duration) {
+    /// Advance the clock to `stamp`, the time of an applied entry, if it reads less.
+    pub fn advance_to(&mut self, stamp: ClusterTime, now: Duration) {
         if stamp > self.read(now) {
             (self.reading, self.taken) = (stamp, now);
         }
     }
 
-    /// The leader of `term` read `reading` a moment ago, says its heartbeat or what it stamped.
+    /// Follow the reading of the leader of `term`, from a heartbeat or an entry's stamp.
     ///
-    /// A later leader's reading is taken as it is, even if it is behind, as that of one that just started
-    /// may be: the deadlines it gives are by its clock, and a leader after it with a clock ahead would find
-    /// them due early. In the same term a reading that is behind was mostly late on its way; the clock goes
-    /// back slowly, no more than an oscillator that runs ahead makes necessary.
+    /// The reading of a new leader is adopted even if it is behind, as that of a leader that has just started
+    /// may be: its deadlines are based on it, and a later leader whose clock is ahead would let them pass
+    /// early. In the same term, a reading that is behind is usually a delayed message; the clock is set back
+    /// only slowly, just enough to correct an oscillator that runs fast.
     pub fn follow(&mut self, term: u64, reading: ClusterTime, now: Duration) {
         if term < self.term {
             return;
@@ -65,7 +66,7 @@ impl Clock {
         };
     }
 
-    /// This member leads in `term`: others follow it.
+    /// Stop following: this member leads in `term`.
     pub fn lead(&mut self, term: u64) {
         self.term = term;
     }
@@ -78,7 +79,7 @@ mod tests {
     const SECOND: Duration = Duration::from_secs(1);
 
     #[test]
-    fn goes_on_with_monotonic_time() {
+    fn advances_with_monotonic_time() {
         let clock = Clock::new(ClusterTime::from_nanos(5), 10 * SECOND);
         assert_eq!(
             clock.read(12 * SECOND),
@@ -87,16 +88,16 @@ mod tests {
         assert_eq!(
             clock.read(9 * SECOND),
             ClusterTime::from_nanos(5),
-            "a moment before it was taken"
+            "a time before it was taken"
         );
     }
 
     #[test]
-    fn an_entry_moves_it_forward_only() {
+    fn an_entry_only_advances_it() {
         let mut clock = Clock::new(ClusterTime::from_nanos(100), SECOND);
-        clock.at_least(ClusterTime::from_nanos(50), SECOND);
+        clock.advance_to(ClusterTime::from_nanos(50), SECOND);
         assert_eq!(clock.read(SECOND), ClusterTime::from_nanos(100));
-        clock.at_least(ClusterTime::from_nanos(150), SECOND);
+        clock.advance_to(ClusterTime::from_nanos(150), SECOND);
         assert_eq!(clock.read(SECOND), ClusterTime::from_nanos(150));
     }
 
@@ -111,7 +112,7 @@ mod tests {
         assert_eq!(
             clock.read(SECOND),
             ClusterTime::from_nanos(95),
-            "an earlier one's"
+            "the reading of an earlier leader"
         );
     }
 

@@ -1,7 +1,7 @@
-//! Our types and the raft crate's, one into the other.
+//! Conversions between this crate's types and those of the raft crate.
 //!
-//! Peer bytes never reach that crate's own decoder: what it decodes itself, a configuration change in an
-//! entry's data, is left empty here and travels typed in our own encoding of the entry.
+//! Bytes of peers never reach that crate's own decoder: the data of a configuration change, which it would
+//! decode, stays empty here, and the change is sent in our own encoding.
 
 use raft::eraftpb;
 use raft::prelude::{ConfState, MessageType};
@@ -9,11 +9,11 @@ use raft::prelude::{ConfState, MessageType};
 use super::message::{RaftKind, RaftMessage};
 use crate::wal::{Configuration, Entry, EntryKind, HardState, SnapshotMeta};
 
-/// What of the raft crate's entry travels and is written to disk.
+/// The entry as it is sent and written to disk.
 ///
-/// A membership entry keeps our encoding in `context`; its `data` is the raft crate's own, needed only
-/// while it is being proposed.
-pub(super) fn entry_out(entry: &eraftpb::Entry) -> Entry {
+/// A membership entry has our encoding in `context`; its `data` is the raft crate's, and needed only while
+/// the entry is proposed.
+pub(super) fn from_raft_entry(entry: &eraftpb::Entry) -> Entry {
     let (kind, data) = match entry.get_entry_type() {
         eraftpb::EntryType::EntryNormal => (EntryKind::Command, entry.data.clone()),
         eraftpb::EntryType::EntryConfChange | eraftpb::EntryType::EntryConfChangeV2 => {
@@ -28,8 +28,8 @@ pub(super) fn entry_out(entry: &eraftpb::Entry) -> Entry {
     }
 }
 
-/// The raft crate's form of an entry.
-pub(super) fn entry_in(entry: Entry) -> eraftpb::Entry {
+/// Converts to the raft crate's form of an entry.
+pub(super) fn to_raft_entry(entry: Entry) -> eraftpb::Entry {
     let mut out = eraftpb::Entry {
         index: entry.index,
         term: entry.term,
@@ -45,8 +45,8 @@ pub(super) fn entry_in(entry: Entry) -> eraftpb::Entry {
     out
 }
 
-/// Our form of the hard state.
-pub(super) fn hard_state_out(state: &eraftpb::HardState) -> HardState {
+/// Converts from the raft crate's form of the hard state.
+pub(super) fn from_raft_hard_state(state: &eraftpb::HardState) -> HardState {
     HardState {
         term: state.term,
         vote: state.vote,
@@ -54,8 +54,8 @@ pub(super) fn hard_state_out(state: &eraftpb::HardState) -> HardState {
     }
 }
 
-/// The raft crate's form of the hard state.
-pub(super) fn hard_state_in(state: HardState) -> eraftpb::HardState {
+/// Converts to the raft crate's form of the hard state.
+pub(super) fn to_raft_hard_state(state: HardState) -> eraftpb::HardState {
     eraftpb::HardState {
         term: state.term,
         vote: state.vote,
@@ -64,8 +64,8 @@ pub(super) fn hard_state_in(state: HardState) -> eraftpb::HardState {
     }
 }
 
-/// Our form of a configuration.
-pub(super) fn configuration_out(state: &ConfState) -> Configuration {
+/// Converts from the raft crate's form of a configuration.
+pub(super) fn from_raft_configuration(state: &ConfState) -> Configuration {
     Configuration {
         voters: state.voters.clone(),
         learners: state.learners.clone(),
@@ -75,8 +75,8 @@ pub(super) fn configuration_out(state: &ConfState) -> Configuration {
     }
 }
 
-/// The raft crate's form of a configuration.
-pub(super) fn configuration_in(configuration: &Configuration) -> ConfState {
+/// Converts to the raft crate's form of a configuration.
+pub(super) fn to_raft_configuration(configuration: &Configuration) -> ConfState {
     ConfState {
         voters: configuration.voters.clone(),
         learners: configuration.learners.clone(),
@@ -87,31 +87,31 @@ pub(super) fn configuration_in(configuration: &Configuration) -> ConfState {
     }
 }
 
-/// Our form of a snapshot's metadata.
-pub(super) fn mark_out(metadata: &eraftpb::SnapshotMetadata) -> SnapshotMeta {
+/// Converts from the raft crate's form of a snapshot's metadata.
+pub(super) fn from_raft_metadata(metadata: &eraftpb::SnapshotMetadata) -> SnapshotMeta {
     SnapshotMeta {
         index: metadata.index,
         term: metadata.term,
-        configuration: configuration_out(metadata.get_conf_state()),
+        configuration: from_raft_configuration(metadata.get_conf_state()),
     }
 }
 
-/// The raft crate's form of a snapshot, without its bytes.
-pub(super) fn snapshot_in(mark: &SnapshotMeta) -> eraftpb::Snapshot {
+/// Converts to the raft crate's form of a snapshot, without its bytes.
+pub(super) fn to_raft_snapshot(meta: &SnapshotMeta) -> eraftpb::Snapshot {
     let mut snapshot = eraftpb::Snapshot::default();
     let metadata = snapshot.mut_metadata();
-    metadata.index = mark.index;
-    metadata.term = mark.term;
-    metadata.set_conf_state(configuration_in(&mark.configuration));
+    metadata.index = meta.index;
+    metadata.term = meta.term;
+    metadata.set_conf_state(to_raft_configuration(&meta.configuration));
     snapshot
 }
 
-/// What travels of a message of the raft crate; none for the kinds that are a member's own affair.
-pub(super) fn message_out(mut message: eraftpb::Message) -> Option<RaftMessage> {
-    let kind = kind_out(message.get_msg_type())?;
-    let snapshot =
-        (kind == RaftKind::Snapshot).then(|| mark_out(message.get_snapshot().get_metadata()));
-    let entries = message.take_entries().iter().map(entry_out).collect();
+/// Converts from the raft crate's form of a message; none for the kinds that a member sends to itself.
+pub(super) fn from_raft_message(mut message: eraftpb::Message) -> Option<RaftMessage> {
+    let kind = from_raft_kind(message.get_msg_type())?;
+    let snapshot = (kind == RaftKind::Snapshot)
+        .then(|| from_raft_metadata(message.get_snapshot().get_metadata()));
+    let entries = message.take_entries().iter().map(from_raft_entry).collect();
     Some(RaftMessage {
         kind,
         term: message.term,
@@ -129,8 +129,8 @@ pub(super) fn message_out(mut message: eraftpb::Message) -> Option<RaftMessage> 
     })
 }
 
-/// The raft crate's form of a message.
-pub(super) fn message_in(from: u64, to: u64, message: RaftMessage) -> eraftpb::Message {
+/// Converts to the raft crate's form of a message.
+pub(super) fn to_raft_message(from: u64, to: u64, message: RaftMessage) -> eraftpb::Message {
     let mut out = eraftpb::Message {
         from,
         to,
@@ -145,22 +145,22 @@ pub(super) fn message_in(from: u64, to: u64, message: RaftMessage) -> eraftpb::M
         context: message.context,
         ..Default::default()
     };
-    out.set_msg_type(kind_in(message.kind));
+    out.set_msg_type(to_raft_kind(message.kind));
     out.set_entries(
         message
             .entries
             .into_iter()
-            .map(entry_in)
+            .map(to_raft_entry)
             .collect::<Vec<_>>()
             .into(),
     );
-    if let Some(mark) = &message.snapshot {
-        out.set_snapshot(snapshot_in(mark));
+    if let Some(meta) = &message.snapshot {
+        out.set_snapshot(to_raft_snapshot(meta));
     }
     out
 }
 
-fn kind_out(kind: MessageType) -> Option<RaftKind> {
+fn from_raft_kind(kind: MessageType) -> Option<RaftKind> {
     Some(match kind {
         MessageType::MsgAppend => RaftKind::Append,
         MessageType::MsgAppendResponse => RaftKind::AppendResponse,
@@ -184,7 +184,7 @@ fn kind_out(kind: MessageType) -> Option<RaftKind> {
     })
 }
 
-fn kind_in(kind: RaftKind) -> MessageType {
+fn to_raft_kind(kind: RaftKind) -> MessageType {
     match kind {
         RaftKind::Append => MessageType::MsgAppend,
         RaftKind::AppendResponse => MessageType::MsgAppendResponse,

@@ -1,110 +1,68 @@
-//! The one thread that drives a member: inputs in, work out.
+//! The one thread that runs a member's core: it receives inputs and carries out the work that results.
 
 use std::collections::{BTreeSet, VecDeque};
-use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender};
+use std::sync::mpsc::{Receiver, RecvTimeoutError};
 use std::thread;
 use std::time::{Duration, Instant};
 
-use tokio::sync::{OwnedSemaphorePermit, oneshot, watch};
+use tokio::sync::watch;
 use tracing::{error, info, warn};
 
 use super::core::{Core, Work};
-use super::handle::Request;
-use super::message::Message;
+use super::error::DriverError;
+use super::hashes::HashJob;
+use super::input::{DriverHealth, Input, Inputs};
 use super::outbox::Outbox;
-use super::wal_thread::Writes;
+use super::snapshot_schedule::SnapshotJob;
+use super::wal_thread::WalQueue;
 use crate::cluster::MemberId;
-use crate::store::{Store, image};
-use crate::wal::SnapshotMeta;
+use crate::store::image;
+use crate::wal::{SnapshotMeta, StorageError};
 
-/// How many inputs are taken before the work they make is done: many proposals, one sync.
+/// How many inputs are handled before the work they cause is done: many proposals share one sync.
 const BATCH_MAX: usize = 512;
 
-/// Where inputs of the driver go. Each kind is bounded at its source: requests by permits and
-/// connections, messages by a permit each, reports by what was ordered.
-pub type Inputs = Sender<Input>;
-
-/// What the driver hears.
-pub enum Input {
-    /// Someone at this member asks for something.
-    Request(Request),
-    /// A message of another member; the permit is its connection's, given back when it is handled.
-    Message(Message, Option<OwnedSemaphorePermit>),
-    /// A snapshot from the leader that is durable here, its message, and the store made of it.
-    Snapshot(Message, Store),
-    /// All writes up to this number are on disk.
-    Persisted(u64),
-    /// The disk failed; nothing more can be promised.
-    Failed(String),
-    /// The snapshot of this mark is durable and so long, or could not be written.
-    SnapshotWritten(SnapshotMeta, Option<u64>),
-    /// The hash of the store at this applied index.
-    Hashed(u64, u64),
-    /// A message to this member could not be delivered.
-    Unreachable(MemberId),
-    /// A snapshot sent to this member is durable there, or failed.
-    SnapshotSent(MemberId, bool),
-    /// This other member is reached at this peer URL, it says.
-    Calls(MemberId, String),
-    /// Say how the driver is. Whoever asks waits for the answer, so there are few.
-    Pulse(oneshot::Sender<Pulse>),
-    /// This other member knows for certain that this one was removed from the cluster.
-    Removed(MemberId),
-    /// Give leadership to another member, if this one has it and another can take it.
-    TransferLeadership,
-    /// End now.
-    Stop,
-}
-
-/// How the driver is; that it answers at all says that it gets round.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Pulse {
-    /// How long the disk has been at what it was given first; zero if it has nothing to do.
-    pub unsynced: Duration,
-}
-
-/// How a member's part in the cluster ended.
+/// Why a member's part in the cluster ended without an error.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum End {
-    /// It was told to.
+    /// It received [`Input::Stop`].
     Stopped,
-    /// The member was removed from the cluster: it is none any more, and never again by this id. What it
-    /// holds is of no use to anyone.
+    /// The member was removed from the cluster. Its id is never used again, and its data is obsolete.
     Removed,
 }
 
-/// The driver: owns the core, hands work to disk and peers.
+/// The driver: owns the core, and passes its work on to the WAL thread and the transport.
 pub(super) struct Driver<O> {
     pub(super) core: Core,
     pub(super) inputs: Receiver<Input>,
-    /// For the reports of what it starts.
+    /// Receives the results of the jobs the driver starts.
     pub(super) reports: Inputs,
-    pub(super) writes: Writes,
+    pub(super) wal: WalQueue,
     pub(super) outbox: O,
-    /// The ids of members that were removed for certain.
-    pub(super) gone: watch::Sender<BTreeSet<MemberId>>,
+    /// The ids of removed members, as far as the removal is on this disk.
+    pub(super) removed_ids: watch::Sender<BTreeSet<MemberId>>,
     pub(super) save: SaveSnapshot,
     pub(super) tick: Duration,
     pub(super) origin: Instant,
-    /// The writes that are not on disk yet, and since when: as many as the queue of [`Writes`] has.
+    /// The WAL writes that are not on disk yet: number, and when it was queued. Bounded like [`WalQueue`].
     pub(super) unsynced: VecDeque<(u64, Duration)>,
 }
 
-/// Writes a snapshot's bytes where they last, and tells how many: `wal`'s snapshot files, given by whoever
-/// opened the directory.
+/// Writes a snapshot's image durably and returns its size in bytes: `wal`'s snapshot files, provided by the
+/// server, which opened the data directory.
 pub type SaveSnapshot = std::sync::Arc<
-    dyn Fn(&SnapshotMeta, &mut dyn Iterator<Item = bytes::Bytes>) -> Result<u64, String>
+    dyn Fn(&SnapshotMeta, &mut dyn Iterator<Item = bytes::Bytes>) -> Result<u64, StorageError>
         + Send
         + Sync,
 >;
 
 impl<O: Outbox> Driver<O> {
-    /// The thread's whole life.
+    /// Run until an input ends it.
     ///
     /// # Errors
     ///
-    /// What failed: the disk.
-    pub(super) fn run(mut self) -> Result<End, String> {
+    /// [`DriverError::Wal`]: a write or sync of the write-ahead log failed.
+    pub(super) fn run(mut self) -> Result<End, DriverError> {
         let mut next_tick = self.now() + self.tick;
         self.core.campaign_if_alone();
         self.do_work();
@@ -120,10 +78,10 @@ impl<O: Outbox> Driver<O> {
         }
     }
 
-    /// The next input, after the ticks that are due before it.
+    /// Wait for the next input, and run the ticks that are due before it.
     ///
-    /// A leader ticks on time. Others may be half a tick early or late, so that they do it when the leader's
-    /// heartbeat, which comes once a tick, wakes them anyway.
+    /// A leader ticks on time. The others may tick half a period early or late, so that they tick when the
+    /// leader's heartbeat, which arrives once per period, wakes them anyway.
     fn wait(&mut self, next_tick: &mut Duration) -> Input {
         loop {
             let slack = if self.core.leads() {
@@ -146,7 +104,7 @@ impl<O: Outbox> Driver<O> {
                     return input;
                 }
                 Err(RecvTimeoutError::Timeout) => {}
-                // It cannot be: the driver holds a sender itself.
+                // Unreachable: the driver holds a sender itself.
                 Err(RecvTimeoutError::Disconnected) => return Input::Stop,
             }
         }
@@ -155,12 +113,12 @@ impl<O: Outbox> Driver<O> {
     fn tick(&mut self, next_tick: &mut Duration, now: Duration) {
         self.core.tick(now);
         self.do_work();
-        // A process that was paused does not make up for it: its peers' time passed as well.
+        // A process that was paused does not catch up on ticks: time passed for its peers as well.
         *next_tick = (*next_tick + self.tick).max(now);
     }
 
-    /// Take an input in; how it ends, if that is what it says.
-    fn accept(&mut self, input: Input) -> Option<Result<End, String>> {
+    /// Handle an input. Returns the result of [`Driver::run`] if the input ends it.
+    fn accept(&mut self, input: Input) -> Option<Result<End, DriverError>> {
         let now = self.now();
         match input {
             Input::Request(request) => self.core.request(request, now),
@@ -174,24 +132,24 @@ impl<O: Outbox> Driver<O> {
                 {}
                 self.core.persisted(number);
             }
-            Input::Pulse(answer) => {
+            Input::Health(answer) => {
                 let since = self.unsynced.front().map_or(now, |(_, since)| *since);
                 let unsynced = now.saturating_sub(since);
-                // Whoever stopped waiting does not want to know.
-                let _ = answer.send(Pulse { unsynced });
+                // The caller may have stopped waiting.
+                let _ = answer.send(DriverHealth { unsynced });
             }
-            Input::SnapshotWritten(mark, bytes) => self.core.snapshot_written(mark, bytes),
+            Input::SnapshotWritten(meta, bytes) => self.core.snapshot_written(meta, bytes),
             Input::Hashed(index, hash) => self.core.hashed(index, hash),
             Input::Unreachable(member) => self.core.unreachable(member),
             Input::SnapshotSent(member, ok) => self.core.snapshot_sent(member, ok),
             Input::TransferLeadership => self.core.transfer_leadership(),
-            Input::Calls(from, at) => self.core.calls(from, at),
+            Input::AddressChanged(member, peer_url) => self.core.address_changed(member, peer_url),
             Input::Removed(by) => {
                 self.core.removed(by);
                 return Some(Ok(End::Removed));
             }
             Input::Stop => return Some(Ok(End::Stopped)),
-            Input::Failed(error) => return Some(Err(error)),
+            Input::WalFailed(error) => return Some(Err(DriverError::Wal(error))),
         }
         None
     }
@@ -204,50 +162,60 @@ impl<O: Outbox> Driver<O> {
                 snapshot,
                 hash,
                 members,
-                gone,
+                removed_ids,
             } = work;
             if let Some(members) = members {
                 self.outbox.set_members(&members);
             }
-            if let Some(gone) = gone {
-                self.gone.send_replace(gone.into_iter().collect());
+            if let Some(removed_ids) = removed_ids {
+                self.removed_ids
+                    .send_replace(removed_ids.into_iter().collect());
             }
             for message in messages {
                 self.outbox.send(message);
             }
             if let Some(write) = write {
                 self.unsynced.push_back((write.number, self.now()));
-                // The thread ends only after it said why.
-                let _ = self.writes.send(write);
+                // The WAL thread ends only after it sent `Input::WalFailed`.
+                let _ = self.wal.send(write);
             }
             if let Some(job) = snapshot {
-                let (save, mark) = (self.save.clone(), job.mark.clone());
-                self.aside("snapshot", move || {
-                    let saved = save(&job.mark, &mut image::encode(&job.store));
-                    match &saved {
-                        Ok(bytes) => info!(index = job.mark.index, bytes, "took a snapshot"),
-                        Err(error) => error!(index = job.mark.index, %error, "a snapshot could not be written"),
-                    }
-                    Input::SnapshotWritten(mark, saved.ok())
-                });
+                self.spawn_snapshot(job);
             }
             if let Some(job) = hash {
-                self.aside("hash", move || {
-                    Input::Hashed(job.index, image::hash(&job.store))
-                });
+                self.spawn_hash(job);
             }
         }
     }
 
-    /// Run `job` on a thread of its own; at most one of each kind is ever under way.
-    fn aside(&self, name: &str, job: impl FnOnce() -> Input + Send + 'static) {
+    fn spawn_snapshot(&self, job: SnapshotJob) {
+        let save = self.save.clone();
+        self.spawn_job("snapshot", move || {
+            let SnapshotJob { meta, store } = job;
+            let saved = save(&meta, &mut image::encode(&store));
+            match &saved {
+                Ok(bytes) => info!(index = meta.index, bytes, "snapshot written"),
+                Err(error) => error!(index = meta.index, %error, "snapshot not written"),
+            }
+            Input::SnapshotWritten(meta, saved.ok())
+        });
+    }
+
+    fn spawn_hash(&self, job: HashJob) {
+        self.spawn_job("hash", move || {
+            Input::Hashed(job.index, image::hash(&job.store))
+        });
+    }
+
+    /// Run `job` on a thread of its own. At most one job of each kind is under way at a time.
+    fn spawn_job(&self, name: &str, job: impl FnOnce() -> Input + Send + 'static) {
         let reports = self.reports.clone();
         let spawned = thread::Builder::new().name(name.to_owned()).spawn(move || {
-            // A driver that is gone needs no report.
+            // After the driver has stopped nobody waits for the report.
             let _ = reports.send(job());
         });
         if let Err(error) = spawned {
-            warn!(%error, "no thread for a {name}");
+            warn!(job = name, %error, "thread not started");
         }
     }
 

@@ -1,4 +1,4 @@
-//! What members say to each other, typed; `transport` turns it into bytes and back.
+//! Messages between members, typed; `transport` encodes and decodes them.
 
 use bytes::Bytes;
 
@@ -9,26 +9,26 @@ use crate::wal::{Entry, SnapshotMeta};
 /// A message from one member to another.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Message {
-    /// Who says it.
+    /// The sender.
     pub from: MemberId,
-    /// To whom.
+    /// The receiver.
     pub to: MemberId,
-    /// What.
+    /// The content.
     pub body: Body,
 }
 
-/// What a message says.
+/// The content of a message.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[expect(
     clippy::large_enum_variant,
-    reason = "nearly all messages are Raft's; a box would cost each an allocation"
+    reason = "nearly all messages are of Raft; a box would cost each an allocation"
 )]
 pub enum Body {
     /// A message of the Raft protocol.
     Raft(RaftMessage),
-    /// Commands taken by a member that does not lead, for the leader to propose.
+    /// Commands from clients of a member that does not lead, for the leader to propose.
     Forward(Vec<Forwarded>),
-    /// The sender's store at this applied index, to be compared with one's own.
+    /// The hash of the sender's store at an applied index, for comparison with the receiver's.
     StoreHash {
         /// The applied index.
         index: u64,
@@ -37,58 +37,58 @@ pub enum Body {
     },
 }
 
-/// A command on its way to the leader.
+/// A command that is forwarded to the leader.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Forwarded {
-    /// Its id, by which it is applied once however often it is sent.
+    /// Its id. The store applies a command once, however often it is sent.
     pub id: CommandId,
-    /// The command as it will stand in the log, without stamp.
+    /// The encoded command, without the stamp it gets in the log.
     pub command: Bytes,
 }
 
-/// The kinds of messages of the Raft protocol that travel.
+/// The kinds of messages of the Raft protocol that are sent to peers.
 ///
 /// A proposal is not among them: forwarded commands have their own frame.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum RaftKind {
-    /// Entries for the log.
+    /// From the leader: entries for the log.
     Append,
-    /// What became of them.
+    /// From a follower: the entries were appended or rejected.
     AppendResponse,
-    /// A candidate asks for a vote.
+    /// A candidate's request for a vote.
     Vote,
-    /// The answer.
+    /// The answer to [`RaftKind::Vote`].
     VoteResponse,
-    /// A snapshot comes; its bytes travel on a stream of their own.
+    /// From the leader: a snapshot. Its bytes are sent on a separate stream.
     Snapshot,
-    /// The leader lives.
+    /// From the leader: it is alive.
     Heartbeat,
-    /// The follower too.
+    /// The answer to [`RaftKind::Heartbeat`].
     HeartbeatResponse,
-    /// A member asks to be made leader.
+    /// A request to the leader to transfer leadership to the sender.
     TransferLeader,
-    /// The leader asks a member to campaign now.
+    /// From the leader: campaign now.
     TimeoutNow,
-    /// A member asks up to where the log is committed.
+    /// A request for the commit index.
     ReadIndex,
-    /// The leader's answer.
+    /// From the leader: the commit index.
     ReadIndexResponse,
-    /// Would I get your vote?
+    /// The question whether a candidate would get a vote, asked before its term is raised.
     PreVote,
-    /// The answer.
+    /// The answer to [`RaftKind::PreVote`].
     PreVoteResponse,
 }
 
-/// A message of the Raft protocol; a field that a kind has no use for is zero, false or empty.
+/// A message of the Raft protocol. A field that a kind does not use is zero, false or empty.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct RaftMessage {
-    /// What it is.
+    /// The kind.
     pub kind: RaftKind,
     /// The sender's term.
     pub term: u64,
     /// The term of the entry at `index`.
     pub log_term: u64,
-    /// The place in the log it is about.
+    /// The index of a log entry; its meaning depends on the kind.
     pub index: u64,
     /// Entries after `index`.
     pub entries: Vec<Entry>,
@@ -96,16 +96,16 @@ pub struct RaftMessage {
     pub commit: u64,
     /// The term of the entry at `commit`.
     pub commit_term: u64,
-    /// Whether the sender says no.
+    /// In an answer: whether the request is rejected.
     pub reject: bool,
-    /// Where the sender's log may agree.
+    /// In a rejection: the index up to which the sender's log may agree.
     pub reject_hint: u64,
     /// The index from which the sender needs a snapshot.
     pub request_snapshot: u64,
-    /// What ties an answer to its question.
+    /// Identifies the request that an answer belongs to.
     pub context: Bytes,
-    /// For a snapshot: which.
+    /// For [`RaftKind::Snapshot`]: index, term and configuration.
     pub snapshot: Option<SnapshotMeta>,
-    /// With the leader's heartbeats: its reading of the cluster's clock.
+    /// For [`RaftKind::Heartbeat`]: the leader's reading of the cluster's clock.
     pub clock: Option<ClusterTime>,
 }

@@ -1,19 +1,26 @@
-//! Raft and the one thread that drives it.
+//! Raft, and the one thread that runs it.
 //!
-//! `handle` is the front door and `view` what anyone may read; `driver` is the thread, `core` what it
-//! runs; `wal_thread` owns the log on disk. `core` is put together from `writes`, `reads`, `watches` and
-//! `membership` (who waits for what), `change` (what a change of the membership comes to), `apply` (committed entries into the store), `unsynced` (what waits
-//! for the disk), `snapshots` (when one is due), `clock` and `log`. `convert` keeps the raft crate out of
-//! everything else.
+//! In reading order: `input` is what the driver receives and `answer` how requests are answered; `handle`
+//! is the way in for requests, `applied_state` what every task may read. `driver` is the thread, `core`
+//! what it runs, `wal_thread` the owner of the log on disk.
+//!
+//! `core` is built from `pending_writes`, `pending_reads`, `subscriptions` and `member_changes` (the
+//! requests that wait), `change` (what a membership change requires), `apply` (committed entries into the
+//! store), `pending_ready` (what waits for the disk), `snapshot_schedule` (when a snapshot is due),
+//! `hashes`, `clock` and `raft_log`. `convert` keeps the raft crate's types out of all other rooms.
 
+mod answer;
+mod applied_state;
 mod apply;
 pub mod change;
 pub mod clock;
 mod convert;
 pub mod core;
 pub mod driver;
+mod error;
 pub mod handle;
-mod log;
+pub mod hashes;
+pub mod input;
 mod member_changes;
 pub mod message;
 pub mod outbox;
@@ -21,18 +28,21 @@ mod pending_reads;
 mod pending_ready;
 mod pending_writes;
 mod raft_log;
+mod raft_logger;
 pub mod settings;
-pub mod snapshots;
+pub mod snapshot_schedule;
 pub mod start;
 mod subscriptions;
-pub mod view;
 mod wal_thread;
 
+pub use answer::{Position, Refused, Written};
+pub use applied_state::{AppliedState, RaftStatus, Role};
 pub use change::{Change, ChangeRefused};
-pub use driver::{End, Input, Inputs};
-pub use handle::{Handle, Live, Next, Position, Refused, Watching, Written};
+pub use driver::End;
+pub use error::{DriverError, StartError};
+pub use handle::Handle;
+pub use input::{Input, Inputs, LiveWatch, StartedWatch, WatchRest};
 pub use member_changes::command_of;
 pub use settings::Settings;
 pub use start::{Running, Start};
-pub use view::{AppliedState, RaftStatus, Role};
 pub use wal_thread::{commit, gather};

@@ -1,13 +1,14 @@
-//! What the driver sends through.
+//! The trait through which the driver sends to other members.
 
 use super::message::Message;
 use crate::cluster::Member;
 
-/// The way to the other members. Never blocks: what cannot be queued is dropped, and Raft copes.
+/// Sends messages to other members. Never blocks: a message that cannot be queued is dropped, which Raft
+/// tolerates.
 pub trait Outbox: Send + 'static {
-    /// Send a message, or drop it.
+    /// Queue a message, or drop it.
     fn send(&mut self, message: Message);
 
-    /// These are the members now; messages to others are dropped.
+    /// Set the current members; messages to any other id are dropped.
     fn set_members(&mut self, members: &[Member]);
 }

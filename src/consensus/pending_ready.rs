@@ -1,53 +1,53 @@
-//! What may leave a member only after its disk has caught up, in order.
+//! The raft crate's `Ready`s whose writes are not on disk yet, with the messages that wait for them.
 //!
-//! The raft crate numbers what it wants persisted, and counts a number as persisted only with all below
-//! it. A round with nothing to write still waits for the writes before it.
+//! The raft crate numbers each `Ready`, and a number counts as persisted only together with all lower
+//! ones. A `Ready` with nothing to write still waits for the writes before it.
 
 use std::collections::VecDeque;
 
 use super::message::Message;
 
-/// The rounds that are not yet on disk.
+/// The `Ready`s that are not on disk yet, in order.
 #[derive(Default)]
 pub(super) struct PendingReadies {
-    rounds: VecDeque<PendingReady>,
+    pending: VecDeque<PendingReady>,
 }
 
-/// One round of the raft crate's `Ready`.
+/// One `Ready` that waits for the disk.
 pub(super) struct PendingReady {
     /// The raft crate's number of it.
     pub(super) number: u64,
     /// Whether it has anything to write.
-    pub(super) writes: bool,
-    /// Whether a term or a vote is among that: until it is on disk this member may not speak in that term.
-    pub(super) votes: bool,
-    /// What may be said only afterwards.
+    pub(super) has_write: bool,
+    /// Whether it changes term or vote: until that is on disk this member must not send in that term.
+    pub(super) has_vote: bool,
+    /// The messages that may be sent only once it is on disk.
     pub(super) messages: Vec<Message>,
 }
 
 impl PendingReadies {
-    /// A round begins to wait.
-    pub(super) fn hold(&mut self, round: PendingReady) {
-        self.rounds.push_back(round);
+    /// Add a `Ready`.
+    pub(super) fn add(&mut self, ready: PendingReady) {
+        self.pending.push_back(ready);
     }
 
-    /// Whether a term or vote is not yet on disk.
+    /// Whether a change of term or vote is not on disk yet.
     pub(super) fn has_vote(&self) -> bool {
-        self.rounds.iter().any(|round| round.votes)
+        self.pending.iter().any(|ready| ready.has_vote)
     }
 
-    /// All writes up to round `number` are on disk: which round counts as persisted now, and what may be
-    /// said; nothing if that is no more than before. With 0, only rounds that have nothing to write and
-    /// nothing before them pass.
-    pub(super) fn synced(&mut self, number: u64) -> Option<(u64, Vec<Message>)> {
+    /// All writes up to `number` are on disk. Returns the highest number that is persisted now and the
+    /// messages that may be sent; none if no number was added. With 0, only `Ready`s without writes that
+    /// have no write before them are released.
+    pub(super) fn take_persisted(&mut self, number: u64) -> Option<(u64, Vec<Message>)> {
         let mut reached = None;
         let mut messages = Vec::new();
-        while let Some(round) = self
-            .rounds
-            .pop_front_if(|round| round.number <= number || !round.writes)
+        while let Some(ready) = self
+            .pending
+            .pop_front_if(|ready| ready.number <= number || !ready.has_write)
         {
-            reached = Some(round.number);
-            messages.extend(round.messages);
+            reached = Some(ready.number);
+            messages.extend(ready.messages);
         }
         reached.map(|reached| (reached, messages))
     }
@@ -57,34 +57,34 @@ impl PendingReadies {
 mod tests {
     use super::*;
 
-    fn round(number: u64, writes: bool) -> PendingReady {
+    fn ready(number: u64, has_write: bool) -> PendingReady {
         PendingReady {
             number,
-            writes,
-            votes: writes && number == 1,
+            has_write,
+            has_vote: has_write && number == 1,
             messages: Vec::new(),
         }
     }
 
     #[test]
-    fn a_round_without_writes_waits_only_for_those_before_it() {
-        let mut unsynced = PendingReadies::default();
-        unsynced.hold(round(1, false));
-        assert_eq!(unsynced.synced(0).map(|(n, _)| n), Some(1));
-        unsynced.hold(round(2, true));
-        unsynced.hold(round(3, false));
-        unsynced.hold(round(4, true));
-        assert_eq!(unsynced.synced(0).map(|(n, _)| n), None);
-        assert_eq!(unsynced.synced(2).map(|(n, _)| n), Some(3));
-        assert_eq!(unsynced.synced(4).map(|(n, _)| n), Some(4));
+    fn a_ready_without_a_write_waits_only_for_those_before_it() {
+        let mut readies = PendingReadies::default();
+        readies.add(ready(1, false));
+        assert_eq!(readies.take_persisted(0).map(|(n, _)| n), Some(1));
+        readies.add(ready(2, true));
+        readies.add(ready(3, false));
+        readies.add(ready(4, true));
+        assert_eq!(readies.take_persisted(0).map(|(n, _)| n), None);
+        assert_eq!(readies.take_persisted(2).map(|(n, _)| n), Some(3));
+        assert_eq!(readies.take_persisted(4).map(|(n, _)| n), Some(4));
     }
 
     #[test]
-    fn remembers_an_unsynced_vote() {
-        let mut unsynced = PendingReadies::default();
-        unsynced.hold(round(1, true));
-        assert!(unsynced.has_vote());
-        unsynced.synced(1);
-        assert!(!unsynced.has_vote());
+    fn remembers_a_vote_that_is_not_on_disk() {
+        let mut readies = PendingReadies::default();
+        readies.add(ready(1, true));
+        assert!(readies.has_vote());
+        readies.take_persisted(1);
+        assert!(!readies.has_vote());
     }
 }

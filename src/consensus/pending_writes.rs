@@ -1,7 +1,7 @@
-//! The writes this member took and has not answered yet.
+//! The writes this member accepted and has not answered yet.
 //!
-//! A write is sent to the leader, and sent again when the leader changed or nothing came of it; its id
-//! makes the store apply it once. It is answered when this member has applied it.
+//! A write is forwarded to the leader, and again after a change of leader or a timeout; its id ensures that
+//! the store applies it once. It is answered when this member has applied it.
 
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -9,50 +9,52 @@ use std::time::Duration;
 use bytes::Bytes;
 use tokio::sync::{OwnedSemaphorePermit, oneshot};
 
-use super::handle::{Refused, Written};
+use super::answer::{Refused, Written};
 use super::message::Forwarded;
 use crate::cluster::MemberId;
 use crate::store::CommandId;
 
-/// How long a write waits before it is refused.
+/// How long a write is pending before it is refused.
 const WRITE_WAIT_MAX: Duration = Duration::from_secs(5);
 
 /// How long a follower waits for a forwarded write before it sends it again.
-const FORWARD_AGAIN: Duration = Duration::from_secs(1);
+const FORWARD_RETRY: Duration = Duration::from_secs(1);
 
-/// The writes of one member.
-pub(super) struct Writes {
+/// The pending writes of one member.
+pub(super) struct PendingWrites {
     member: MemberId,
+    /// The sequence number of the next command.
     next: u64,
-    waiting: BTreeMap<u64, Write>,
-    /// Below this sequence every write was sent at least once.
-    fresh: u64,
+    /// By sequence number.
+    pending: BTreeMap<u64, PendingWrite>,
+    /// All writes below this sequence number were sent at least once.
+    first_new: u64,
 }
 
-struct Write {
+struct PendingWrite {
     command: Bytes,
     answer: oneshot::Sender<Result<Written, Refused>>,
     since: Duration,
-    /// In which term and when it was last handed on.
+    /// The term and the time at which it was last sent to the leader.
     sent: Option<(u64, Duration)>,
-    /// Whether it was handed on before that: then it may happen, whatever became of the last attempt.
+    /// Whether it was sent before that: then it may be applied even if the last attempt failed.
     sent_before: bool,
     _permit: OwnedSemaphorePermit,
 }
 
-impl Writes {
-    /// No writes yet, for `member`; `boot` keeps the ids of two lives apart.
+impl PendingWrites {
+    /// No writes yet. `boot` makes the ids differ from those this member gave before its last restart.
     pub(super) fn new(member: MemberId, boot: u32) -> Self {
         let next = u64::from(boot) << 40;
         Self {
             member,
             next,
-            waiting: BTreeMap::new(),
-            fresh: next,
+            pending: BTreeMap::new(),
+            first_new: next,
         }
     }
 
-    /// An id for a command of this member that nobody waits for here.
+    /// The id for a command of this member that is not a pending write.
     pub(super) fn next_id(&mut self) -> CommandId {
         let id = CommandId {
             member: self.member,
@@ -62,7 +64,7 @@ impl Writes {
         id
     }
 
-    /// A write arrives.
+    /// Add a write.
     pub(super) fn add(
         &mut self,
         command: Bytes,
@@ -71,7 +73,7 @@ impl Writes {
         now: Duration,
     ) {
         let id = self.next_id();
-        let write = Write {
+        let write = PendingWrite {
             command,
             answer,
             since: now,
@@ -79,45 +81,45 @@ impl Writes {
             sent_before: false,
             _permit: permit,
         };
-        self.waiting.insert(id.sequence, write);
+        self.pending.insert(id.sequence, write);
     }
 
-    /// What has never been handed on; counts as handed on in `term` from now.
+    /// The writes that were never sent to a leader; they count as sent in `term` from now on.
     pub(super) fn take_new(&mut self, term: u64, now: Duration) -> Vec<Forwarded> {
-        let from = std::mem::replace(&mut self.fresh, self.next);
+        let from = std::mem::replace(&mut self.first_new, self.next);
         let member = self.member;
-        let fresh = self.waiting.range_mut(from..);
-        fresh
-            .map(|(&sequence, write)| write.hand_on(CommandId { member, sequence }, term, now))
+        let new = self.pending.range_mut(from..);
+        new.map(|(&sequence, write)| write.forward(CommandId { member, sequence }, term, now))
             .collect()
     }
 
-    /// What must be handed on again: what was not in this term, and at a follower what has waited long.
+    /// The writes that have to be sent again: those not sent in this term, and at a follower those sent
+    /// [`FORWARD_RETRY`] ago.
     pub(super) fn take_retries(&mut self, term: u64, leads: bool, now: Duration) -> Vec<Forwarded> {
         let member = self.member;
-        let due = |write: &Write| match write.sent {
+        let is_due = |write: &PendingWrite| match write.sent {
             None => true,
             Some((then, _)) if then != term => true,
-            Some((_, at)) => !leads && now.saturating_sub(at) >= FORWARD_AGAIN,
+            Some((_, at)) => !leads && now.saturating_sub(at) >= FORWARD_RETRY,
         };
-        let writes = self.waiting.iter_mut().filter(|(_, write)| due(write));
+        let writes = self.pending.iter_mut().filter(|(_, write)| is_due(write));
         writes
-            .map(|(&sequence, write)| write.hand_on(CommandId { member, sequence }, term, now))
+            .map(|(&sequence, write)| write.forward(CommandId { member, sequence }, term, now))
             .collect()
     }
 
-    /// These could not be handed on after all.
-    pub(super) fn not_sent(&mut self, ids: impl IntoIterator<Item = CommandId>) {
+    /// Mark writes that could not be proposed as not sent.
+    pub(super) fn mark_unsent(&mut self, ids: impl IntoIterator<Item = CommandId>) {
         for id in ids {
             if id.member == self.member
-                && let Some(write) = self.waiting.get_mut(&id.sequence)
+                && let Some(write) = self.pending.get_mut(&id.sequence)
             {
                 write.sent = None;
             }
         }
     }
 
-    /// Takes the write with this id out, if it is one of ours that still waits: its entry was applied.
+    /// Remove the write with this id, whose entry was applied; none if it is not pending here.
     pub(super) fn take(
         &mut self,
         id: CommandId,
@@ -125,15 +127,16 @@ impl Writes {
         if id.member != self.member {
             return None;
         }
-        self.waiting.remove(&id.sequence).map(|write| write.answer)
+        self.pending.remove(&id.sequence).map(|write| write.answer)
     }
 
-    /// Refuse those that waited too long.
+    /// Refuse the writes that are pending for [`WRITE_WAIT_MAX`].
     pub(super) fn expire(&mut self, now: Duration) {
-        let late = |_: &u64, write: &mut Write| now.saturating_sub(write.since) >= WRITE_WAIT_MAX;
-        for (_, write) in self.waiting.extract_if(.., late) {
-            let may_happen = write.sent.is_some() || write.sent_before;
-            let refused = if may_happen {
+        let is_late =
+            |_: &u64, write: &mut PendingWrite| now.saturating_sub(write.since) >= WRITE_WAIT_MAX;
+        for (_, write) in self.pending.extract_if(.., is_late) {
+            let may_be_applied = write.sent.is_some() || write.sent_before;
+            let refused = if may_be_applied {
                 Refused::Unanswered
             } else {
                 Refused::NoLeader
@@ -142,14 +145,14 @@ impl Writes {
         }
     }
 
-    /// Whether any write waits.
+    /// Whether no write is pending.
     pub(super) fn is_empty(&self) -> bool {
-        self.waiting.is_empty()
+        self.pending.is_empty()
     }
 }
 
-impl Write {
-    fn hand_on(&mut self, id: CommandId, term: u64, now: Duration) -> Forwarded {
+impl PendingWrite {
+    fn forward(&mut self, id: CommandId, term: u64, now: Duration) -> Forwarded {
         self.sent_before |= self.sent.is_some();
         self.sent = Some((term, now));
         Forwarded {
@@ -170,19 +173,19 @@ mod tests {
     const MS: Duration = Duration::from_millis(1);
 
     #[test]
-    fn what_was_ever_handed_on_may_happen() {
-        let mut writes = Writes::new(MemberId::new(7).expect("not zero"), 1);
+    fn a_write_that_was_ever_sent_may_be_applied() {
+        let mut writes = PendingWrites::new(MemberId::new(7).expect("not zero"), 1);
         let permits = Arc::new(Semaphore::new(2));
         let permit = || permits.clone().try_acquire_owned().expect("one is left");
         let (first, mut first_answer) = oneshot::channel();
         writes.add(Bytes::new(), first, permit(), MS);
-        let handed = writes.take_new(1, MS);
+        let new = writes.take_new(1, MS);
         let (second, mut second_answer) = oneshot::channel();
         writes.add(Bytes::new(), second, permit(), MS);
-        // Another leader is to have both, and drops them.
-        let again = writes.take_retries(2, true, 2 * MS);
-        assert_eq!((handed.len(), again.len()), (1, 2));
-        writes.not_sent(again.into_iter().map(|forwarded| forwarded.id));
+        // Both are sent to another leader, which drops them.
+        let retries = writes.take_retries(2, true, 2 * MS);
+        assert_eq!((new.len(), retries.len()), (1, 2));
+        writes.mark_unsent(retries.into_iter().map(|forwarded| forwarded.id));
         writes.expire(WRITE_WAIT_MAX + MS);
         let refused = |answer: Result<_, _>| answer.map(|answer: Result<Written, _>| answer.err());
         assert_eq!(

@@ -1,53 +1,54 @@
-//! What a member's part in the cluster is set to.
+//! The settings of a member's part in the cluster: timing, snapshots, and limits for the raft crate.
 
 use std::time::Duration;
 
 use crate::cluster::MemberId;
 
-/// How much of the log one message to a peer carries at the most, unless a single entry is larger.
+/// How many bytes of entries one message to a peer carries at most, unless a single entry is larger.
 const APPEND_BYTES_MAX: u64 = 1 << 20;
 
-/// How many such messages may be under way to a peer.
+/// How many such messages may be unacknowledged by a peer.
 const APPENDS_IN_FLIGHT_MAX: usize = 256;
 
-/// How much may be proposed and not committed; beyond it proposals wait.
+/// How many bytes may be proposed and uncommitted; beyond that, proposals wait.
 const UNCOMMITTED_BYTES_MAX: u64 = 64 << 20;
 
-/// How much is applied under one hold of the view's lock, unless a single entry is larger.
+/// How many bytes of entries are applied while the lock is held once, unless a single entry is larger.
 const APPLY_BYTES_MAX: u64 = 1 << 20;
 
-/// What a member's part in the cluster is set to.
+/// The settings of a member's part in the cluster.
 #[derive(Clone, Debug)]
 pub struct Settings {
-    /// Who this is.
+    /// The id of this member.
     pub member: MemberId,
-    /// How often its directory was opened; keeps the ids of two lives apart.
+    /// How often its data directory was opened; makes ids unique across restarts.
     pub boot: u32,
-    /// How often [`Core::tick`](super::core::Core::tick) is called.
+    /// The time between two calls of [`Core::tick`](super::core::Core::tick).
     pub tick: Duration,
-    /// Ticks between two heartbeats of the leader.
+    /// The number of ticks between two heartbeats of the leader.
     pub heartbeat_ticks: usize,
-    /// Ticks without a heartbeat after which a follower campaigns; drawn between this and its double.
+    /// The number of ticks without a heartbeat after which a follower campaigns; drawn at random between
+    /// this and its double.
     pub election_ticks: usize,
-    /// Exactly so many ticks instead: makes a run repeat.
+    /// A fixed number of ticks instead, which makes a simulation reproducible.
     pub election_ticks_fixed: Option<usize>,
-    /// A snapshot is taken after so many entries, and once the log since the last is as large as that
-    /// was; none: never.
+    /// The number of entries after which a snapshot is taken, once the log since the last snapshot is as
+    /// large as that snapshot; none to take no snapshots.
     pub snapshot_every: Option<u64>,
-    /// How many applied entries stay in the log behind a snapshot, so that a follower that was away for
-    /// a moment catches up without one; fewer when they are large.
+    /// How many applied entries are kept behind a snapshot, so that a follower that was away for a moment
+    /// catches up without one; fewer if they are large.
     pub trailing_entries: u64,
-    /// While a deadline is pending the leader writes its reading of the clock this often, so that a
-    /// restart of all members makes time to live longer by no more than this.
+    /// How often the leader writes its reading of the clock while a deadline is pending. A restart of all
+    /// members extends a time to live by this at most.
     pub clock_written_every: Duration,
     /// Members compare their stores at each multiple of this index.
     pub hash_every: u64,
-    /// How far a learner may be behind what is committed and still be given a vote.
+    /// How many entries a learner may be behind the commit index when it becomes a voter.
     pub learner_lag_max: u64,
 }
 
 impl Settings {
-    /// The usual settings for this member, with 0.4.6's timing: heartbeats every 50 ms, elections after
+    /// The default settings, with the timing of etcd 0.4.6: a heartbeat every 50 ms, an election after
     /// 200 ms.
     pub fn new(member: MemberId, boot: u32) -> Self {
         Self {
@@ -65,8 +66,9 @@ impl Settings {
         }
     }
 
-    /// With these timings, each at least one tick; a tick is a heartbeat, so that an idle member seldom wakes.
-    pub fn timing(mut self, heartbeat: Duration, election: Duration) -> Self {
+    /// Set the heartbeat interval and the election timeout, each to at least one tick. A tick is as long as
+    /// the heartbeat interval, so that an idle member rarely wakes up.
+    pub fn with_timing(mut self, heartbeat: Duration, election: Duration) -> Self {
         self.tick = heartbeat.max(Duration::from_millis(1));
         let ticks = election.as_nanos().div_ceil(self.tick.as_nanos());
         self.election_ticks = usize::try_from(ticks)
@@ -75,8 +77,8 @@ impl Settings {
         self
     }
 
-    /// The raft crate's form of it. What that leaves off or unbounded is set here.
-    pub(super) fn raft(&self, applied: u64) -> raft::Config {
+    /// The raft crate's configuration, with the checks and limits that are off by default.
+    pub(super) fn to_raft_config(&self, applied: u64) -> raft::Config {
         let (min, max) = self
             .election_ticks_fixed
             .map_or((0, 0), |ticks| (ticks, ticks + 1));
@@ -93,10 +95,11 @@ impl Settings {
             max_committed_size_per_ready: APPLY_BYTES_MAX,
             check_quorum: true,
             pre_vote: true,
-            // Batching may put entries behind a message that says it comes after them: a follower then
-            // acknowledges entries nobody sent it. Proposals travel together as they are.
+            // Batching may append entries to a queued message that does not directly precede them: a
+            // follower then acknowledges entries that it did not receive. Proposals are sent together
+            // without it.
             batch_append: false,
-            // Never LeaseBased: a paused process would answer from a lease that has run out.
+            // Not LeaseBased: after a pause a process would answer from an expired lease.
             read_only_option: raft::ReadOnlyOption::Safe,
             ..Default::default()
         }

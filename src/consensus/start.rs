@@ -1,77 +1,80 @@
-//! Starting a member's part in the cluster: its two threads, and the handle on them.
+//! Starts a member's part in the cluster: the driver's thread, the WAL thread, and the handle on them.
 
 use std::collections::{BTreeSet, VecDeque};
-use std::sync::mpsc::{Receiver, Sender, channel};
+use std::sync::mpsc::{Receiver, channel};
 use std::sync::{Arc, RwLock};
 use std::thread;
 use std::time::{Duration, Instant};
 
 use tokio::sync::{oneshot, watch};
 
+use super::applied_state::AppliedState;
 use super::core::{Core, Recovered};
-use super::driver::{Driver, End, Input, Inputs, SaveSnapshot};
+use super::driver::{Driver, End, SaveSnapshot};
+use super::error::{DriverError, StartError};
 use super::handle::Handle;
+use super::input::{Input, Inputs};
 use super::outbox::Outbox;
 use super::settings::Settings;
-use super::view::AppliedState;
 use super::wal_thread;
 use crate::cluster::MemberId;
 use crate::store::Store;
 use crate::wal::{Disk, Wal};
 
-/// A member's part in the cluster before it starts: the way in exists, so that transport and pages can be
-/// put together around it.
+/// A member's part in the cluster before it runs: its queue of inputs exists, so that the transport and the
+/// HTTP pages can be connected to it.
 pub struct Start {
-    inputs: Sender<Input>,
+    inputs: Inputs,
     received: Receiver<Input>,
-    view: Arc<RwLock<AppliedState>>,
+    applied: Arc<RwLock<AppliedState>>,
     origin: Instant,
-    gone: watch::Sender<BTreeSet<MemberId>>,
+    removed_ids: watch::Sender<BTreeSet<MemberId>>,
 }
 
-/// A running part. Dropping it lets it run on.
+/// The running driver. Dropping this does not stop it.
 pub struct Running {
     inputs: Inputs,
-    ended: oneshot::Receiver<Result<End, String>>,
+    ended: oneshot::Receiver<Result<End, DriverError>>,
 }
 
 impl Start {
-    /// Begins with `store`, as of the recovered snapshot.
+    /// Prepare a member whose `store` was decoded from the recovered snapshot.
     pub fn new(store: Store, recovered: &Recovered) -> Self {
         let (inputs, received) = channel();
         let origin = Instant::now();
         let term = recovered.hard_state.term;
-        let view = AppliedState::new(store, &recovered.snapshot, term, origin, Duration::ZERO);
+        let applied = AppliedState::new(store, &recovered.snapshot, term, origin, Duration::ZERO);
         Self {
             inputs,
             received,
-            view: Arc::new(RwLock::new(view)),
+            applied: Arc::new(RwLock::new(applied)),
             origin,
-            gone: watch::Sender::default(),
+            removed_ids: watch::Sender::default(),
         }
     }
 
-    /// The ids of members that were removed, as far as this member's disk knows that for good. A caller
-    /// with such an id is to be told, for its own member to hear of it by [`Input::Removed`].
-    pub fn gone(&self) -> watch::Receiver<BTreeSet<MemberId>> {
-        self.gone.subscribe()
+    /// The ids of removed members, as far as the removal is on this member's disk. The transport reports
+    /// the removal to a peer that connects with such an id; there it arrives as [`Input::Removed`].
+    pub fn removed_ids(&self) -> watch::Receiver<BTreeSet<MemberId>> {
+        self.removed_ids.subscribe()
     }
 
     /// A handle for requests.
     pub fn handle(&self) -> Handle {
-        Handle::new(self.inputs.clone(), self.view.clone())
+        Handle::new(self.inputs.clone(), self.applied.clone())
     }
 
-    /// Where messages of other members go in.
+    /// The driver's queue, for messages of other members and reports of the transport.
     pub fn inputs(&self) -> Inputs {
         self.inputs.clone()
     }
 
-    /// Start the driver's thread and the log's.
+    /// Start the driver's thread and the WAL thread.
     ///
     /// # Errors
     ///
-    /// A sentence: the raft crate refuses what was recovered, or the system has no thread to give.
+    /// - [`StartError::Raft`]: the raft crate refused the settings or the recovered state.
+    /// - [`StartError::Thread`]: the operating system refused to start a thread.
     pub fn run<D: Disk, O: Outbox>(
         self,
         settings: Settings,
@@ -79,25 +82,24 @@ impl Start {
         wal: Wal<D>,
         outbox: O,
         save: SaveSnapshot,
-    ) -> Result<Running, String> {
-        let no_thread = |error: std::io::Error| format!("cannot start a thread: {error}");
+    ) -> Result<Running, StartError> {
         let tick = settings.tick;
         let inputs = self.inputs.clone();
         let core = Core::start(
             settings,
             recovered,
-            self.view,
+            self.applied,
             inputs.clone(),
             self.origin.elapsed(),
         )?;
-        let writes = wal_thread::spawn(wal, inputs.clone()).map_err(no_thread)?;
+        let wal = wal_thread::spawn(wal, inputs.clone()).map_err(StartError::Thread)?;
         let driver = Driver {
             core,
             inputs: self.received,
             reports: inputs.clone(),
-            writes,
+            wal,
             outbox,
-            gone: self.gone,
+            removed_ids: self.removed_ids,
             save,
             tick,
             origin: self.origin,
@@ -107,42 +109,43 @@ impl Start {
         thread::Builder::new()
             .name("driver".to_owned())
             .spawn(move || {
-                // Whoever stopped waiting for it does not want to know.
+                // `Running` may have been dropped.
                 let _ = end.send(driver.run());
             })
-            .map_err(no_thread)?;
+            .map_err(StartError::Thread)?;
         Ok(Running { inputs, ended })
     }
 }
 
 impl Running {
-    /// Give leadership away, if this member has it; soon, and only if another can take it.
+    /// Ask the driver to transfer leadership, if this member leads and another can take over.
     pub fn transfer_leadership(&self) {
-        self.tell(Input::TransferLeadership);
+        self.send(Input::TransferLeadership);
     }
 
-    /// End it; what is not committed yet may still be by others.
+    /// Stop the driver. Pending proposals may still be committed by the other members.
     ///
     /// # Errors
     ///
-    /// What it failed with before.
-    pub async fn stop(mut self) -> Result<End, String> {
-        self.tell(Input::Stop);
+    /// As [`Running::ended`], if the driver failed before.
+    pub async fn stop(mut self) -> Result<End, DriverError> {
+        self.send(Input::Stop);
         self.ended().await
     }
 
-    /// Wait until it ends by itself, which it does when the member was removed, and when it fails.
+    /// Wait until the driver ends: when the member was removed, or when it fails.
     ///
     /// # Errors
     ///
-    /// What it failed with.
-    pub async fn ended(&mut self) -> Result<End, String> {
+    /// - [`DriverError::Wal`]: a write or sync of the write-ahead log failed.
+    /// - [`DriverError::Panicked`]: the driver's thread panicked.
+    pub async fn ended(&mut self) -> Result<End, DriverError> {
         let ended = (&mut self.ended).await;
-        ended.unwrap_or_else(|_| Err("the driver panicked".to_owned()))
+        ended.unwrap_or(Err(DriverError::Panicked))
     }
 
-    fn tell(&self, input: Input) {
-        // A driver that has ended says why by `ended`.
+    fn send(&self, input: Input) {
+        // Why a driver has ended is the result of `ended`.
         let _ = self.inputs.send(input);
     }
 }

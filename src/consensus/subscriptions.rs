@@ -1,4 +1,5 @@
-//! The watchers of this member: who they are is the store's business, delivering is this file's.
+//! The live watches of this member. The store's [`WatcherIndex`] finds the watchers of an event; this file
+//! delivers it to them.
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -6,21 +7,25 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 
 use tokio::sync::mpsc;
 
-use super::driver::Inputs;
-use super::handle::{LIVE_MAX, Live, Next, Position, WatcherId, Watching};
+use super::answer::Position;
+use super::input::{Inputs, LiveWatch, StartedWatch, WatchRest, WatcherId};
 use crate::store::{Event, Interest, Store, WatcherIndex};
 
-/// How many past events one answer brings; a stream asks again for more.
-const PAST_MAX: usize = 1_000;
+/// How many events of the history one answer carries at most; a stream asks again for more.
+const PAST_EVENTS_MAX: usize = 1_000;
+
+/// How many events a live watch may lag behind before it is ended; its client resumes at the next index.
+const LIVE_EVENTS_MAX: usize = 1024;
 
 /// The live watches.
-pub(super) struct Watches {
-    hub: WatcherIndex,
+pub(super) struct Subscriptions {
+    index: WatcherIndex,
     live: HashMap<u64, Subscriber>,
-    next: u64,
+    next_id: u64,
     inputs: Inputs,
-    /// How many there are, for whoever wants to know.
+    /// The number of live watches, for [`AppliedState`](super::AppliedState).
     count: Arc<AtomicUsize>,
+    /// The watchers of one event; kept for its capacity.
     matches: Vec<u64>,
 }
 
@@ -29,99 +34,99 @@ struct Subscriber {
     stream: bool,
 }
 
-impl Watches {
-    /// None yet; `inputs` is how a dropped watch is told, `count` how many there are.
+impl Subscriptions {
+    /// No watches yet. A dropped watch reports itself to `inputs`; `count` is kept at the number of live
+    /// watches.
     pub(super) fn new(inputs: Inputs, count: Arc<AtomicUsize>) -> Self {
-        let (hub, live, matches) = (WatcherIndex::new(), HashMap::new(), Vec::new());
         Self {
-            hub,
-            live,
-            next: 0,
+            index: WatcherIndex::new(),
+            live: HashMap::new(),
+            next_id: 0,
             inputs,
             count,
-            matches,
+            matches: Vec::new(),
         }
     }
 
-    /// Begin a watch: what has happened since, and a place for what will. Nothing can slip between the
-    /// two, since the caller is the one that applies.
-    pub(super) fn begin(
+    /// Start a watch: the events of the history since `since`, and a queue for later ones. No event can
+    /// be missed between the two, because the caller is the thread that applies.
+    pub(super) fn subscribe(
         &mut self,
         store: &Store,
         position: Position,
         interest: Interest,
         stream: bool,
         since: Option<u64>,
-    ) -> Watching {
+    ) -> StartedWatch {
         let after = store.index() + 1;
         let from = since.filter(|&since| since != 0).unwrap_or(after);
-        let limit = if stream { PAST_MAX } else { 1 };
+        let limit = if stream { PAST_EVENTS_MAX } else { 1 };
         let past = match store.history_since(&interest, from, limit) {
             Ok(past) => past,
             Err(error) => {
-                return Watching {
+                return StartedWatch {
                     position,
                     past: Err(error),
-                    next: Next::Done,
+                    rest: WatchRest::Done,
                 };
             }
         };
-        let next = if !stream && !past.events.is_empty() {
-            Next::Done
+        let rest = if !stream && !past.events.is_empty() {
+            WatchRest::Done
         } else if let Some(again) = past.again {
-            Next::Again(again)
+            WatchRest::MoreHistory(again)
         } else {
-            Next::Live(self.join(interest, stream, from.max(after)))
+            WatchRest::Live(self.add_live(interest, stream, from.max(after)))
         };
-        Watching {
+        StartedWatch {
             position,
             past: Ok(past.events),
-            next,
+            rest,
         }
     }
 
-    /// An event happened: tell those who want to hear it.
-    pub(super) fn tell(&mut self, event: &Arc<Event>) {
-        self.hub.matches(event, &mut self.matches);
+    /// Deliver an event to the watches that it matches.
+    pub(super) fn deliver(&mut self, event: &Arc<Event>) {
+        self.index.matches(event, &mut self.matches);
         for id in self.matches.drain(..) {
-            let Some(ear) = self.live.get(&id) else {
+            let Some(subscriber) = self.live.get(&id) else {
                 continue;
             };
-            // One whose queue is full lagged too far behind: dropping its sender ends it, after what is
-            // queued. One that is gone says so itself.
-            let lagged = ear.events.try_send(event.clone()).is_err();
-            if lagged || !ear.stream {
-                self.hub.remove(id);
+            // A full queue means that the watch lagged too far behind: dropping its sender ends it after
+            // the queued events. A dropped receiver reports itself by `Request::Unwatch`.
+            let lagged = subscriber.events.try_send(event.clone()).is_err();
+            if lagged || !subscriber.stream {
+                self.index.remove(id);
                 self.live.remove(&id);
             }
         }
-        self.tell_count();
+        self.publish_count();
     }
 
-    /// A watch is over.
-    pub(super) fn end(&mut self, id: WatcherId) {
-        self.hub.remove(id.0);
+    /// End a watch.
+    pub(super) fn remove(&mut self, id: WatcherId) {
+        self.index.remove(id.0);
         self.live.remove(&id.0);
-        self.tell_count();
+        self.publish_count();
     }
 
-    /// The tree was replaced as a whole: all watches end, and resume from the new history.
-    pub(super) fn end_all(&mut self) {
+    /// End all watches, because the tree was replaced; their clients resume from the new history.
+    pub(super) fn remove_all(&mut self) {
         for (id, _) in self.live.drain() {
-            self.hub.remove(id);
+            self.index.remove(id);
         }
-        self.tell_count();
+        self.publish_count();
     }
 
-    fn tell_count(&self) {
+    fn publish_count(&self) {
         self.count.store(self.live.len(), Ordering::Relaxed);
     }
 
-    fn join(&mut self, interest: Interest, stream: bool, since: u64) -> Live {
-        let id = self.next;
-        self.next += 1;
-        let (sender, receiver) = mpsc::channel(if stream { LIVE_MAX } else { 1 });
-        self.hub.add(id, &interest, since, stream);
+    fn add_live(&mut self, interest: Interest, stream: bool, since: u64) -> LiveWatch {
+        let id = self.next_id;
+        self.next_id += 1;
+        let (sender, receiver) = mpsc::channel(if stream { LIVE_EVENTS_MAX } else { 1 });
+        self.index.add(id, &interest, since, stream);
         self.live.insert(
             id,
             Subscriber {
@@ -129,7 +134,7 @@ impl Watches {
                 stream,
             },
         );
-        self.tell_count();
-        Live::new(WatcherId(id), receiver, self.inputs.clone(), since)
+        self.publish_count();
+        LiveWatch::new(WatcherId(id), receiver, self.inputs.clone(), since)
     }
 }

@@ -1,32 +1,32 @@
 //! The thread that owns the write-ahead log.
 //!
-//! While a sync is under way the driver goes on; what it hands over meanwhile becomes one record and one
-//! sync. A failed write or sync ends the process: what the page cache dropped cannot be written again.
+//! While a sync is under way the driver continues; the writes it queues meanwhile become one record and one
+//! sync. A failed write or sync ends the process: pages that the page cache dropped cannot be written again.
 
 use std::sync::mpsc::{Receiver, Sender, TryRecvError, channel};
 use std::thread;
 
 use tracing::warn;
 
-use super::core::Write;
-use super::driver::{Input, Inputs};
+use super::core::WalWrite;
+use super::input::{Input, Inputs};
 use crate::wal::{Batch, Disk, StorageError, Wal, remove_old_snapshots};
 
-/// How many bytes of entries one record may gather.
+/// How many bytes of entries are gathered into one record.
 const RECORD_BYTES_MAX: usize = 4 << 20;
 
-/// Where the driver hands what must be on disk.
+/// The queue of WAL writes, from the driver to the thread.
 ///
-/// It is unbounded, but what can be in it is not: proposals are bounded by their permits, messages of
-/// peers by their connections', and the raft crate by what may be uncommitted.
-pub(super) type Writes = Sender<Write>;
+/// The channel is unbounded; its content is not: proposals are bounded by their permits, messages of peers
+/// by those of their connections, and the raft crate by the size of what is uncommitted.
+pub(super) type WalQueue = Sender<WalWrite>;
 
-/// Start the thread; it ends when the driver drops its end, or with [`Input::Failed`].
+/// Start the thread. It ends when the driver drops the queue, or with [`Input::WalFailed`].
 ///
 /// # Errors
 ///
-/// When the system has no thread to give.
-pub(super) fn spawn<D: Disk>(mut wal: Wal<D>, inputs: Inputs) -> std::io::Result<Writes>
+/// When the operating system refuses to start a thread.
+pub(super) fn spawn<D: Disk>(mut wal: Wal<D>, inputs: Inputs) -> std::io::Result<WalQueue>
 where
     Wal<D>: Send,
 {
@@ -34,45 +34,46 @@ where
     thread::Builder::new()
         .name("wal".to_owned())
         .spawn(move || {
-            if let Err(error) = work(&mut wal, &receiver, &inputs) {
-                // A driver that is gone needs no report.
-                let _ = inputs.send(Input::Failed(error.to_string()));
+            if let Err(error) = run(&mut wal, &receiver, &inputs) {
+                // After the driver has stopped nobody waits for the report.
+                let _ = inputs.send(Input::WalFailed(error));
             }
         })?;
     Ok(sender)
 }
 
-fn work<D: Disk>(
+fn run<D: Disk>(
     wal: &mut Wal<D>,
-    writes: &Receiver<Write>,
+    queue: &Receiver<WalWrite>,
     inputs: &Inputs,
 ) -> Result<(), StorageError> {
-    let mut more_to_tend = true;
+    let mut has_maintenance = true;
     loop {
-        let first = match writes.try_recv() {
+        let first = match queue.try_recv() {
             Ok(first) => first,
-            Err(TryRecvError::Empty) if more_to_tend => {
-                more_to_tend = wal.tend()?;
+            Err(TryRecvError::Empty) if has_maintenance => {
+                has_maintenance = wal.maintain()?;
                 continue;
             }
-            Err(TryRecvError::Empty) => match writes.recv() {
+            Err(TryRecvError::Empty) => match queue.recv() {
                 Ok(first) => first,
                 Err(_) => return Ok(()),
             },
             Err(TryRecvError::Disconnected) => return Ok(()),
         };
-        let (number, batch) = gather(first, || writes.try_recv().ok());
+        let (number, batch) = gather(first, || queue.try_recv().ok());
         commit(wal, &batch)?;
         if inputs.send(Input::Persisted(number)).is_err() {
             return Ok(());
         }
-        more_to_tend = true;
+        has_maintenance = true;
     }
 }
 
-/// Put a write together with those that already wait behind it, as one: its number, and the batch.
-pub fn gather(first: Write, mut next: impl FnMut() -> Option<Write>) -> (u64, Batch) {
-    let Write {
+/// Merge a write with those queued behind it, up to [`RECORD_BYTES_MAX`]. Returns the number of the last
+/// write that is included, and the merged batch.
+pub fn gather(first: WalWrite, mut next: impl FnMut() -> Option<WalWrite>) -> (u64, Batch) {
+    let WalWrite {
         mut number,
         mut batch,
     } = first;
@@ -85,17 +86,17 @@ pub fn gather(first: Write, mut next: impl FnMut() -> Option<Write>) -> (u64, Ba
     (number, batch)
 }
 
-/// Make a batch durable; what is left of older snapshots goes once the log begins with a newer one.
+/// Make a batch durable. Once the log begins with a newer snapshot, older snapshot files are removed.
 ///
 /// # Errors
 ///
-/// The disk's; nothing more may be written then.
+/// The batch could not be written or synced, see [`Wal::write`]; the log must not be used afterwards.
 pub fn commit<D: Disk>(wal: &mut Wal<D>, batch: &Batch) -> Result<(), StorageError> {
     wal.write(batch, true)?;
-    if let Some(mark) = batch.compact.as_ref().or(batch.reset.as_ref())
-        && let Err(error) = remove_old_snapshots(wal.disk(), mark)
+    if let Some(meta) = batch.compact.as_ref().or(batch.reset.as_ref())
+        && let Err(error) = remove_old_snapshots(wal.disk(), meta)
     {
-        warn!(%error, "an old snapshot stays");
+        warn!(%error, "old snapshot not removed");
     }
     Ok(())
 }

@@ -133,7 +133,7 @@ impl Access {
     pub(super) async fn life(&self, token: &str) -> Result<Option<Duration>, Trouble> {
         match self {
             Self::Here(handle, _) => {
-                let view = handle.view();
+                let view = handle.applied();
                 match view.store.get(&path(token, "")?) {
                     Ok(found) => {
                         let node = found.listing(false, view.now()).node;
@@ -256,7 +256,7 @@ impl Access {
     /// Whether the tokens can be read.
     pub(super) async fn check(&self) -> Result<(), Trouble> {
         match self {
-            Self::Here(handle, _) => match handle.view().standing.leader {
+            Self::Here(handle, _) => match handle.applied().raft_status.leader {
                 Some(_) => Ok(()),
                 None => Err(Trouble("nothing can be written just now".to_owned())),
             },

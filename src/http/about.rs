@@ -16,11 +16,11 @@ pub(super) fn version() -> Reply {
 /// Whether this member can serve: it knows a leader.
 pub(super) fn health(pages: &Pages) -> Reply {
     let (standing, index, votes) = {
-        let view = pages.handle.view();
+        let view = pages.handle.applied();
         (
-            view.standing,
+            view.raft_status,
             view.store.index(),
-            view.votes(pages.facts.id),
+            view.is_voter(pages.facts.id),
         )
     };
     let healthy = standing.leader.is_some() && !standing.diverged;
@@ -53,9 +53,11 @@ pub(super) fn health(pages: &Pages) -> Reply {
 /// The leader's peer URL.
 pub(super) fn leader(pages: &Pages) -> Reply {
     let (leader, index) = {
-        let view = pages.handle.view();
+        let view = pages.handle.applied();
         (
-            view.standing.leader.and_then(|id| member_by_id(&view, id)),
+            view.raft_status
+                .leader
+                .and_then(|id| member_by_id(&view, id)),
             view.store.index(),
         )
     };
@@ -68,10 +70,10 @@ pub(super) fn leader(pages: &Pages) -> Reply {
 /// The client URLs of all members on one line, the leader's first.
 pub(super) fn machines(pages: &Pages) -> Reply {
     let (mut members, leader) = {
-        let view = pages.handle.view();
+        let view = pages.handle.applied();
         (
             view.store.members().cloned().collect::<Vec<Member>>(),
-            view.standing.leader,
+            view.raft_status.leader,
         )
     };
     members.sort_by(|one, other| {

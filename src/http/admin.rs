@@ -63,7 +63,7 @@ pub(super) async fn settings(pages: &Pages, mut request: Request<Incoming>) -> R
             Err(denied) => return reply::denied(denied, "/_etcd/config", pages.index()),
         }
     } else {
-        pages.handle.view().settings()
+        pages.handle.applied().settings()
     };
     reply::json(format!("{settings}\n"))
 }
@@ -112,7 +112,7 @@ pub(super) async fn remove(pages: &Pages, name: &str, request: Request<Incoming>
 /// The store's hash, and the index of the last entry in it: members at the same index have the same.
 pub(super) async fn hash(pages: &Pages) -> Reply {
     let (store, position) = {
-        let view = pages.handle.view();
+        let view = pages.handle.applied();
         (view.store.clone(), view.position())
     };
     // A large store takes a while, which other requests need not wait for.
@@ -148,10 +148,10 @@ pub(super) async fn members(port: &Port, request: Request<Incoming>) -> Reply {
 }
 
 fn known(pages: &Pages) -> (Vec<Member>, Option<MemberId>) {
-    let view = pages.handle.view();
+    let view = pages.handle.applied();
     (
         view.store.members().cloned().collect(),
-        view.standing.leader,
+        view.raft_status.leader,
     )
 }
 

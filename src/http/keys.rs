@@ -66,7 +66,7 @@ async fn wait(pages: &Pages, linearizable: bool) -> Result<(), Reply> {
 
 fn read(pages: &Pages, path: &Path, recursive: bool, hidden: bool) -> Reply {
     let (found, position, clock) = {
-        let view = pages.handle.view();
+        let view = pages.handle.applied();
         (view.store.get(path), view.position(), Clock::new(&view))
     };
     match found {
@@ -84,7 +84,7 @@ async fn write(pages: &Pages, command: Command) -> Reply {
             result: Ok(event),
             position,
         }) => {
-            let clock = Clock::new(&pages.handle.view());
+            let clock = Clock::new(&pages.handle.applied());
             reply::changed(&event, position, &clock)
         }
         Ok(Written {

@@ -10,7 +10,7 @@ use crate::membership::admin::Denied;
 
 /// All members.
 pub(super) fn list(pages: &Pages) -> Reply {
-    let members: Vec<_> = pages.handle.view().store.members().cloned().collect();
+    let members: Vec<_> = pages.handle.applied().store.members().cloned().collect();
     let mut out = BytesMut::from("{\"members\":[");
     for (place, member) in members.iter().enumerate() {
         if place > 0 {
@@ -25,8 +25,10 @@ pub(super) fn list(pages: &Pages) -> Reply {
 /// The member that leads.
 pub(super) fn leader(pages: &Pages) -> Reply {
     let leader = {
-        let view = pages.handle.view();
-        view.standing.leader.and_then(|id| member_by_id(&view, id))
+        let view = pages.handle.applied();
+        view.raft_status
+            .leader
+            .and_then(|id| member_by_id(&view, id))
     };
     match leader {
         Some(leader) => {

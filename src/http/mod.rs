@@ -156,6 +156,6 @@ impl Pages {
 
     /// The store's index now.
     fn index(&self) -> u64 {
-        self.handle.view().store.index()
+        self.handle.applied().store.index()
     }
 }

@@ -23,7 +23,7 @@ use super::reply::Reply;
 use super::socket::{Activity, Socket};
 use super::{Endpoint, cors, reply};
 use crate::net::tls::Acceptor;
-use crate::transport::Pace;
+use crate::transport::RateLimit;
 
 /// How long the head of a request may be, in bytes; a longer one is answered 431. The number of headers is
 /// bounded too, by 100.
@@ -112,12 +112,12 @@ async fn accepted_one(stream: TcpStream, site: Endpoint, tls: Option<Acceptor>) 
 
 /// Tell people who could not be served, now and then: a stranger may call as often as he likes.
 fn refused(caller: io::Result<SocketAddr>, error: &io::Error) {
-    static PACE: Pace = Pace::new();
+    static PACE: RateLimit = RateLimit::new();
     let caller = caller.map_or_else(|_| "somebody".to_owned(), |caller| caller.to_string());
     // Whoever only looks whether the port is open has said nothing.
     if error.kind() == io::ErrorKind::UnexpectedEof {
         debug!("{caller} hung up during the TLS handshake");
-    } else if let Some(others) = PACE.line(Instant::now()) {
+    } else if let Some(others) = PACE.allow(Instant::now()) {
         warn!("{caller} is not served, since TLS with it fails: {error} ({others} more before)");
     }
 }

@@ -17,15 +17,17 @@ use crate::transport::stats::{Follower, Traffic};
 /// This member's own statistics.
 pub(super) fn own(pages: &Pages) -> Reply {
     let (standing, led_for, leader) = {
-        let view = pages.handle.view();
+        let view = pages.handle.applied();
         let led_for = view
             .origin
             .elapsed()
-            .saturating_sub(view.standing.led_since);
+            .saturating_sub(view.raft_status.led_since);
         (
-            view.standing,
+            view.raft_status,
             led_for,
-            view.standing.leader.and_then(|id| member_by_id(&view, id)),
+            view.raft_status
+                .leader
+                .and_then(|id| member_by_id(&view, id)),
         )
     };
     let led_since = Timestamp::now()
@@ -70,7 +72,7 @@ pub(super) fn own(pages: &Pages) -> Reply {
 
 /// How often what was done to this member's store.
 pub(super) fn store(pages: &Pages) -> Reply {
-    let counts = pages.handle.view().store.counters();
+    let counts = pages.handle.applied().store.counters();
     let fields = [
         ("getsSuccess", counts.gets_success),
         ("getsFail", counts.gets_fail),
@@ -103,11 +105,14 @@ pub(super) fn store(pages: &Pages) -> Reply {
 /// How the followers answer, at the leader; elsewhere, where the leader is.
 pub(super) fn leader(pages: &Pages, uri: &Uri) -> Reply {
     let (leads, leader, members, index) = {
-        let view = pages.handle.view();
-        let leader = view.standing.leader.and_then(|id| member_by_id(&view, id));
+        let view = pages.handle.applied();
+        let leader = view
+            .raft_status
+            .leader
+            .and_then(|id| member_by_id(&view, id));
         let members: Vec<_> = view.store.members().cloned().collect();
         (
-            view.standing.role == Role::Leader,
+            view.raft_status.role == Role::Leader,
             leader,
             members,
             view.store.index(),

@@ -13,7 +13,7 @@ use futures_util::stream;
 use super::Pages;
 use super::body::{Body, Chunks};
 use super::reply::{self, Clock, Reply};
-use crate::consensus::{Next, Watching};
+use crate::consensus::{StartedWatch, WatchRest};
 use crate::store::{Event, Interest};
 
 /// One watch.
@@ -22,7 +22,7 @@ struct Watch {
     interest: Interest,
     stream: bool,
     past: VecDeque<Arc<Event>>,
-    next: Next,
+    next: WatchRest,
     _counted: Counted,
 }
 
@@ -38,10 +38,10 @@ pub(super) async fn answer(
     since: Option<u64>,
     silent: bool,
 ) -> Reply {
-    let Watching {
+    let StartedWatch {
         position,
         past,
-        next,
+        rest: next,
     } = match pages.handle.watch(interest.clone(), stream, since).await {
         Ok(watching) => watching,
         Err(refused) => return reply::refused(refused, pages.index()),
@@ -56,7 +56,7 @@ pub(super) async fn answer(
     if !stream && let Some(event) = past.first() {
         // An event is there: send it with a length. This project's client takes a response without a length
         // as the statement that there are no changes up to the index in its head.
-        let clock = Clock::new(&pages.handle.view());
+        let clock = Clock::new(&pages.handle.applied());
         return reply::watching(position, Body::whole(reply::event_json(event, &clock)));
     }
     let watch = Watch {
@@ -92,7 +92,7 @@ impl Watch {
             // A regular end of the body: the client resumes at another member.
             _ = stop.wait_for(|&stop| stop) => return None,
         };
-        let clock = Clock::new(&self.pages.handle.view());
+        let clock = Clock::new(&self.pages.handle.applied());
         Some(reply::event_json(&event, &clock))
     }
 
@@ -103,9 +103,9 @@ impl Watch {
                 return Some(event);
             }
             let since = match &mut self.next {
-                Next::Done => return None,
-                Next::Again(since) => *since,
-                Next::Live(live) => match live.next().await {
+                WatchRest::Done => return None,
+                WatchRest::MoreHistory(since) => *since,
+                WatchRest::Live(live) => match live.next().await {
                     Some(event) => return Some(event),
                     None if self.stream => return None,
                     // Nothing was sent yet, so the watch can be started again.
@@ -120,7 +120,7 @@ impl Watch {
                 .await
                 .ok()?;
             self.past = watching.past.ok()?.into();
-            self.next = watching.next;
+            self.next = watching.rest;
         }
     }
 }

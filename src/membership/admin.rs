@@ -127,7 +127,7 @@ impl Administration {
                 Leader::This => {
                     let _alone = self.settings.lock().await;
                     self.current().await.map_err(Attempt::Denied)?;
-                    let settings = self.handle.view().settings();
+                    let settings = self.handle.applied().settings();
                     let settings = settings.changed(&json);
                     let settings = settings.map_err(|why| Attempt::Denied(Denied::Invalid(why)))?;
                     self.change(Change::Configure(settings)).await?;
@@ -211,8 +211,8 @@ impl Administration {
 
     fn leader(&self, passed_on: bool) -> Result<Leader, Attempt> {
         let (role, leader) = {
-            let view = self.handle.view();
-            (view.standing.role, view.standing.leader)
+            let view = self.handle.applied();
+            (view.raft_status.role, view.raft_status.leader)
         };
         match leader.and_then(|id| self.member(|member| member.id == id)) {
             _ if role == Role::Leader => Ok(Leader::This),
@@ -223,7 +223,7 @@ impl Administration {
     }
 
     fn member(&self, is_it: impl Fn(&Member) -> bool) -> Option<Member> {
-        let view = self.handle.view();
+        let view = self.handle.applied();
         view.store.members().find(|member| is_it(member)).cloned()
     }
 

@@ -84,11 +84,11 @@ impl Membership {
 
     /// Who is in the cluster, as far as this member knows.
     pub fn roster(&self) -> MemberList {
-        let view = self.handle.view();
+        let view = self.handle.applied();
         MemberList {
             cluster: self.cluster,
             members: view.store.members().cloned().collect(),
-            leader: view.standing.leader,
+            leader: view.raft_status.leader,
             settings: view.settings(),
         }
     }
@@ -164,16 +164,16 @@ impl Membership {
     }
 
     fn look(&self) -> (Vec<Member>, bool) {
-        let view = self.handle.view();
+        let view = self.handle.applied();
         (
             view.store.members().cloned().collect(),
-            view.standing.role == Role::Leader,
+            view.raft_status.role == Role::Leader,
         )
     }
 
     fn not_leader(&self) -> JoinError {
-        let view = self.handle.view();
-        let leader = view.standing.leader;
+        let view = self.handle.applied();
+        let leader = view.raft_status.leader;
         match view
             .store
             .members()

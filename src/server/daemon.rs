@@ -155,7 +155,7 @@ async fn alive(condition: &watch::Receiver<Condition>, limit: Duration) -> Resul
         Condition::Starting | Condition::Standby(_) => return Ok(()),
     };
     let asked = Instant::now();
-    match timeout(limit, handle.pulse()).await {
+    match timeout(limit, handle.driver_health()).await {
         Ok(Ok(pulse)) if pulse.unsynced < limit => Ok(()),
         Ok(Ok(pulse)) => Err(format!(
             "the disk has been busy with one write for {:.1} s",
@@ -185,10 +185,10 @@ fn status(condition: &Condition) -> Status {
             led: false,
         },
         Condition::Member(handle) => {
-            let view = handle.view();
+            let view = handle.applied();
             Status {
                 text: describe(&view),
-                led: view.standing.leader.is_some(),
+                led: view.raft_status.leader.is_some(),
             }
         }
         Condition::Standby(leader) => match &*leader.borrow() {
@@ -206,7 +206,7 @@ fn status(condition: &Condition) -> Status {
 
 /// A member in a line.
 fn describe(view: &AppliedState) -> String {
-    let standing = &view.standing;
+    let standing = &view.raft_status;
     let members = view.configuration.voters.len();
     let leader = view
         .store

@@ -22,7 +22,7 @@ use crate::membership::Membership;
 use crate::membership::api::{JOIN_PATH, ROSTER_PATH};
 use crate::net::tls::Connector;
 use crate::store::{HistoryLimits, image};
-use crate::transport::{Inbox, Listener, Local, News, PeerThread, Peers, Stats, snapshot_files};
+use crate::transport::{Inbox, Listener, Local, PeerThread, Peers, Report, Stats, snapshot_files};
 use crate::wal::{DataDir, EntryKind, RealDisk, Snapshot, write_snapshot};
 
 /// How often to look whether what clients need is applied.
@@ -100,14 +100,14 @@ impl Member {
         let mut peers = Peers::new(local.clone(), runtime, inbox.clone(), open, stats.clone());
         peers.set_members(&members);
         let receive = snapshot_files::receive_to(disk.clone());
-        let listener = Listener::new(local, inbox, stats.clone(), receive, start.gone());
-        let save: SaveSnapshot = Arc::new(move |mark, image| {
-            write_snapshot(&disk, mark, image).map_err(|error| error.to_string())
-        });
+        let listener = Listener::new(local, inbox, stats.clone(), receive, start.removed_ids());
+        let save: SaveSnapshot = Arc::new(move |mark, image| write_snapshot(&disk, mark, image));
         let mut settings = Settings::new(member.id, boot)
-            .timing(config.heartbeat_interval, config.election_timeout);
+            .with_timing(config.heartbeat_interval, config.election_timeout);
         settings.snapshot_every = config.snapshot_count;
-        let running = start.run(settings, recovered, wal, peers, save)?;
+        let running = start
+            .run(settings, recovered, wal, peers, save)
+            .map_err(|error| error.to_string())?;
 
         let membership = Membership::new(cluster, handle.clone(), tls.clone());
         let announcing = tokio::spawn(membership.clone().announce(member.clone()));
@@ -166,7 +166,7 @@ impl Member {
                 }
             };
             tokio::select! {
-                ended = self.running.ended() => return match ended? {
+                ended = self.running.ended() => return match ended.map_err(|error| error.to_string())? {
                     End::Removed => Ok(Turn::Removed),
                     End::Stopped => Err("the member stopped by itself".into()),
                 },
@@ -206,7 +206,7 @@ impl Member {
         let stopped = self.running.stop().await;
         tokio::time::sleep(LAST_WORDS).await;
         self.listener.close();
-        stopped.map(|_| ())
+        stopped.map(|_| ()).map_err(|error| error.to_string())
     }
 
     /// What is left of a member that was removed: its directory, who it was, and whom it knew.
@@ -255,7 +255,7 @@ fn needed(beginning: &PreparedMember) -> u64 {
 
 /// Wait until entry `index` is applied here.
 async fn applied(handle: &Handle, index: u64) {
-    while handle.view().raft_index < index {
+    while handle.applied().raft_index < index {
         tokio::time::sleep(APPLIED_LOOK).await;
     }
 }
@@ -265,7 +265,7 @@ async fn applied(handle: &Handle, index: u64) {
 fn inbox(inputs: Inputs, disk: RealDisk, limits: HistoryLimits) -> Inbox {
     Arc::new(move |news| {
         let input = match news {
-            News::Received(received) => {
+            Report::Received(received) => {
                 let (message, room) = received.into_parts();
                 if is_snapshot(&message) {
                     let (inputs, disk) = (inputs.clone(), disk.clone());
@@ -280,10 +280,10 @@ fn inbox(inputs: Inputs, disk: RealDisk, limits: HistoryLimits) -> Inbox {
                 }
                 Input::Message(message, Some(room))
             }
-            News::Unreachable(member) => Input::Unreachable(member),
-            News::Calls { from, at } => Input::Calls(from, at),
-            News::Removed(by) => Input::Removed(by),
-            News::SnapshotSent {
+            Report::Unreachable(member) => Input::Unreachable(member),
+            Report::AddressChanged { from, peer_url } => Input::AddressChanged(from, peer_url),
+            Report::Removed(by) => Input::Removed(by),
+            Report::SnapshotSent {
                 to,
                 delivered,
                 index: _,

@@ -1,4 +1,4 @@
-//! Frames: what a connection carries once it has been opened.
+//! Frames: the content of a connection between members after the handshake.
 //!
 //! ```text
 //! length u32   of all that follows the checksum
@@ -6,97 +6,43 @@
 //! version u8 · kind u8 · cluster u64 · from u64 · to u64 · sequence u64 · body
 //! ```
 //!
-//! TCP's own checksum misses what a bad network card or memory does to one packet in millions. The
-//! sequence counts the frames of a connection, and the connection's number is drawn by whoever accepts
-//! it: so a frame recorded elsewhere, or twice on one connection, is noticed.
+//! The checksum of TCP misses corruption by a faulty network card or memory in about one of millions of
+//! packets. The sequence counts the frames of a connection, and the accepting member draws the connection's
+//! number: a frame that was recorded on another connection, or is repeated on the same, is detected.
 
 use std::fmt;
 
 use bytes::{BufMut, Bytes, BytesMut};
 
+use super::kind::Kind;
 use super::message;
 use super::wire::{Cursor, Malformed};
 use super::{Local, PROTOCOL_VERSION};
 use crate::cluster::{ClusterId, MemberId};
 use crate::consensus::message::{Body, Forwarded, Message};
 
-/// The largest frame, from version to body. A message that would make a larger one is not sent, and a
-/// frame that claims to be larger ends the connection. Entries are at most a few MiB, and a batch of
-/// them is bounded by Raft's settings far below this.
+/// The largest frame in bytes, from version to body. A message that would need a larger frame is not sent,
+/// and a larger length in a frame ends the connection. Entries are at most a few MiB, and a batch of them is
+/// limited by the settings of Raft to far less.
 pub(super) const FRAME_BYTES_MAX: usize = 64 << 20;
 
-/// Forwarded commands that take more bytes than this are spread over several frames.
+/// Forwarded commands of more bytes than this are sent in several frames.
 const FORWARD_BYTES_MAX: usize = 4 << 20;
 
-/// How much the read buffer grows at a time, whatever length a frame claims.
+/// How many bytes the read buffer grows by at a time, independent of the length in a frame.
 const READ_STEP: usize = 64 * 1024;
 
 const PREFIX_BYTES: usize = 8;
 const HEAD_BYTES: usize = 1 + 1 + 4 * 8;
 
-/// What a frame is.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Kind {
-    /// Are you there?
-    Ping,
-    /// Yes.
-    Pong,
-    /// A message of the Raft protocol.
-    Raft,
-    /// Commands for the leader.
-    Forward,
-    /// A store's hash.
-    StoreHash,
-    /// A piece of a snapshot.
-    Chunk,
-    /// The end of a snapshot, with its length.
-    End,
-    /// The snapshot is on disk.
-    Stored,
-    /// The snapshot could not be taken; the body says why.
-    Failed,
-}
-
-const KINDS: [Kind; 9] = [
-    Kind::Ping,
-    Kind::Pong,
-    Kind::Raft,
-    Kind::Forward,
-    Kind::StoreHash,
-    Kind::Chunk,
-    Kind::End,
-    Kind::Stored,
-    Kind::Failed,
-];
-
-impl Kind {
-    fn number(self) -> u8 {
-        match self {
-            Self::Ping => 1,
-            Self::Pong => 2,
-            Self::Raft => 3,
-            Self::Forward => 4,
-            Self::StoreHash => 5,
-            Self::Chunk => 6,
-            Self::End => 7,
-            Self::Stored => 8,
-            Self::Failed => 9,
-        }
-    }
-
-    fn of(number: u8) -> Option<Self> {
-        KINDS.into_iter().find(|kind| kind.number() == number)
-    }
-}
-
-/// One direction of a connection: what each frame on it must say.
+/// One direction of a connection: the values that every frame on it must carry.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Link {
-    /// Whose cluster.
+    /// The cluster.
     pub(super) cluster: ClusterId,
-    /// Who writes.
+    /// The sender.
     pub(super) from: MemberId,
-    /// Who reads.
+    /// The receiver.
     pub(super) to: MemberId,
     /// The number of the connection.
     pub(super) connection: u64,
@@ -127,23 +73,27 @@ impl Link {
     }
 }
 
-/// A frame that would be larger than [`FRAME_BYTES_MAX`]: its size. Nothing of it was written.
+/// A frame would be larger than [`FRAME_BYTES_MAX`]; its size in bytes. Nothing of it was written.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct TooLarge(pub(super) usize);
 
-/// Makes the frames of one direction of a connection.
+/// Encodes the frames of one direction of a connection.
 pub(super) struct FrameWriter {
     link: Link,
     sequence: u64,
 }
 
 impl FrameWriter {
-    /// For a new connection.
+    /// A writer for a new connection.
     pub(super) fn new(link: Link) -> Self {
         Self { link, sequence: 0 }
     }
 
-    /// Append a frame whose body is what `body` appends.
+    /// Append a frame to `out`; `body` appends its body.
+    ///
+    /// # Errors
+    ///
+    /// [`TooLarge`]: the frame would be larger than [`FRAME_BYTES_MAX`].
     pub(super) fn put(
         &mut self,
         kind: Kind,
@@ -153,7 +103,7 @@ impl FrameWriter {
         let start = out.len();
         out.put_bytes(0, PREFIX_BYTES);
         out.put_u8(PROTOCOL_VERSION);
-        out.put_u8(kind.number());
+        out.put_u8(kind.to_number());
         out.put_u64_le(self.link.cluster.get());
         out.put_u64_le(self.link.from.get());
         out.put_u64_le(self.link.to.get());
@@ -174,7 +124,11 @@ impl FrameWriter {
         Ok(())
     }
 
-    /// Append the frames that carry `body`: one, or more for many forwarded commands.
+    /// Append the frames of a message: one, or several for many forwarded commands.
+    ///
+    /// # Errors
+    ///
+    /// [`TooLarge`]: a frame would be larger than [`FRAME_BYTES_MAX`].
     pub(super) fn put_message(&mut self, body: &Body, out: &mut BytesMut) -> Result<(), TooLarge> {
         let kind = message::kind(body);
         match body {
@@ -188,7 +142,7 @@ impl FrameWriter {
     }
 }
 
-/// The list in parts that fit a frame, as long as each command does.
+/// Split the list into parts that fit a frame each, if every single command does.
 fn parts(list: &[Forwarded]) -> impl Iterator<Item = &[Forwarded]> {
     let mut rest = list;
     std::iter::from_fn(move || {
@@ -206,19 +160,23 @@ fn parts(list: &[Forwarded]) -> impl Iterator<Item = &[Forwarded]> {
     })
 }
 
-/// A frame that was whole and in its place.
+/// A frame that passed all checks.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Frame {
-    /// What it is.
+    /// Its kind.
     pub(super) kind: Kind,
-    /// What it carries.
+    /// Its body.
     pub(super) body: Bytes,
-    /// How many bytes it took on the connection.
+    /// Its size on the connection, in bytes.
     pub(super) bytes: usize,
 }
 
 impl Frame {
-    /// The message it carries; none if it carries none.
+    /// Decode the message in the frame; none if it is not of a kind that carries one.
+    ///
+    /// # Errors
+    ///
+    /// [`Malformed`]: the body is not a valid message.
     pub(super) fn message(self, link: Link) -> Result<Option<Message>, Malformed> {
         let body = message::read(self.kind, self.body)?;
         Ok(body.map(|body| Message {
@@ -229,34 +187,36 @@ impl Frame {
     }
 }
 
-/// Why a connection's bytes are no frames of it.
+/// Why received bytes are not a valid frame of the connection.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) enum FrameError {
-    /// Its length is impossible.
+    /// The length is out of range.
     Length(usize),
     /// The checksum does not match.
     Checksum,
-    /// It speaks another version.
+    /// The protocol version is a different one.
     Version(u8),
-    /// It belongs to another cluster.
+    /// The frame is of another cluster.
     Cluster(u64),
-    /// It is from or to someone else.
-    Sender(u64, u64),
-    /// It is not the next one.
+    /// The sender or the receiver (given in this order) is another member.
+    Members(u64, u64),
+    /// The sequence number (first) is not the expected one (second).
     Sequence(u64, u64),
-    /// Its body makes no sense.
+    /// The body is not valid.
     Body(Malformed),
 }
 
 impl fmt::Display for FrameError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::Length(bytes) => write!(f, "a frame of {bytes} bytes"),
-            Self::Checksum => write!(f, "a frame whose checksum does not match"),
-            Self::Version(version) => write!(f, "a frame of version {version}"),
-            Self::Cluster(id) => write!(f, "a frame of cluster {id:016x}"),
-            Self::Sender(from, to) => write!(f, "a frame from {from:016x} to {to:016x}"),
-            Self::Sequence(got, due) => write!(f, "frame number {got} where {due} was due"),
+            Self::Length(bytes) => write!(f, "invalid frame length: {bytes} bytes"),
+            Self::Checksum => write!(f, "checksum mismatch in a frame"),
+            Self::Version(version) => write!(f, "frame of protocol version {version}"),
+            Self::Cluster(id) => write!(f, "frame of cluster {id:016x}"),
+            Self::Members(from, to) => write!(f, "frame from {from:016x} to {to:016x}"),
+            Self::Sequence(got, expected) => {
+                write!(f, "frame number {got}, expected {expected}")
+            }
             Self::Body(malformed) => malformed.fmt(f),
         }
     }
@@ -268,14 +228,14 @@ impl From<Malformed> for FrameError {
     }
 }
 
-/// Takes the frames of one direction of a connection out of its bytes.
+/// Decodes the frames of one direction of a connection.
 pub(super) struct FrameReader {
     link: Link,
     sequence: u64,
 }
 
 impl FrameReader {
-    /// For a new connection; `link` is the direction from the other side to us.
+    /// A reader for a new connection; `link` is the direction from the peer to this member.
     pub(super) fn new(link: Link) -> Self {
         Self { link, sequence: 0 }
     }
@@ -285,8 +245,12 @@ impl FrameReader {
         self.link
     }
 
-    /// Take the next frame off the front of `buffer`; none if it is not all there, and then the buffer
-    /// has room to read more. After an error the connection is of no use.
+    /// Take the next frame from the front of `buffer`; none if it is incomplete, and then the buffer has
+    /// capacity to read more.
+    ///
+    /// # Errors
+    ///
+    /// [`FrameError`]: the bytes are not a valid frame. The connection must be closed.
     pub(super) fn take(&mut self, buffer: &mut BytesMut) -> Result<Option<Frame>, FrameError> {
         let Some((prefix, rest)) = buffer.split_first_chunk::<PREFIX_BYTES>() else {
             buffer.reserve(READ_STEP);
@@ -318,13 +282,13 @@ impl FrameReader {
             return Err(FrameError::Version(version));
         }
         let kind = cursor.u8()?;
-        let kind = Kind::of(kind).ok_or(Malformed::Unknown("kind of frame", kind.into()))?;
+        let kind = Kind::from_number(kind).ok_or(Malformed::Unknown("frame kind", kind.into()))?;
         let (cluster, from, to) = (cursor.u64()?, cursor.u64()?, cursor.u64()?);
         if cluster != self.link.cluster.get() {
             return Err(FrameError::Cluster(cluster));
         }
         if (from, to) != (self.link.from.get(), self.link.to.get()) {
-            return Err(FrameError::Sender(from, to));
+            return Err(FrameError::Members(from, to));
         }
         let sequence = cursor.u64()?;
         if sequence != self.sequence {

@@ -41,16 +41,7 @@ fn hash(index: u64) -> Body {
 }
 
 #[test]
-fn every_kind_has_its_number() {
-    for kind in KINDS {
-        assert_eq!(Kind::of(kind.number()), Some(kind));
-    }
-    assert_eq!(Kind::of(0), None);
-    assert_eq!(Kind::of(10), None);
-}
-
-#[test]
-fn what_is_not_ours_is_told_apart() {
+fn frames_of_another_connection_are_errors() {
     let error = |other: Link| read_all(link(5), frames(other, &[hash(1)])).1;
     assert_eq!(error(link(5)), None);
     // A recording of another connection.
@@ -59,7 +50,7 @@ fn what_is_not_ours_is_told_apart() {
     let foreign = Link { cluster, ..link(5) };
     assert_eq!(error(foreign), Some(FrameError::Cluster(8)));
     let backwards = link(5).reversed();
-    assert_eq!(error(backwards), Some(FrameError::Sender(2, 1)));
+    assert_eq!(error(backwards), Some(FrameError::Members(2, 1)));
 }
 
 #[test]

@@ -1,4 +1,4 @@
-//! One HTTP request to a peer port: enough to join, and to open connections.
+//! A single HTTP request to a peer port, to join a cluster or to open a connection.
 
 use std::fmt;
 use std::io;
@@ -18,10 +18,10 @@ use crate::cluster::Address;
 use crate::net::tls::Connector;
 use crate::net::{ConnectOptions, connect};
 
-/// The largest answer that is read; a longer one is a [`Failure::Answer`].
+/// The largest body of an answer in bytes; a longer one is a [`Failure::Answer`].
 pub const ANSWER_BYTES_MAX: usize = 1 << 20;
 
-/// How long opening a connection may take, the name's lookup included.
+/// The timeout for connecting, including the lookup of the host name.
 pub const CONNECT_TIMEOUT: Duration = Duration::from_secs(2);
 
 const CONNECT_OPTIONS: ConnectOptions = ConnectOptions {
@@ -29,12 +29,12 @@ const CONNECT_OPTIONS: ConnectOptions = ConnectOptions {
     keepalive: None,
 };
 
-/// Why a request got no answer that could be read.
+/// Why a request has no valid answer.
 #[derive(Debug)]
 pub enum Failure {
-    /// Nobody could be reached there, or not in time.
+    /// The address could not be reached, or the answer did not come in time.
     Unreachable(io::Error),
-    /// What came back is no HTTP, too long, or was cut off.
+    /// The answer is not HTTP, is too long, or is truncated.
     Answer(String),
 }
 
@@ -49,7 +49,7 @@ impl fmt::Display for Failure {
 
 impl std::error::Error for Failure {}
 
-/// An answer, read to its end.
+/// A complete answer.
 #[derive(Debug)]
 pub struct Answer {
     /// Its status.
@@ -60,18 +60,21 @@ pub struct Answer {
     pub body: Bytes,
 }
 
-/// Send one request on a connection of its own and read the answer, all within `patience`.
+/// Send one request on a new connection and read the answer, with a timeout for both together.
 ///
-/// The `Host` header is set from `to`, which also says whether to speak TLS; the request's URI is a path.
+/// The `Host` header is set from `to`, which also determines whether TLS is used; the request's URI is a path.
 ///
 /// # Errors
 ///
-/// [`Failure`]. Whatever the status, an answer that could be read is no error here.
+/// - [`Failure::Unreachable`]: the address could not be reached, or the timeout passed.
+/// - [`Failure::Answer`]: the answer is not valid HTTP, or longer than [`ANSWER_BYTES_MAX`].
+///
+/// An answer with an error status is not an error here.
 pub async fn request(
     tls: &Connector,
     to: &Address,
     request: Request<Full<Bytes>>,
-    patience: Duration,
+    time_limit: Duration,
 ) -> Result<Answer, Failure> {
     let exchange = async {
         let response = open(tls, to, request).await?;
@@ -83,13 +86,15 @@ pub async fn request(
             body,
         })
     };
-    timeout(patience, exchange)
-        .await
-        .unwrap_or_else(|_| Err(Failure::Unreachable(super::timed_out("the answer"))))
+    timeout(time_limit, exchange).await.unwrap_or_else(|_| {
+        Err(Failure::Unreachable(super::timed_out(
+            "waiting for the answer",
+        )))
+    })
 }
 
-/// Send one request on a connection of its own; the answer's body, or the connection itself if the
-/// answer switches protocols, is still to be read.
+/// Send one request on a new connection. The caller reads the body of the answer, or takes the connection
+/// over if the answer switches protocols.
 pub(super) async fn open(
     tls: &Connector,
     to: &Address,
@@ -99,7 +104,7 @@ pub(super) async fn open(
         .await
         .map_err(|error| Failure::Unreachable(error.into()))?;
     let host = to.to_string().parse();
-    let host = host.map_err(|_| Failure::Answer(format!("{to} makes no Host header")))?;
+    let host = host.map_err(|_| Failure::Answer(format!("{to} is not a valid Host header")))?;
     request.headers_mut().insert(HOST, host);
     exchange(stream, request).await
 }
@@ -113,27 +118,32 @@ where
 {
     let (mut sender, connection) = hyper::client::conn::http1::handshake(TokioIo::new(stream))
         .await
-        .map_err(|error| not_http(&error))?;
-    let (tell, ended) = oneshot::channel();
-    // Ends by itself when the answer has been read, the connection is taken over, or both are dropped.
+        .map_err(|error| to_failure(&error))?;
+    let (end, ended) = oneshot::channel();
+    // Ends when the answer has been read, the connection is taken over, or both are dropped.
     tokio::spawn(async move {
-        let _ = tell.send(connection.with_upgrades().await.err());
+        let _ = end.send(connection.with_upgrades().await.err());
     });
     match sender.send_request(request).await {
         Ok(response) => Ok(response),
-        // How the connection ended says more than that no answer came: who is refused learns it so.
-        Err(error) => Err(not_http(&ended.await.ok().flatten().unwrap_or(error))),
+        // The error of the connection is more precise, for example if TLS was refused.
+        Err(error) => Err(to_failure(&ended.await.ok().flatten().unwrap_or(error))),
     }
 }
 
-/// Read a body of at most `bytes_max`.
+/// Read a body of at most `bytes_max` bytes.
+///
+/// # Errors
+///
+/// - [`Failure::Unreachable`]: the connection was closed.
+/// - [`Failure::Answer`]: the body is longer, or not valid HTTP.
 pub(crate) async fn read_body(mut body: Incoming, bytes_max: usize) -> Result<Bytes, Failure> {
     let mut read = BytesMut::new();
     while let Some(frame) = body.frame().await {
-        let frame = frame.map_err(|error| not_http(&error))?;
+        let frame = frame.map_err(|error| to_failure(&error))?;
         if let Ok(part) = frame.into_data() {
             if read.len() + part.len() > bytes_max {
-                let what = format!("more than {bytes_max} bytes came");
+                let what = format!("the answer is longer than {bytes_max} bytes");
                 return Err(Failure::Answer(what));
             }
             read.extend_from_slice(&part);
@@ -142,8 +152,8 @@ pub(crate) async fn read_body(mut body: Incoming, bytes_max: usize) -> Result<By
     Ok(read.freeze())
 }
 
-/// A peer that hangs up has said nothing wrong; one that talks something else has.
-fn not_http(error: &hyper::Error) -> Failure {
+/// A closed connection is [`Failure::Unreachable`], anything else is not valid HTTP.
+fn to_failure(error: &hyper::Error) -> Failure {
     let mut cause: &dyn std::error::Error = error;
     while let Some(deeper) = cause.source() {
         cause = deeper;
@@ -155,5 +165,5 @@ fn not_http(error: &hyper::Error) -> Failure {
         let kind = io::ErrorKind::ConnectionAborted;
         return Failure::Unreachable(io::Error::new(kind, "the connection was closed"));
     }
-    Failure::Answer(format!("no HTTP answer came: {error}"))
+    Failure::Answer(format!("not a valid HTTP answer: {error}"))
 }

@@ -1,4 +1,4 @@
-//! The receiving side: connections that peers open, and what they say on them.
+//! The receiving side: the connections that peers open, and the messages on them.
 
 use std::collections::hash_map::RandomState;
 use std::collections::{BTreeSet, HashMap};
@@ -15,147 +15,153 @@ use hyper_util::rt::TokioIo;
 use tokio::sync::{Notify, OwnedSemaphorePermit, Semaphore, watch};
 use tracing::{debug, warn};
 
-use super::dial::{self, Caller, Refusal};
-use super::frame::{FRAME_BYTES_MAX, Frame, FrameError, Kind, Link};
-use super::quiet::Pace;
+use super::frame::{FRAME_BYTES_MAX, Frame, FrameError, Link};
+use super::handshake::{self, Refusal, RemotePeer};
+use super::kind::Kind;
+use super::log_limit::RateLimit;
 use super::snapshot::{self, ReceiveSnapshot};
 use super::stream::{Ended, FrameStream};
 use super::wire::Malformed;
-use super::{Inbox, Local, News, Received, SNAPSHOT_PATH, Stats};
+use super::{Inbox, Local, Received, Report, SNAPSHOT_PATH, Stats};
 use crate::cluster::MemberId;
 use crate::consensus::message::{Body, RaftKind};
 
-/// Peers ask every second whether we are there, so a connection that is silent for this long is dead.
+/// How long a connection may be silent before it is closed; peers send a ping every second.
 const IDLE_MAX: Duration = Duration::from_secs(4);
 
-/// What one peer may have said that the driver has not dealt with, in KiB: the largest frame fits.
-/// Beyond it the connection is not read, and the peer feels that.
-const ROOM_KIB: usize = FRAME_BYTES_MAX / 1024 + 1;
+/// How many KiB of messages of one peer may be unhandled by the driver; the largest frame fits. Beyond that
+/// the connection is not read, so the peer cannot send more.
+const UNHANDLED_KIB_MAX: usize = FRAME_BYTES_MAX / 1024 + 1;
 
-/// How many different peers may call; one more is refused. Far more than any cluster has members.
-const CALLERS_MAX: usize = 128;
+/// How many different peers may connect, far more than a cluster has members; another one is refused.
+const PEERS_MAX: usize = 128;
 
-/// Takes the connections of the peers of one member.
+/// Accepts the connections of one member's peers.
 pub struct Listener {
     local: Local,
     inbox: Inbox,
     stats: Arc<Stats>,
     receive: ReceiveSnapshot,
-    gone: watch::Receiver<BTreeSet<MemberId>>,
-    room_kib: usize,
-    callers: Mutex<HashMap<MemberId, Line>>,
+    removed_ids: watch::Receiver<BTreeSet<MemberId>>,
+    unhandled_kib_max: usize,
+    peers: Mutex<HashMap<MemberId, PeerState>>,
+    /// Held while a snapshot is received: one at a time.
     snapshot_slot: Arc<Semaphore>,
+    /// Draws the numbers of connections.
     numbers: RandomState,
     accepted: AtomicU64,
-    pace: Pace,
+    log_limit: RateLimit,
     closed: watch::Sender<bool>,
 }
 
-/// What there is for one caller.
-struct Line {
-    /// The number of its latest connection; none when it is over.
+/// The state of one peer, across its connections.
+struct PeerState {
+    /// The number of its current connection; none if there is none.
     connection: Option<u64>,
-    /// Told when a newer connection takes the place of that one.
+    /// Notified when a newer connection replaces the current one.
     replaced: Arc<Notify>,
-    room: Arc<Semaphore>,
+    /// A permit per KiB of unhandled messages.
+    unhandled: Arc<Semaphore>,
 }
 
 /// One accepted connection for messages.
-struct Call {
-    caller: Caller,
+struct Accepted {
+    peer: RemotePeer,
     connection: u64,
     replaced: Arc<Notify>,
-    room: Arc<Semaphore>,
+    unhandled: Arc<Semaphore>,
 }
 
 impl Listener {
-    /// Takes connections for `local`. What peers say goes to `inbox`, a snapshot they send is first
-    /// stored by `receive`, and `stats` counts. A caller whose id is in `gone` was removed from the
-    /// cluster: it is told so, and not heard.
+    /// A listener for `local`. Messages go to `inbox`; a snapshot is first stored by `receive`; `stats` counts
+    /// both. A peer whose id is in `removed_ids` was removed from the cluster: its connection is refused with
+    /// that reason.
     pub fn new(
         local: Local,
         inbox: Inbox,
         stats: Arc<Stats>,
         receive: ReceiveSnapshot,
-        gone: watch::Receiver<BTreeSet<MemberId>>,
+        removed_ids: watch::Receiver<BTreeSet<MemberId>>,
     ) -> Arc<Self> {
-        Self::with_room(local, inbox, stats, receive, gone, ROOM_KIB)
+        Self::with_unhandled_max(local, inbox, stats, receive, removed_ids, UNHANDLED_KIB_MAX)
     }
 
-    /// As [`Listener::new`], with another room for each peer.
-    pub(super) fn with_room(
+    /// As [`Listener::new`], with another limit on the unhandled messages of each peer.
+    pub(super) fn with_unhandled_max(
         local: Local,
         inbox: Inbox,
         stats: Arc<Stats>,
         receive: ReceiveSnapshot,
-        gone: watch::Receiver<BTreeSet<MemberId>>,
-        room_kib: usize,
+        removed_ids: watch::Receiver<BTreeSet<MemberId>>,
+        unhandled_kib_max: usize,
     ) -> Arc<Self> {
         Arc::new(Self {
             local,
             inbox,
             stats,
             receive,
-            gone,
-            room_kib,
-            callers: Mutex::default(),
+            removed_ids,
+            unhandled_kib_max,
+            peers: Mutex::default(),
             snapshot_slot: Arc::new(Semaphore::new(1)),
             numbers: RandomState::new(),
             accepted: AtomicU64::new(0),
-            pace: Pace::default(),
+            log_limit: RateLimit::default(),
             closed: watch::Sender::new(false),
         })
     }
 
-    /// Answer a request for [`PEER_PATH`](super::PEER_PATH) or [`SNAPSHOT_PATH`], and once that answer
-    /// is sent, take over its connection. The server must serve its connections with upgrades, and
-    /// must be running on a tokio runtime.
+    /// Answer a request for [`PEER_PATH`](super::PEER_PATH) or [`SNAPSHOT_PATH`], and take over its
+    /// connection after the answer is sent. The server must serve its connections with upgrades, and run on
+    /// a tokio runtime.
     ///
-    /// A new connection of a peer takes the place of its old one.
+    /// A new connection of a peer replaces its old one.
     pub fn upgrade<B>(self: &Arc<Self>, mut request: Request<B>) -> Response<Full<Bytes>> {
-        let accepted = dial::check(&self.local, request.headers());
-        if let Ok(caller) = &accepted
-            && self.gone.borrow().contains(&caller.id)
+        let accepted = handshake::check(&self.local, request.headers());
+        if let Ok(peer) = &accepted
+            && self.removed_ids.borrow().contains(&peer.id)
         {
-            let Caller { name, id, .. } = caller;
-            self.complain(|| format!("{name} ({id}) calls, and was removed from the cluster"));
-            return dial::say_removed(&self.local);
+            let RemotePeer { name, id, .. } = peer;
+            self.warn_limited(|suppressed| {
+                warn!(peer = %name, %id, suppressed, "connection of a removed member refused");
+            });
+            return handshake::report_removed(&self.local);
         }
-        let connection = self.number();
+        let connection = self.draw_number();
         let on_upgrade = hyper::upgrade::on(&mut request);
         let listener = self.clone();
-        let accepted = accepted.and_then(|caller| {
+        let accepted = accepted.and_then(|peer| {
             if request.uri().path() == SNAPSHOT_PATH {
                 let slot = self.take_snapshot_slot()?;
-                tokio::spawn(listener.take_snapshot(on_upgrade, caller, connection, slot));
+                tokio::spawn(listener.serve_snapshot(on_upgrade, peer, connection, slot));
             } else {
-                let call = self.admit(caller, connection)?;
-                if let Some(at) = call.caller.at.clone() {
-                    let from = call.caller.id;
-                    (self.inbox)(News::Calls { from, at });
+                let accepted = self.register(peer, connection)?;
+                if let Some(peer_url) = accepted.peer.peer_url.clone() {
+                    let from = accepted.peer.id;
+                    (self.inbox)(Report::AddressChanged { from, peer_url });
                 }
-                tokio::spawn(listener.take_call(on_upgrade, call));
+                tokio::spawn(listener.serve_messages(on_upgrade, accepted));
             }
             Ok(())
         });
         match accepted {
-            Ok(()) => dial::accept(connection),
+            Ok(()) => handshake::accept(connection),
             Err(refusal) => {
-                self.complain(|| {
-                    format!("a connection to the peer port is refused: {}", refusal.1)
+                self.warn_limited(|suppressed| {
+                    warn!(reason = refusal.1, suppressed, "peer connection refused");
                 });
-                dial::refuse(refusal)
+                handshake::refuse(refusal)
             }
         }
     }
 
-    /// End all connections, and take no more.
+    /// Close all connections, and accept no more.
     pub fn close(&self) {
         self.closed.send_replace(true);
     }
 
-    /// A number nobody outside can foresee.
-    fn number(&self) -> u64 {
+    /// A number for a connection that cannot be predicted from outside.
+    fn draw_number(&self) -> u64 {
         let count = self.accepted.fetch_add(1, Ordering::Relaxed);
         self.numbers.hash_one(count)
     }
@@ -163,110 +169,118 @@ impl Listener {
     fn take_snapshot_slot(&self) -> Result<OwnedSemaphorePermit, Refusal> {
         let slot = self.snapshot_slot.clone().try_acquire_owned();
         slot.map_err(|_| {
-            let why = "it is busy with another snapshot".to_owned();
-            Refusal(StatusCode::SERVICE_UNAVAILABLE, why)
+            let reason = "another snapshot is being received".to_owned();
+            Refusal(StatusCode::SERVICE_UNAVAILABLE, reason)
         })
     }
 
-    fn admit(&self, caller: Caller, connection: u64) -> Result<Call, Refusal> {
-        let mut callers = self.callers();
-        if callers.len() >= CALLERS_MAX && !callers.contains_key(&caller.id) {
-            callers.retain(|_, line| line.connection.is_some());
-            if callers.len() >= CALLERS_MAX {
-                let why = "too many others are connected to it".to_owned();
-                return Err(Refusal(StatusCode::SERVICE_UNAVAILABLE, why));
+    fn register(&self, peer: RemotePeer, connection: u64) -> Result<Accepted, Refusal> {
+        let mut peers = self.peers();
+        if peers.len() >= PEERS_MAX && !peers.contains_key(&peer.id) {
+            peers.retain(|_, state| state.connection.is_some());
+            if peers.len() >= PEERS_MAX {
+                let reason = "too many peers are connected".to_owned();
+                return Err(Refusal(StatusCode::SERVICE_UNAVAILABLE, reason));
             }
         }
-        let line = callers.entry(caller.id).or_insert_with(|| Line {
+        let state = peers.entry(peer.id).or_insert_with(|| PeerState {
             connection: None,
             replaced: Arc::new(Notify::new()),
-            room: Arc::new(Semaphore::new(self.room_kib)),
+            unhandled: Arc::new(Semaphore::new(self.unhandled_kib_max)),
         });
-        line.replaced.notify_one();
-        line.replaced = Arc::new(Notify::new());
-        line.connection = Some(connection);
-        Ok(Call {
-            caller,
+        state.replaced.notify_one();
+        state.replaced = Arc::new(Notify::new());
+        state.connection = Some(connection);
+        Ok(Accepted {
+            peer,
             connection,
-            replaced: line.replaced.clone(),
-            // The room stays with the caller: connecting again makes no more of it.
-            room: line.room.clone(),
+            replaced: state.replaced.clone(),
+            // The limit is that of the peer, not of the connection.
+            unhandled: state.unhandled.clone(),
         })
     }
 
-    async fn take_call(self: Arc<Self>, on_upgrade: OnUpgrade, call: Call) {
+    async fn serve_messages(self: Arc<Self>, on_upgrade: OnUpgrade, accepted: Accepted) {
         let mut closed = self.closed.subscribe();
-        let mut gone = self.gone.clone();
+        let mut removed_ids = self.removed_ids.clone();
         let ended = tokio::select! {
-            ended = self.hear(on_upgrade, &call) => ended,
-            () = call.replaced.notified() => Ended::Closed,
-            // When it calls again, it is told.
-            Ok(_) = gone.wait_for(|gone| gone.contains(&call.caller.id)) => Ended::Closed,
+            ended = self.receive_messages(on_upgrade, &accepted) => ended,
+            () = accepted.replaced.notified() => Ended::Closed,
+            // The peer learns of its removal when it connects again.
+            Ok(_) = removed_ids.wait_for(|ids| ids.contains(&accepted.peer.id)) => Ended::Closed,
             _ = closed.wait_for(|closed| *closed) => Ended::Closed,
         };
-        self.say(&call.caller, &ended);
-        if let Some(line) = self.callers().get_mut(&call.caller.id)
-            && line.connection == Some(call.connection)
+        self.log_end(&accepted.peer, &ended);
+        if let Some(state) = self.peers().get_mut(&accepted.peer.id)
+            && state.connection == Some(accepted.connection)
         {
-            line.connection = None;
+            state.connection = None;
         }
     }
 
-    /// Listen until the connection is over.
-    async fn hear(&self, on_upgrade: OnUpgrade, call: &Call) -> Ended {
-        let link = Link::outgoing(&self.local, call.caller.id, call.connection);
+    /// Receive messages until the connection ends.
+    async fn receive_messages(&self, on_upgrade: OnUpgrade, accepted: &Accepted) -> Ended {
+        let link = Link::outgoing(&self.local, accepted.peer.id, accepted.connection);
         let mut stream = match open(on_upgrade, link, IDLE_MAX).await {
             Ok(stream) => stream,
             Err(ended) => return ended,
         };
         loop {
-            let heard = match stream.next(IDLE_MAX).await {
+            let handled = match stream.next(IDLE_MAX).await {
                 Ok(frame) if frame.kind == Kind::Ping => stream.send(Kind::Pong, &[]).await,
-                Ok(frame) => self.pass_on(frame, stream.incoming_link(), call).await,
+                Ok(frame) => {
+                    self.handle_frame(frame, stream.incoming_link(), accepted)
+                        .await
+                }
                 Err(ended) => return ended,
             };
-            if let Err(ended) = heard {
+            if let Err(ended) = handled {
                 return ended;
             }
         }
     }
 
-    async fn pass_on(&self, frame: Frame, link: Link, call: &Call) -> Result<(), Ended> {
+    async fn handle_frame(
+        &self,
+        frame: Frame,
+        link: Link,
+        accepted: &Accepted,
+    ) -> Result<(), Ended> {
         let bytes = frame.bytes;
         let message = frame.message(link).map_err(FrameError::from)?;
-        let out_of_place = |what| Err(FrameError::from(Malformed::Impossible(what)).into());
+        let unexpected = |what| Err(FrameError::from(Malformed::Impossible(what)).into());
         let Some(message) = message else {
-            return out_of_place("a frame that carries no message");
+            return unexpected("a frame without a message");
         };
         if let Body::Raft(raft) = &message.body
             && raft.kind == RaftKind::Snapshot
         {
-            return out_of_place("a snapshot among the messages");
+            return unexpected("a snapshot on a connection for messages");
         }
         self.stats
             .received(message.from, &message.body, bytes, Instant::now());
-        let kib = u32::try_from((bytes / 1024 + 1).min(self.room_kib)).unwrap_or(1);
-        let room = call.room.clone().acquire_many_owned(kib).await;
+        let kib = u32::try_from((bytes / 1024 + 1).min(self.unhandled_kib_max)).unwrap_or(1);
+        let permit = accepted.unhandled.clone().acquire_many_owned(kib).await;
         // The semaphore is never closed.
-        let room = room.map_err(|_| Ended::Closed)?;
-        (self.inbox)(News::Received(Received { message, room }));
+        let permit = permit.map_err(|_| Ended::Closed)?;
+        (self.inbox)(Report::Received(Received { message, permit }));
         Ok(())
     }
 
-    async fn take_snapshot(
+    async fn serve_snapshot(
         self: Arc<Self>,
         on_upgrade: OnUpgrade,
-        caller: Caller,
+        peer: RemotePeer,
         connection: u64,
         slot: OwnedSemaphorePermit,
     ) {
-        let link = Link::outgoing(&self.local, caller.id, connection);
+        let link = Link::outgoing(&self.local, peer.id, connection);
         let receiving = async {
             let mut stream = open(on_upgrade, link, snapshot::IDLE_MAX).await?;
-            let message = snapshot::take(&mut stream, &caller, self.receive.clone()).await?;
-            // First to the driver: when the sender hears that it is stored, it goes on from there.
-            let room = slot;
-            (self.inbox)(News::Received(Received { message, room }));
+            let message = snapshot::receive(&mut stream, &peer, self.receive.clone()).await?;
+            // Before the answer to the sender, which continues from the snapshot once it has the answer.
+            let permit = slot;
+            (self.inbox)(Report::Received(Received { message, permit }));
             stream.send(Kind::Stored, &[]).await
         };
         let mut closed = self.closed.subscribe();
@@ -275,33 +289,34 @@ impl Listener {
             _ = closed.wait_for(|closed| *closed) => Ok(()),
         };
         if let Err(ended) = ended {
-            warn!("a snapshot from {} is dropped: {ended}", caller.name);
+            warn!(peer = %peer.name, error = %ended, "snapshot not received");
         }
     }
 
-    /// A peer that goes is no news here, its own connection from us tells; one that talks nonsense is.
-    fn say(&self, caller: &Caller, ended: &Ended) {
+    /// Log the end of a connection: a warning if the peer broke the protocol. A peer that merely disconnects
+    /// is reported by this member's own connection to it.
+    fn log_end(&self, peer: &RemotePeer, ended: &Ended) {
         match ended {
-            Ended::Nonsense(_) => self.complain(|| {
-                let Caller { name, id, .. } = caller;
-                format!("the connection from {name} ({id}) is closed: {ended}")
+            Ended::ProtocolError(_) => self.warn_limited(|suppressed| {
+                let RemotePeer { name, id, .. } = peer;
+                warn!(peer = %name, %id, error = %ended, suppressed, "peer connection closed");
             }),
             Ended::Closed | Ended::Broken(_) => {
-                debug!("the connection from {} is over: {ended}", caller.name);
+                debug!(peer = %peer.name, reason = %ended, "peer connection ended");
             }
         }
     }
 
-    fn complain(&self, line: impl FnOnce() -> String) {
-        match self.pace.line(Instant::now()) {
-            None => {}
-            Some(0) => warn!("{}", line()),
-            Some(more) => warn!("{} (and {more} more like it)", line()),
+    /// Log a warning with `warn`, unless the last one was a moment ago. `warn` gets the number of warnings
+    /// that were suppressed since.
+    fn warn_limited(&self, warn: impl FnOnce(u64)) {
+        if let Some(suppressed) = self.log_limit.allow(Instant::now()) {
+            warn(suppressed);
         }
     }
 
-    fn callers(&self) -> MutexGuard<'_, HashMap<MemberId, Line>> {
-        self.callers.lock().unwrap_or_else(PoisonError::into_inner)
+    fn peers(&self) -> MutexGuard<'_, HashMap<MemberId, PeerState>> {
+        self.peers.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 

@@ -1,11 +1,12 @@
-//! The bodies of messages as bytes. All numbers are little-endian; a length or count has four bytes.
+//! Encodes and decodes the bodies of messages. All numbers are little-endian; a length or count has four
+//! bytes.
 //!
-//! The form is fixed: the same message always makes the same bytes, every byte is accounted for, and
-//! what a member would never say is refused here rather than given to Raft.
+//! The encoding is canonical: a message always has the same bytes, and no byte is ignored. A message that no
+//! member would send is refused here before it reaches Raft.
 
 use bytes::{BufMut, Bytes, BytesMut};
 
-use super::frame::Kind;
+use super::kind::Kind;
 use super::wire::{Cursor, Malformed};
 use crate::cluster::MemberId;
 use crate::consensus::message::{Body, Forwarded, RaftKind, RaftMessage};
@@ -31,7 +32,7 @@ pub(super) fn kind(body: &Body) -> Kind {
     }
 }
 
-/// About how many bytes `body` takes; never less than its payloads.
+/// The approximate number of bytes of `body`; never less than its payloads.
 pub(super) fn weight(body: &Body) -> usize {
     match body {
         Body::Raft(raft) => {
@@ -44,12 +45,12 @@ pub(super) fn weight(body: &Body) -> usize {
     }
 }
 
-/// How many bytes a forwarded command takes.
+/// The number of bytes of a forwarded command.
 pub(super) fn forwarded_weight(forwarded: &Forwarded) -> usize {
     forwarded.command.len() + FORWARDED_BYTES_MIN
 }
 
-/// Append a message of the Raft protocol.
+/// Append the body of a Raft message.
 pub(super) fn put_raft(raft: &RaftMessage, out: &mut BytesMut) {
     let flag = |set: bool, bit: u8| if set { bit } else { 0 };
     out.put_u8(kind_number(raft.kind));
@@ -73,8 +74,8 @@ pub(super) fn put_raft(raft: &RaftMessage, out: &mut BytesMut) {
     if let Some(clock) = raft.clock {
         out.put_u64_le(clock.as_nanos());
     }
-    if let Some(mark) = &raft.snapshot {
-        put_mark(mark, out);
+    if let Some(meta) = &raft.snapshot {
+        put_snapshot_meta(meta, out);
     }
     put_length(raft.entries.len(), out);
     for entry in &raft.entries {
@@ -88,7 +89,7 @@ pub(super) fn put_raft(raft: &RaftMessage, out: &mut BytesMut) {
     }
 }
 
-/// Append commands on their way to the leader.
+/// Append the body of forwarded commands.
 pub(super) fn put_forward(list: &[Forwarded], out: &mut BytesMut) {
     put_length(list.len(), out);
     for forwarded in list {
@@ -98,13 +99,17 @@ pub(super) fn put_forward(list: &[Forwarded], out: &mut BytesMut) {
     }
 }
 
-/// Append a store's hash at an index.
+/// Append the body of a store's hash at an index.
 pub(super) fn put_store_hash(index: u64, hash: u64, out: &mut BytesMut) {
     out.put_u64_le(index);
     out.put_u64_le(hash);
 }
 
-/// The message that a frame of this kind with this body carries; none for frames that carry none.
+/// Decode the message in a frame of this kind with this body; none for kinds without a message.
+///
+/// # Errors
+///
+/// [`Malformed`]: the body is not a valid message.
 pub(super) fn read(kind: Kind, body: Bytes) -> Result<Option<Body>, Malformed> {
     let mut cursor = Cursor::new(body);
     let body = match kind {
@@ -126,7 +131,7 @@ fn raft(cursor: &mut Cursor) -> Result<RaftMessage, Malformed> {
     let kind = kind_of(cursor.u8()?)?;
     let flags = cursor.u8()?;
     if flags & !(REJECT | SNAPSHOT | CLOCK) != 0 {
-        return Err(Malformed::Unknown("set of flags", flags.into()));
+        return Err(Malformed::Unknown("flags", flags.into()));
     }
     let term = cursor.u64()?;
     let log_term = cursor.u64()?;
@@ -142,7 +147,7 @@ fn raft(cursor: &mut Cursor) -> Result<RaftMessage, Malformed> {
     };
     let snapshot = match flags & SNAPSHOT {
         0 => None,
-        _ => Some(mark(cursor)?),
+        _ => Some(meta(cursor)?),
     };
     let count = cursor.count(ENTRY_BYTES_MIN)?;
     let mut entries = Vec::with_capacity(count);
@@ -168,11 +173,11 @@ fn raft(cursor: &mut Cursor) -> Result<RaftMessage, Malformed> {
     Ok(message)
 }
 
-/// Raft stops the process when its log would become impossible; no bytes from outside may do that.
+/// The raft crate panics if its log would become inconsistent; a peer's bytes must not cause that.
 fn check(message: &RaftMessage) -> Result<(), Malformed> {
     if (message.kind == RaftKind::Snapshot) != message.snapshot.is_some() {
         return Err(Malformed::Impossible(
-            "a snapshot that is not described, or described where there is none",
+            "a snapshot message without snapshot metadata, or another message with it",
         ));
     }
     if message.kind != RaftKind::Append {
@@ -184,7 +189,7 @@ fn check(message: &RaftMessage) -> Result<(), Malformed> {
             return Err(Malformed::Impossible("entries with a gap"));
         }
         if entry.term < term || entry.term > message.term {
-            return Err(Malformed::Impossible("entries of terms that run backwards"));
+            return Err(Malformed::Impossible("entries with decreasing terms"));
         }
         (index, term) = (entry.index, entry.term);
     }
@@ -198,7 +203,7 @@ fn entry(cursor: &mut Cursor) -> Result<Entry, Malformed> {
         kind: match cursor.u8()? {
             1 => EntryKind::Command,
             2 => EntryKind::Membership,
-            other => return Err(Malformed::Unknown("kind of entry", other.into())),
+            other => return Err(Malformed::Unknown("entry kind", other.into())),
         },
         data: cursor.bytes()?,
     })
@@ -208,8 +213,8 @@ fn forward(cursor: &mut Cursor) -> Result<Vec<Forwarded>, Malformed> {
     let count = cursor.count(FORWARDED_BYTES_MIN)?;
     let mut list = Vec::with_capacity(count);
     for _ in 0..count {
-        let member =
-            MemberId::new(cursor.u64()?).ok_or(Malformed::Impossible("a command of no member"))?;
+        let member = MemberId::new(cursor.u64()?)
+            .ok_or(Malformed::Impossible("a command without a member id"))?;
         let sequence = cursor.u64()?;
         list.push(Forwarded {
             id: CommandId { member, sequence },
@@ -219,10 +224,10 @@ fn forward(cursor: &mut Cursor) -> Result<Vec<Forwarded>, Malformed> {
     Ok(list)
 }
 
-fn put_mark(mark: &SnapshotMeta, out: &mut BytesMut) {
-    out.put_u64_le(mark.index);
-    out.put_u64_le(mark.term);
-    let configuration = &mark.configuration;
+fn put_snapshot_meta(meta: &SnapshotMeta, out: &mut BytesMut) {
+    out.put_u64_le(meta.index);
+    out.put_u64_le(meta.term);
+    let configuration = &meta.configuration;
     for ids in [
         &configuration.voters,
         &configuration.learners,
@@ -237,7 +242,7 @@ fn put_mark(mark: &SnapshotMeta, out: &mut BytesMut) {
     out.put_u8(configuration.auto_leave.into());
 }
 
-fn mark(cursor: &mut Cursor) -> Result<SnapshotMeta, Malformed> {
+fn meta(cursor: &mut Cursor) -> Result<SnapshotMeta, Malformed> {
     Ok(SnapshotMeta {
         index: cursor.u64()?,
         term: cursor.u64()?,
@@ -249,7 +254,7 @@ fn mark(cursor: &mut Cursor) -> Result<SnapshotMeta, Malformed> {
             auto_leave: match cursor.u8()? {
                 0 => false,
                 1 => true,
-                other => return Err(Malformed::Unknown("yes or no", other.into())),
+                other => return Err(Malformed::Unknown("flag", other.into())),
             },
         },
     })
@@ -265,12 +270,12 @@ fn put_bytes(bytes: &[u8], out: &mut BytesMut) {
     out.put_slice(bytes);
 }
 
-/// What has no room in four bytes makes a frame that is refused as too large before it is sent.
+/// A length that does not fit in four bytes makes a frame that is too large, which is refused when sending.
 fn put_length(length: usize, out: &mut BytesMut) {
     out.put_u32_le(u32::try_from(length).unwrap_or(u32::MAX));
 }
 
-/// Each kind's number; never reused for another.
+/// The number of each kind; a number is never reused.
 const KINDS: [(RaftKind, u8); 13] = [
     (RaftKind::Append, 1),
     (RaftKind::AppendResponse, 2),
@@ -288,7 +293,7 @@ const KINDS: [(RaftKind, u8); 13] = [
 ];
 
 fn kind_number(kind: RaftKind) -> u8 {
-    // 0 is nobody's number; the test of all kinds keeps the table whole.
+    // 0 is not the number of a kind; a test checks that the table is complete.
     KINDS
         .iter()
         .find(|(known, _)| *known == kind)
@@ -300,7 +305,7 @@ fn kind_of(number: u8) -> Result<RaftKind, Malformed> {
         .iter()
         .find(|(_, known)| *known == number)
         .map(|(kind, _)| *kind)
-        .ok_or(Malformed::Unknown("kind of Raft message", number.into()))
+        .ok_or(Malformed::Unknown("Raft message kind", number.into()))
 }
 
 #[cfg(test)]

@@ -49,7 +49,7 @@ fn any_raft() -> impl Strategy<Value = RaftMessage> {
         any::<Option<u64>>(),
     )
         .prop_map(
-            |(kind, numbers, index, mut entries, reject, context, mark, clock)| {
+            |(kind, numbers, index, mut entries, reject, context, meta, clock)| {
                 let [term, commit, commit_term, reject_hint, request_snapshot] = numbers;
                 let mut log_term = numbers[1];
                 if kind == RaftKind::Append {
@@ -71,7 +71,7 @@ fn any_raft() -> impl Strategy<Value = RaftMessage> {
                     reject_hint,
                     request_snapshot,
                     context,
-                    snapshot: (kind == RaftKind::Snapshot).then_some(mark),
+                    snapshot: (kind == RaftKind::Snapshot).then_some(meta),
                     clock: clock.map(ClusterTime::from_nanos),
                 }
             },

@@ -1,30 +1,31 @@
-//! What members say to each other, and how.
+//! Connections between members, and the messages on them.
 //!
-//! Each member keeps one connection to each other member's peer port and speaks on it; what it hears
-//! comes on the connections the others opened. A connection starts as an HTTP/1.1 upgrade, so the port
-//! serves its pages too, and then carries frames both ways: messages one way, answers to pings the
-//! other. A snapshot travels on a connection of its own.
+//! Each member keeps one connection to the peer port of each other member and sends on it; it receives on
+//! the connections that the others opened. A connection starts as an HTTP/1.1 upgrade, so that the port can
+//! serve pages as well, and then carries frames in both directions: messages in one, answers to pings in
+//! the other. A snapshot is sent on a separate connection.
 //!
-//! - [`Peers`]: the sending side, owned by the driver; one task for each peer.
+//! - [`Peers`]: the sending side, owned by the driver; one task per peer.
 //! - [`Listener`]: the receiving side, called by the peer port's router.
-//! - [`PeerThread`]: where both run.
+//! - [`PeerThread`]: the thread on which both run.
 //! - [`stats`]: what was sent and received, for the statistics pages.
 //!
-//! Bytes from a peer are never trusted: each frame is bounded, checksummed and numbered, and names the
-//! cluster, the sender and the receiver; what does not fit ends the connection and nothing else.
+//! Bytes from a peer are not trusted: each frame is bounded, checksummed and numbered, and names the
+//! cluster, the sender and the receiver. An invalid frame closes its connection and has no other effect.
 
 pub mod http;
 pub mod snapshot_files;
 pub mod stats;
 
-mod dial;
 mod frame;
+mod handshake;
+mod kind;
 mod listener;
+mod log_limit;
 mod message;
 mod peer;
 mod peers;
 mod queue;
-mod quiet;
 mod snapshot;
 mod stream;
 #[cfg(test)]
@@ -38,8 +39,8 @@ use std::sync::Arc;
 use tokio::sync::OwnedSemaphorePermit;
 
 pub use listener::Listener;
+pub use log_limit::RateLimit;
 pub use peers::Peers;
-pub use quiet::Pace;
 pub use snapshot::{OpenSnapshot, ReceiveSnapshot, SnapshotBody};
 pub use stats::Stats;
 pub use thread::PeerThread;
@@ -48,54 +49,54 @@ use crate::cluster::{ClusterId, MemberId};
 use crate::consensus::message::Message;
 use crate::net::tls::Connector;
 
-/// The version of what members say to each other. Members of different versions refuse each other's
-/// connections, and a joining machine is told both numbers.
+/// The version of the peer protocol. Members of different versions refuse each other's connections, and a
+/// joining member gets both numbers in the answer.
 pub const PROTOCOL_VERSION: u8 = 1;
 
-/// The page of the peer port that becomes a connection for messages.
+/// The path of the peer port whose request becomes a connection for messages.
 pub const PEER_PATH: &str = "/oxetcd/peer";
 
-/// The page of the peer port that becomes a connection for one snapshot.
+/// The path of the peer port whose request becomes a connection for one snapshot.
 pub const SNAPSHOT_PATH: &str = "/oxetcd/snapshot";
 
-/// Who this member is, as its peers are told.
+/// This member's identity and TLS settings, for connections to its peers.
 #[derive(Clone)]
 pub struct Local {
     /// Its cluster.
     pub cluster: ClusterId,
-    /// Its identity.
+    /// Its id.
     pub id: MemberId,
-    /// What people see.
+    /// Its name.
     pub name: String,
-    /// How it calls peers whose URL is `https`.
+    /// The TLS settings for peers whose URL is `https`.
     pub tls: Connector,
-    /// Where peers reach it.
+    /// The URL at which peers reach it.
     pub peer_url: String,
 }
 
-/// What the transport has to tell the driver.
+/// A report of the transport to the driver.
 #[expect(
     clippy::large_enum_variant,
-    reason = "nearly all news are messages; a box would cost each an allocation"
+    reason = "nearly all reports are messages; a box would cost each an allocation"
 )]
-pub enum News {
-    /// A peer said something.
+pub enum Report {
+    /// A message was received.
     Received(Received),
-    /// A peer could not be reached, or messages to it were dropped; said again for each failed attempt.
+    /// A peer could not be reached, or messages to it were dropped; reported for each failed attempt.
     Unreachable(MemberId),
-    /// A peer opened a connection and says where it is reached: perhaps elsewhere than on record.
-    Calls {
-        /// Who.
+    /// A peer opened a connection and named its peer URL, which may differ from the one in the member list.
+    AddressChanged {
+        /// The peer.
         from: MemberId,
         /// Its peer URL.
-        at: String,
+        peer_url: String,
     },
-    /// A member says that this one was removed from the cluster.
+    /// This peer reports that this member was removed from the cluster.
     Removed(MemberId),
-    /// The sending of a snapshot is over. Said exactly once for each one given to [`Peers::send`] while
-    /// its receiver stays a member.
+    /// The transfer of a snapshot ended. Reported exactly once for each snapshot given to [`Peers::send`]
+    /// while its receiver is a member.
     SnapshotSent {
-        /// To whom.
+        /// The receiver.
         to: MemberId,
         /// The snapshot's index.
         index: u64,
@@ -104,27 +105,28 @@ pub enum News {
     },
 }
 
-/// A message from a peer. Dropping it makes room for more from the same peer, so keep it until the
-/// message has been dealt with.
+/// A message from a peer. Dropping it lets the listener read more from the same peer, so keep it until the
+/// message is handled.
 pub struct Received {
-    /// What was said.
+    /// The message.
     pub message: Message,
-    /// Room taken at the connection.
-    pub(in crate::transport) room: OwnedSemaphorePermit,
+    /// Its share of the bytes that may be unhandled.
+    pub(in crate::transport) permit: OwnedSemaphorePermit,
 }
 
 impl Received {
-    /// The message and what must be held until it has been dealt with.
+    /// The message, and the permit to hold until it is handled.
     pub fn into_parts(self) -> (Message, OwnedSemaphorePermit) {
-        (self.message, self.room)
+        (self.message, self.permit)
     }
 }
 
-/// Where news for the driver go. It is called from tasks and from the driver's own thread, so it must
-/// never block; what it is given is bounded by the room each peer has, and by the pace of attempts.
-pub type Inbox = Arc<dyn Fn(News) + Send + Sync>;
+/// Receives the reports for the driver. It is called from tasks and from the driver's own thread, so it must
+/// not block. The number of reports is bounded by the permits of each peer and by the pauses between
+/// attempts to connect.
+pub type Inbox = Arc<dyn Fn(Report) + Send + Sync>;
 
-/// An error that says what was being done.
+/// A timeout error: `WHAT timed out`.
 pub(crate) fn timed_out(what: &str) -> io::Error {
-    io::Error::new(io::ErrorKind::TimedOut, format!("{what} took too long"))
+    io::Error::new(io::ErrorKind::TimedOut, format!("{what} timed out"))
 }

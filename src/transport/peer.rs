@@ -1,4 +1,4 @@
-//! One peer, as its own task: keeps a connection to it and sends what the driver wants sent.
+//! The task of one peer: keeps a connection to it, and sends the driver's messages.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -8,41 +8,42 @@ use tokio::sync::watch;
 use tokio::time::{Instant, MissedTickBehavior, interval, sleep};
 use tracing::{error, info, warn};
 
-use super::dial::{self, DialError};
-use super::frame::{FrameError, Kind, TooLarge};
+use super::frame::{FrameError, TooLarge};
+use super::handshake::{self, DialError};
+use super::kind::Kind;
+use super::log_limit::RepeatFilter;
 use super::queue::Queue;
-use super::quiet::Said;
 use super::stream::{BATCH_BYTES_MAX, Ended, FrameStream};
 use super::wire::Malformed;
-use super::{Inbox, Local, News, PEER_PATH, Stats, stats};
+use super::{Inbox, Local, PEER_PATH, Report, Stats, stats};
 use crate::cluster::{Address, MemberId};
 use crate::consensus::message::Body;
 
-/// The first pause after a connection was lost; each further one is twice as long. A leader's heartbeat
-/// comes every 100 ms, and a restarted peer should not miss many.
+/// The pause after a connection is lost; doubled after each further failure. It is short compared with the
+/// heartbeat interval, so that a restarted peer misses few heartbeats.
 const PAUSE_MIN: Duration = Duration::from_millis(10);
 
 /// The longest pause between two attempts.
 const PAUSE_MAX: Duration = Duration::from_millis(500);
 
-/// A connection that held this long was a good one: the pauses begin anew.
+/// A connection that lasted this long resets the pause.
 const STEADY_AFTER: Duration = Duration::from_secs(1);
 
-/// How long the peer may take to make room for a batch; then the connection counts as lost.
+/// The timeout for writing a batch; after it the connection is closed.
 const WRITE_MAX: Duration = Duration::from_secs(5);
 
-/// How often the peer is asked whether it is there.
+/// The time between two pings.
 const PING_EVERY: Duration = Duration::from_secs(1);
 
-/// How long it may take to answer. A machine that lost its power sends no farewell.
+/// The timeout for the answer to a ping. A host that lost power does not close its connections.
 const PONG_WAIT: Duration = Duration::from_secs(3);
 
-/// Where a peer is, and what people call it.
+/// The name and the address of a peer.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Target {
     /// Its name.
     pub(super) name: String,
-    /// Its peer port.
+    /// The address of its peer port.
     pub(super) address: Address,
 }
 
@@ -54,18 +55,18 @@ pub(super) struct Peer {
     queue: Queue,
     inbox: Inbox,
     stats: Arc<Stats>,
-    said: Said,
+    last_warning: RepeatFilter,
 }
 
-/// Why a connection, or an attempt at one, is over.
+/// Why a connection, or an attempt to open one, ended.
 enum End {
-    /// It does not work, or no longer.
+    /// The attempt failed, or the connection was lost, for this reason.
     Lost(String),
-    /// It says that we are no member any more.
+    /// The peer reports that this member was removed from the cluster.
     Removed,
-    /// The peer is elsewhere now.
+    /// The peer's address changed.
     Moved,
-    /// It is no peer any more.
+    /// The peer was removed.
     Over,
 }
 
@@ -76,7 +77,7 @@ impl From<Ended> for End {
 }
 
 impl Peer {
-    /// A peer to which nothing has been sent.
+    /// The task of a new peer.
     pub(super) fn new(
         local: Arc<Local>,
         id: MemberId,
@@ -92,11 +93,11 @@ impl Peer {
             queue,
             inbox,
             stats,
-            said: Said::default(),
+            last_warning: RepeatFilter::default(),
         }
     }
 
-    /// Connect, send, reconnect, until it is no peer any more.
+    /// Connect, send, and reconnect, until the peer is removed.
     pub(super) async fn run(mut self) {
         let mut pause = PAUSE_MIN;
         loop {
@@ -107,8 +108,8 @@ impl Peer {
                     pause = PAUSE_MIN;
                     continue;
                 }
-                End::Lost(why) => self.lost(&why),
-                End::Removed => (self.inbox)(News::Removed(self.id)),
+                End::Lost(reason) => self.report_lost(&reason),
+                End::Removed => (self.inbox)(Report::Removed(self.id)),
             }
             if started.elapsed() >= STEADY_AFTER {
                 pause = PAUSE_MIN;
@@ -125,7 +126,7 @@ impl Peer {
 
     async fn attempt(&mut self) -> End {
         let target = self.target.borrow_and_update().clone();
-        match dial::dial(&self.local, self.id, &target.address, PEER_PATH).await {
+        match handshake::dial(&self.local, self.id, &target.address, PEER_PATH).await {
             Ok(connection) => {
                 let stream = FrameStream::new(connection.io, connection.link, WRITE_MAX);
                 self.talk(stream, &target).await
@@ -135,16 +136,21 @@ impl Peer {
         }
     }
 
-    /// Drop what waited, tell the driver, and tell people once.
-    fn lost(&mut self, why: &str) {
+    /// Drop the queued messages, report to the driver, and log a reason that is new.
+    fn report_lost(&mut self, reason: &str) {
         let dropped = std::iter::from_fn(|| self.queue.try_next());
         let counted = dropped.filter(stats::is_counted).count();
         self.stats.failed(self.id, counted as u64);
-        (self.inbox)(News::Unreachable(self.id));
+        (self.inbox)(Report::Unreachable(self.id));
         let target = self.target.borrow();
-        let line = format!("peer {} at {}: {why}", target.name, target.address);
-        if self.said.is_new(&line) {
-            warn!("{line}");
+        let line = format!("{} {} {reason}", target.name, target.address);
+        if self.last_warning.is_new(&line) {
+            warn!(
+                peer = %target.name,
+                address = %target.address,
+                error = %reason,
+                "peer connection lost"
+            );
         }
     }
 
@@ -162,27 +168,27 @@ impl Peer {
                 biased;
                 _ = ping.tick() => {
                     if unanswered.is_some_and(|asked| asked.elapsed() >= PONG_WAIT) {
-                        return End::Lost("it does not answer any more".to_owned());
+                        return End::Lost("ping timed out".to_owned());
                     }
                     unanswered.get_or_insert_with(Instant::now);
                     stream.send(Kind::Ping, &[]).await
                 }
                 frame = stream.next(PONG_WAIT * 2) => {
                     unanswered = None;
-                    // A peer that takes calls and hangs up at once is not worth a line each time.
+                    // A peer that accepts connections and closes them at once is not logged each time.
                     if !announced && started.elapsed() >= STEADY_AFTER {
                         announced = true;
-                        self.said.clear();
-                        info!("peer {} at {}: connected", target.name, target.address);
+                        self.last_warning.clear();
+                        info!(peer = %target.name, address = %target.address, "peer connected");
                     }
                     frame.and_then(only_pong)
                 }
                 moved = self.target.changed() => match moved {
                     Ok(()) => return End::Moved,
-                    Err(_) => return self.farewell(stream).await,
+                    Err(_) => return self.send_rest(stream).await,
                 },
                 Some(first) = self.queue.next() => self.send(first, &mut stream).await,
-                else => return self.farewell(stream).await,
+                else => return self.send_rest(stream).await,
             };
             if let Err(ended) = step {
                 return ended.into();
@@ -190,7 +196,7 @@ impl Peer {
         }
     }
 
-    /// Send `first` and what else waits, as much as makes a good batch.
+    /// Send `first` and other queued messages, up to [`BATCH_BYTES_MAX`].
     async fn send<Io>(&mut self, first: Body, stream: &mut FrameStream<Io>) -> Result<(), Ended>
     where
         Io: AsyncRead + AsyncWrite + Unpin,
@@ -208,7 +214,7 @@ impl Peer {
                     counted += u64::from(stats::is_counted(&body));
                 }
                 Err(TooLarge(bytes)) => {
-                    error!("a message of {bytes} bytes to {} is not sent", self.id);
+                    error!(peer = %self.id, bytes, "message not sent, it is too large");
                     self.stats.failed(self.id, 1);
                 }
             }
@@ -223,9 +229,8 @@ impl Peer {
         sent
     }
 
-    /// What was sent to a peer before it ceased to be one should still reach it: it may be the very
-    /// entry that says so.
-    async fn farewell<Io>(&mut self, mut stream: FrameStream<Io>) -> End
+    /// Send the queued messages to a peer that was removed: they may contain the entry that removes it.
+    async fn send_rest<Io>(&mut self, mut stream: FrameStream<Io>) -> End
     where
         Io: AsyncRead + AsyncWrite + Unpin,
     {
@@ -234,7 +239,7 @@ impl Peer {
                 return End::Over;
             }
         }
-        // Whether it heard is not our concern any more.
+        // The peer may have closed the connection.
         let _ = stream.shut_down().await;
         End::Over
     }
@@ -244,6 +249,6 @@ fn only_pong(frame: super::frame::Frame) -> Result<(), Ended> {
     if frame.kind == Kind::Pong {
         return Ok(());
     }
-    let malformed = Malformed::Impossible("an answer to a question nobody asked");
+    let malformed = Malformed::Impossible("a frame that does not answer a ping");
     Err(FrameError::from(malformed).into())
 }

@@ -1,4 +1,4 @@
-//! The sending side: who the peers are, and a task for each.
+//! The sending side: the set of peers, and a task for each.
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -11,12 +11,12 @@ use tracing::warn;
 use super::peer::{Peer, Target};
 use super::queue::{self, Sender};
 use super::snapshot::{self, OpenSnapshot};
-use super::{Inbox, Local, News, Stats, stats};
+use super::{Inbox, Local, Report, Stats, stats};
 use crate::cluster::{Member, MemberId, peer_address};
 use crate::consensus::message::{Body, Message, RaftKind};
 use crate::consensus::outbox::Outbox;
 
-/// The peers, seen from the driver. Dropping it ends the connections to them.
+/// The peers, as the driver's [`Outbox`]. Dropping it closes the connections to them.
 pub struct Peers {
     local: Arc<Local>,
     runtime: Handle,
@@ -26,18 +26,18 @@ pub struct Peers {
     routes: HashMap<MemberId, Route>,
 }
 
-/// The way to one peer.
+/// The queue and the tasks of one peer.
 struct Route {
     target: watch::Sender<Target>,
     queue: Sender,
-    /// Held while a snapshot is on its way.
+    /// Held while a snapshot is sent.
     snapshot_slot: Arc<Semaphore>,
     snapshot_task: Option<AbortHandle>,
 }
 
 impl Drop for Route {
     fn drop(&mut self) {
-        // The peer's own task sends what waits and ends by itself.
+        // The peer's own task sends its queued messages and then ends.
         if let Some(task) = &self.snapshot_task {
             task.abort();
         }
@@ -45,8 +45,8 @@ impl Drop for Route {
 }
 
 impl Peers {
-    /// No peers yet. Their tasks will run on `runtime`, say what they have to say to `inbox`, find the
-    /// bytes of snapshots by `open`, and count in `stats`.
+    /// No peers yet. Their tasks run on `runtime`, report to `inbox`, read snapshots by `open`, and count in
+    /// `stats`.
     pub fn new(
         local: Local,
         runtime: Handle,
@@ -64,13 +64,12 @@ impl Peers {
         }
     }
 
-    /// Make these the peers: opens connections to new ones, drops those to who is not among them after
-    /// sending what waits, and reconnects where an address has changed. This member itself may be
-    /// among them.
+    /// Set the peers: connects to new ones, disconnects from removed ones after sending their queued messages,
+    /// and reconnects to those whose address changed. The list may contain this member itself.
     pub fn set_members(&mut self, members: &[Member]) {
-        let kept = |id: &MemberId| members.iter().any(|member| member.id == *id);
-        let gone = self.routes.keys().copied().filter(|id| !kept(id));
-        for id in gone.collect::<Vec<_>>() {
+        let is_kept = |id: &MemberId| members.iter().any(|member| member.id == *id);
+        let removed = self.routes.keys().copied().filter(|id| !is_kept(id));
+        for id in removed.collect::<Vec<_>>() {
             self.routes.remove(&id);
             self.stats.forget(id);
         }
@@ -81,7 +80,9 @@ impl Peers {
                     let name = member.name.clone();
                     self.set_member(member.id, Target { name, address });
                 }
-                Err(error) => warn!("peer {}: its address {error}", member.name),
+                Err(error) => {
+                    warn!(peer = %member.name, url = %member.peer_url, %error, "invalid peer URL");
+                }
             }
         }
     }
@@ -116,8 +117,9 @@ impl Peers {
         self.routes.insert(id, route);
     }
 
-    /// Send a message, soon and at most once. Never blocks: what finds no room, or no connection for
-    /// a while, is dropped, and [`News::Unreachable`] says so. A message to nobody is dropped silently.
+    /// Queue a message; it is sent at most once. Never blocks: a message is dropped if the queue is full or
+    /// the peer cannot be reached, and [`Report::Unreachable`] reports it. A message to an unknown member is
+    /// dropped without a report.
     pub fn send(&mut self, message: Message) {
         let Some(route) = self.routes.get_mut(&message.to) else {
             return;
@@ -129,11 +131,11 @@ impl Peers {
         let counted = stats::is_counted(&message.body);
         if !route.queue.push(message.body) {
             self.stats.failed(message.to, counted.into());
-            (self.inbox)(News::Unreachable(message.to));
+            (self.inbox)(Report::Unreachable(message.to));
         }
     }
 
-    /// A snapshot goes its own way, one at a time to each peer.
+    /// Send a snapshot on a separate connection, one at a time to each peer.
     fn send_snapshot(&mut self, message: Message) {
         let (to, index) = (message.to, snapshot::index(&message));
         let Some(route) = self.routes.get_mut(&to) else {
@@ -141,8 +143,8 @@ impl Peers {
         };
         let inbox = self.inbox.clone();
         let Ok(slot) = route.snapshot_slot.clone().try_acquire_owned() else {
-            // Raft asked again before the last one was over: it will hear of that one, too.
-            return inbox(News::SnapshotSent {
+            // Raft sent another one before the last transfer ended; that one is reported as well.
+            return inbox(Report::SnapshotSent {
                 to,
                 index,
                 delivered: false,
@@ -153,7 +155,7 @@ impl Peers {
         let task = self.runtime.spawn(async move {
             let delivered = snapshot::deliver(&local, &target, message, open).await;
             drop(slot);
-            inbox(News::SnapshotSent {
+            inbox(Report::SnapshotSent {
                 to,
                 index,
                 delivered,

@@ -1,4 +1,4 @@
-//! What waits to be sent to one peer: never much, and what is urgent first.
+//! The queue of messages to one peer: bounded, and with a lane for urgent messages.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -8,29 +8,29 @@ use tokio::sync::mpsc;
 use super::message;
 use crate::consensus::message::{Body, RaftKind};
 
-/// Messages that may wait in each of the two lanes; what comes on top is dropped.
+/// How many messages each of the two lanes holds; further ones are dropped.
 const MESSAGES_MAX: usize = 1024;
 
-/// Bytes that may wait in the slow lane; what comes on top is dropped, but one message always fits.
+/// How many bytes the bulk lane holds; further messages are dropped, but one always fits.
 const BYTES_MAX: usize = 16 << 20;
 
-/// The driver's end.
+/// The driver's end of the queue.
 pub(super) struct Sender {
     urgent: mpsc::Sender<Body>,
     bulk: mpsc::Sender<Body>,
     bulk_bytes: Arc<AtomicUsize>,
 }
 
-/// The peer task's end.
+/// The peer task's end of the queue.
 pub(super) struct Queue {
     urgent: mpsc::Receiver<Body>,
     bulk: mpsc::Receiver<Body>,
     bulk_bytes: Arc<AtomicUsize>,
 }
 
-/// A queue of two lanes. Heartbeats, votes and answers overtake entries and forwarded commands, so that
-/// no follower misses its leader behind a long append. Raft allows any order between them. When a lane
-/// is full the message is dropped: Raft sends again what matters.
+/// A queue of two lanes. Heartbeats, votes and answers overtake entries and forwarded commands, so that a
+/// long append does not delay a heartbeat. Raft allows any order between them. If a lane is full, the message
+/// is dropped; Raft repeats it if necessary.
 pub(super) fn queue() -> (Sender, Queue) {
     let (urgent, urgent_out) = mpsc::channel(MESSAGES_MAX);
     let (bulk, bulk_out) = mpsc::channel(MESSAGES_MAX);
@@ -49,7 +49,7 @@ pub(super) fn queue() -> (Sender, Queue) {
 }
 
 impl Sender {
-    /// Put `body` into its lane; false if that is full, and then it is dropped.
+    /// Add `body` to its lane. Returns false if the lane is full; the message is then dropped.
     pub(super) fn push(&self, body: Body) -> bool {
         if is_urgent(&body) {
             return self.urgent.try_send(body).is_ok();
@@ -66,8 +66,7 @@ impl Sender {
 }
 
 impl Queue {
-    /// The next message; none when the driver's end is gone and nothing is left. Nothing is lost when
-    /// the future is dropped.
+    /// The next message; none if the driver's end was dropped and the queue is empty. Cancel safe.
     pub(super) async fn next(&mut self) -> Option<Body> {
         let body = tokio::select! {
             biased;
@@ -75,19 +74,20 @@ impl Queue {
             Some(body) = self.bulk.recv() => body,
             else => return None,
         };
-        Some(self.taken(body))
+        Some(self.take_bytes(body))
     }
 
-    /// The next message, if one is there.
+    /// The next message, if the queue is not empty.
     pub(super) fn try_next(&mut self) -> Option<Body> {
         if let Ok(body) = self.urgent.try_recv() {
             return Some(body);
         }
         let body = self.bulk.try_recv().ok()?;
-        Some(self.taken(body))
+        Some(self.take_bytes(body))
     }
 
-    fn taken(&self, body: Body) -> Body {
+    /// Subtract a message that was taken from the bulk lane.
+    fn take_bytes(&self, body: Body) -> Body {
         let bytes = message::weight(&body);
         self.bulk_bytes.fetch_sub(bytes, Ordering::Relaxed);
         body
@@ -122,7 +122,7 @@ mod tests {
     }
 
     #[test]
-    fn what_does_not_fit_is_dropped_and_room_comes_back() {
+    fn a_full_lane_drops_messages_until_it_is_drained() {
         let (sender, mut queue) = queue();
         assert!(sender.push(append(1, BYTES_MAX * 2)), "one always fits");
         assert!(!sender.push(append(2, 1)));

@@ -1,4 +1,4 @@
-//! The snapshots of this member's own disk, to be sent and received.
+//! Sends snapshots from this member's disk, and stores received ones on it.
 
 use std::io::{self, Read};
 use std::sync::Arc;
@@ -6,13 +6,13 @@ use std::sync::Arc;
 use super::{OpenSnapshot, ReceiveSnapshot, SnapshotBody};
 use crate::wal::{Disk, Snapshot, SnapshotWriter, StorageError};
 
-/// How much is read or written at a time.
-const PIECE_BYTES: usize = 256 * 1024;
+/// How many bytes are read or written at a time.
+const CHUNK_BYTES: usize = 256 * 1024;
 
-/// What finds snapshots on `disk`. A damaged file is an error, never sent.
+/// Opens snapshots on `disk`. A damaged file is an error, so it is not sent.
 pub fn open_from<D: Disk + Sync>(disk: D) -> OpenSnapshot {
-    Arc::new(move |mark| {
-        let snapshot = Snapshot::open(&disk, mark).map_err(other)?;
+    Arc::new(move |meta| {
+        let snapshot = Snapshot::open(&disk, meta).map_err(other)?;
         Ok(SnapshotBody {
             length: snapshot.image_bytes(),
             bytes: Box::new(Image {
@@ -23,18 +23,18 @@ pub fn open_from<D: Disk + Sync>(disk: D) -> OpenSnapshot {
     })
 }
 
-/// What stores snapshots on `disk`: durable, and under their real name only when whole.
+/// Stores snapshots on `disk`, durably; only a complete one gets its final name.
 pub fn receive_to<D: Disk + Sync>(disk: D) -> ReceiveSnapshot {
-    Arc::new(move |mark, bytes| {
-        let mut writer = SnapshotWriter::create(&disk, mark.clone()).map_err(other)?;
-        let mut piece = vec![0; PIECE_BYTES];
+    Arc::new(move |meta, bytes| {
+        let mut writer = SnapshotWriter::create(&disk, meta.clone()).map_err(other)?;
+        let mut chunk = vec![0; CHUNK_BYTES];
         loop {
-            let length = match bytes.read(&mut piece) {
+            let length = match bytes.read(&mut chunk) {
                 Ok(length) => length,
                 Err(error) if error.kind() == io::ErrorKind::Interrupted => continue,
                 Err(error) => return Err(error),
             };
-            match piece.get(..length) {
+            match chunk.get(..length) {
                 Some(read) if !read.is_empty() => writer.write(read).map_err(other)?,
                 Some(_) | None => break,
             }
@@ -44,7 +44,7 @@ pub fn receive_to<D: Disk + Sync>(disk: D) -> ReceiveSnapshot {
     })
 }
 
-/// The image in a file, front to back.
+/// The image in a snapshot file, read sequentially.
 struct Image<D: Disk> {
     snapshot: Snapshot<D>,
     offset: u64,
@@ -68,7 +68,7 @@ mod tests {
     use super::*;
     use crate::wal::{RealDisk, SnapshotMeta};
 
-    fn mark(index: u64) -> SnapshotMeta {
+    fn meta(index: u64) -> SnapshotMeta {
         SnapshotMeta {
             index,
             term: 1,
@@ -86,19 +86,19 @@ mod tests {
         });
         let image: Vec<u8> = (0..700_000_u32).flat_map(u32::to_le_bytes).collect();
         let store = |disk: &RealDisk, mut bytes: &[u8]| {
-            receive_to(disk.clone())(&mark(5), &mut bytes).expect("stored");
+            receive_to(disk.clone())(&meta(5), &mut bytes).expect("stored");
         };
         store(&from, &image);
-        let mut sent = open_from(from.clone())(&mark(5)).expect("opened");
+        let mut sent = open_from(from.clone())(&meta(5)).expect("opened");
         assert_eq!(sent.length, image.len() as u64);
-        receive_to(to.clone())(&mark(5), &mut sent.bytes).expect("stored");
-        let stored = Snapshot::open(&to, &mark(5)).expect("whole");
+        receive_to(to.clone())(&meta(5), &mut sent.bytes).expect("stored");
+        let stored = Snapshot::open(&to, &meta(5)).expect("whole");
         assert_eq!(stored.image().expect("read"), image);
-        assert!(open_from(from)(&mark(6)).is_err());
+        assert!(open_from(from)(&meta(6)).is_err());
     }
 
     #[test]
-    fn what_is_cut_off_leaves_nothing() {
+    fn a_truncated_transfer_leaves_no_file() {
         struct Cut;
         impl Read for Cut {
             fn read(&mut self, _: &mut [u8]) -> io::Result<usize> {
@@ -110,7 +110,7 @@ mod tests {
         disk.make_folder("snap").expect("made");
         let half = vec![7; 1_000_000];
         let mut bytes = half.as_slice().chain(Cut);
-        assert!(receive_to(disk.clone())(&mark(5), &mut bytes).is_err());
+        assert!(receive_to(disk.clone())(&meta(5), &mut bytes).is_err());
         assert_eq!(disk.list("snap").expect("listed"), Vec::<String>::new());
     }
 }

@@ -1,4 +1,4 @@
-//! What members sent each other, counted for the statistics pages.
+//! Counters of the messages between members, for the statistics pages.
 
 use std::collections::{HashMap, VecDeque};
 use std::sync::{Mutex, MutexGuard, PoisonError};
@@ -7,65 +7,65 @@ use std::time::{Duration, Instant};
 use crate::cluster::MemberId;
 use crate::consensus::message::{Body, RaftKind, RaftMessage};
 
-/// A rate is taken over at most this many of the last packages.
+/// How many of the last packages a rate is computed over.
 const SAMPLES_MAX: usize = 200;
 
-/// After this long without a package the rates are zero.
+/// The rates are zero after this time without a package.
 const RATE_MEMORY: Duration = Duration::from_secs(1);
 
-/// Appends to one follower that may wait to be matched with their answers; older ones go unmeasured.
+/// How many unanswered appends to one follower are kept for measuring; older ones are not measured.
 const APPENDS_MAX: usize = 512;
 
-/// An answer that took longer belongs to another time of leading, and is not measured.
+/// An answer that took longer is not measured: it belongs to an earlier term of this leader.
 const LATENCY_MAX: Duration = Duration::from_secs(10);
 
-/// The counters. One for the whole transport; the tasks write, the pages read.
+/// The counters of the whole transport: the tasks write them, the pages read them.
 #[derive(Default)]
 pub struct Stats(Mutex<Counters>);
 
-/// What the counters say at one moment.
+/// The counters at one moment.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Reading {
     /// Appends and heartbeats sent.
     pub sent: Traffic,
     /// Appends and heartbeats received.
     pub received: Traffic,
-    /// What each peer made of what it was sent.
+    /// Appends and heartbeats to each peer.
     pub followers: HashMap<MemberId, Follower>,
 }
 
 /// Appends and heartbeats in one direction.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
 pub struct Traffic {
-    /// How many, since the start.
+    /// Their number since the start.
     pub count: u64,
-    /// Their bytes, since the start.
+    /// Their bytes since the start.
     pub bytes: u64,
-    /// Packages a second, over the last [`SAMPLES_MAX`]; zero after a second without any.
+    /// Packages per second, over the last [`SAMPLES_MAX`]; zero after a second without any.
     pub package_rate: f64,
-    /// Bytes a second, over the same.
+    /// Bytes per second, over the same packages.
     pub byte_rate: f64,
 }
 
-/// How appends and heartbeats to one peer went.
+/// Appends and heartbeats to one peer.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
 pub struct Follower {
     /// How many were answered.
     pub success: u64,
     /// How many could not be sent.
     pub fail: u64,
-    /// How long answers took.
+    /// The latency of the answers.
     pub latency: Latency,
 }
 
-/// How long answers took, in milliseconds; all zero before the first.
+/// The latency of answers, in milliseconds; all zero before the first answer.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
 pub struct Latency {
-    /// The last one.
+    /// That of the last answer.
     pub current: f64,
-    /// Their mean.
+    /// The mean.
     pub average: f64,
-    /// The mean of their squares.
+    /// The mean of the squares.
     average_square: f64,
     /// The standard deviation.
     pub standard_deviation: f64,
@@ -76,7 +76,7 @@ pub struct Latency {
 }
 
 impl Stats {
-    /// Count a message that is being sent to `to`, of `bytes`.
+    /// Count a message of this number of bytes that is sent to `to`.
     pub(super) fn sent(&self, to: MemberId, body: &Body, bytes: usize, now: Instant) {
         let Some(raft) = append_or_heartbeat(body) else {
             return;
@@ -95,7 +95,7 @@ impl Stats {
         peer.appends.push_back((last, now));
     }
 
-    /// Count appends and heartbeats that could not be sent: `lost`, as [`is_counted`] tells.
+    /// Count appends and heartbeats (see [`is_counted`]) that could not be sent.
     pub(super) fn failed(&self, to: MemberId, lost: u64) {
         if lost > 0 {
             let mut counters = self.lock();
@@ -106,7 +106,7 @@ impl Stats {
         }
     }
 
-    /// Count a message that came from `from`, of `bytes`.
+    /// Count a message of this number of bytes that was received from `from`.
     pub(super) fn received(&self, from: MemberId, body: &Body, bytes: usize, now: Instant) {
         let Body::Raft(raft) = body else {
             return;
@@ -119,12 +119,12 @@ impl Stats {
         }
     }
 
-    /// Forget a peer that is no member any more.
+    /// Forget a peer that was removed from the cluster.
     pub(super) fn forget(&self, id: MemberId) {
         self.lock().peers.remove(&id);
     }
 
-    /// What the counters say at `now`.
+    /// Read the counters at the time `now`.
     pub fn read(&self, now: Instant) -> Reading {
         let counters = self.lock();
         let followers = counters.peers.iter();
@@ -145,7 +145,7 @@ pub(super) fn is_counted(body: &Body) -> bool {
     append_or_heartbeat(body).is_some()
 }
 
-/// These two are what 0.4.6 called an append request.
+/// These two are the append requests of etcd 0.4.6.
 fn append_or_heartbeat(body: &Body) -> Option<&RaftMessage> {
     match body {
         Body::Raft(raft) if matches!(raft.kind, RaftKind::Append | RaftKind::Heartbeat) => {
@@ -204,7 +204,7 @@ impl Recent {
 #[derive(Default)]
 struct Peer {
     follower: Follower,
-    /// Since when a heartbeat is unanswered.
+    /// When the oldest unanswered heartbeat was sent.
     heartbeat: Option<Instant>,
     /// The last index of each unanswered append, and when it was sent.
     appends: VecDeque<(u64, Instant)>,
@@ -236,8 +236,8 @@ impl Peer {
         }
     }
 
-    /// An answer's index is the last one of the append it is about, or of a later one if it says that
-    /// for several. After a no, all that are on their way will be refused or sent again.
+    /// The index of an answer is the last index of the append it answers, or of a later one if it answers
+    /// several. After a rejection all appends under way are rejected or sent again.
     fn append_answered(&mut self, raft: &RaftMessage) -> Option<Instant> {
         if raft.reject {
             let asked = self.appends.pop_back().map(|(_, sent)| sent);

@@ -35,7 +35,7 @@ fn latency_is_from_an_append_to_the_answer_that_covers_it() {
     assert!((latency.standard_deviation - 5.0).abs() < 1e-6);
     assert!((latency.minimum - 10.0).abs() < 1e-9);
     assert!((latency.maximum - 20.0).abs() < 1e-9);
-    // Said again, or long after: not measured.
+    // Answered again, or long after: not measured.
     stats.received(peer(), &append_response(3, false), 50, at(30));
     stats.sent(peer(), &append(4, 10), 100, at(40));
     let much_later = at(40) + LATENCY_MAX + milliseconds(1);

@@ -1,4 +1,4 @@
-//! Frames on an open connection, both ways.
+//! Frames in both directions of an open connection.
 
 use std::fmt;
 use std::io;
@@ -8,12 +8,13 @@ use bytes::BytesMut;
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
 use tokio::time::timeout;
 
-use super::frame::{Frame, FrameError, FrameReader, FrameWriter, Kind, Link, TooLarge};
+use super::frame::{Frame, FrameError, FrameReader, FrameWriter, Link, TooLarge};
+use super::kind::Kind;
 
-/// A batch of frames is written once it has this many bytes, if not before.
+/// A batch of frames is written when it reaches this number of bytes, if not before.
 pub(super) const BATCH_BYTES_MAX: usize = 512 * 1024;
 
-/// An open connection, seen from one end.
+/// One end of an open connection.
 pub(super) struct FrameStream<Io> {
     io: Io,
     reader: FrameReader,
@@ -23,23 +24,23 @@ pub(super) struct FrameStream<Io> {
     write_max: Duration,
 }
 
-/// Why a connection is over.
+/// Why a connection ended.
 #[derive(Debug)]
 pub(super) enum Ended {
-    /// The other side closed it, between two frames or within one.
+    /// The peer closed it.
     Closed,
-    /// It broke, or nothing came or went for too long.
+    /// Reading or writing failed, or timed out.
     Broken(io::Error),
-    /// What came makes no sense here.
-    Nonsense(FrameError),
+    /// The peer sent something that is not valid.
+    ProtocolError(FrameError),
 }
 
 impl fmt::Display for Ended {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::Closed => write!(f, "it closed the connection"),
+            Self::Closed => write!(f, "connection closed by the peer"),
             Self::Broken(error) => error.fmt(f),
-            Self::Nonsense(error) => write!(f, "it sent {error}"),
+            Self::ProtocolError(error) => write!(f, "protocol error: {error}"),
         }
     }
 }
@@ -52,14 +53,13 @@ impl From<io::Error> for Ended {
 
 impl From<FrameError> for Ended {
     fn from(error: FrameError) -> Self {
-        Self::Nonsense(error)
+        Self::ProtocolError(error)
     }
 }
 
 impl<Io: AsyncRead + AsyncWrite + Unpin> FrameStream<Io> {
-    /// Frames over `io`; `link` is the direction from us to the other side, which may take as long as
-    /// `write_max` to make room for what is written at once: a batch of [`BATCH_BYTES_MAX`], or one
-    /// message if that is larger.
+    /// Frames over `io`; `link` is the direction from this member to the peer. Writing a batch of
+    /// [`BATCH_BYTES_MAX`], or a single larger message, times out after `write_max`.
     pub(super) fn new(io: Io, link: Link, write_max: Duration) -> Self {
         Self {
             io,
@@ -71,13 +71,18 @@ impl<Io: AsyncRead + AsyncWrite + Unpin> FrameStream<Io> {
         }
     }
 
-    /// The direction from the other side to us.
+    /// The direction from the peer to this member.
     pub(super) fn incoming_link(&self) -> Link {
         self.reader.link()
     }
 
-    /// The next frame, if bytes keep coming at least every `idle_max`. Nothing is lost when the future
-    /// is dropped.
+    /// The next frame. Cancel safe.
+    ///
+    /// # Errors
+    ///
+    /// - [`Ended::Closed`]: the peer closed the connection.
+    /// - [`Ended::Broken`]: reading failed, or no byte arrived for `idle_max`.
+    /// - [`Ended::ProtocolError`]: the bytes are not a valid frame.
     pub(super) async fn next(&mut self, idle_max: Duration) -> Result<Frame, Ended> {
         loop {
             if let Some(frame) = self.reader.take(&mut self.incoming)? {
@@ -88,17 +93,21 @@ impl<Io: AsyncRead + AsyncWrite + Unpin> FrameStream<Io> {
                 Ok(Ok(0)) => return Err(Ended::Closed),
                 Ok(Ok(_)) => {}
                 Ok(Err(error)) => return Err(error.into()),
-                Err(_) => return Err(super::timed_out("the next message").into()),
+                Err(_) => return Err(super::timed_out("waiting for the next message").into()),
             }
         }
     }
 
-    /// Where frames are made, to be written by [`FrameStream::flush`].
+    /// The writer and the buffer for frames, which [`FrameStream::flush`] then sends.
     pub(super) fn batch(&mut self) -> (&mut FrameWriter, &mut BytesMut) {
         (&mut self.writer, &mut self.outgoing)
     }
 
-    /// Write one frame of our own making, small enough by construction.
+    /// Send one frame, which is small by construction.
+    ///
+    /// # Errors
+    ///
+    /// As [`FrameStream::flush`]; [`Ended::ProtocolError`] if the frame is too large.
     pub(super) async fn send(&mut self, kind: Kind, body: &[u8]) -> Result<(), Ended> {
         let put = |out: &mut BytesMut| out.extend_from_slice(body);
         match self.writer.put(kind, &mut self.outgoing, put) {
@@ -107,7 +116,11 @@ impl<Io: AsyncRead + AsyncWrite + Unpin> FrameStream<Io> {
         }
     }
 
-    /// Write the batch. If the future is dropped or fails the connection is of no use any more.
+    /// Send the batch. If the future fails or is dropped, the connection must be closed.
+    ///
+    /// # Errors
+    ///
+    /// [`Ended::Broken`]: writing failed, or took longer than `write_max`.
     pub(super) async fn flush(&mut self) -> Result<(), Ended> {
         let writing = async {
             self.io.write_all(&self.outgoing).await?;
@@ -117,17 +130,21 @@ impl<Io: AsyncRead + AsyncWrite + Unpin> FrameStream<Io> {
             .await
             .map_err(|_| super::timed_out("sending"))??;
         self.outgoing.clear();
-        // One large message must not keep its room for the connection's life.
+        // Release the memory of a large message.
         if self.outgoing.capacity() > 2 * BATCH_BYTES_MAX {
             self.outgoing = BytesMut::new();
         }
         Ok(())
     }
 
-    /// Say that nothing more comes.
+    /// Close the sending direction.
+    ///
+    /// # Errors
+    ///
+    /// The operating system's error, or a timeout.
     pub(super) async fn shut_down(&mut self) -> io::Result<()> {
         timeout(self.write_max, self.io.shutdown())
             .await
-            .map_err(|_| super::timed_out("closing"))?
+            .map_err(|_| super::timed_out("closing the connection"))?
     }
 }

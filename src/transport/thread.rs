@@ -1,4 +1,4 @@
-//! The one thread on which a member talks to its peers.
+//! The thread of the peer port and of the connections to peers.
 
 use std::io;
 use std::thread;
@@ -6,11 +6,11 @@ use std::thread;
 use tokio::runtime::{Builder, Handle};
 use tokio::sync::oneshot;
 
-/// A thread with a runtime of its own for everything that happens at the peer port and on connections to
-/// peers. Heartbeats then do not wait behind clients, and each wakes this thread and no pool: an idle
-/// cluster does little else. What blocks there goes to `spawn_blocking`, as anywhere.
+/// A thread with a separate single-threaded runtime for the peer port and the connections to peers.
+/// Heartbeats do not wait for clients, and each wakes only this thread instead of a thread pool, which
+/// matters for an idle cluster. Blocking work goes to `spawn_blocking`.
 ///
-/// Dropping it ends the thread and what still runs on it.
+/// Dropping it ends the thread and its tasks.
 pub struct PeerThread {
     runtime: Handle,
     /// Dropped with this.
@@ -18,11 +18,11 @@ pub struct PeerThread {
 }
 
 impl PeerThread {
-    /// Start it.
+    /// Start the thread.
     ///
     /// # Errors
     ///
-    /// The system's: no thread, or no descriptors for its events.
+    /// The operating system refused to start a thread, or to open a file descriptor for its events.
     pub fn start() -> io::Result<Self> {
         let runtime = Builder::new_current_thread().enable_all().build()?;
         let handle = runtime.handle().clone();
@@ -30,7 +30,7 @@ impl PeerThread {
         thread::Builder::new()
             .name("peers".to_owned())
             .spawn(move || {
-                // It ends by being dropped: nothing is ever sent.
+                // Nothing is sent; dropping the sender ends it.
                 let _ = runtime.block_on(ended);
                 runtime.shutdown_background();
             })?;
@@ -40,7 +40,7 @@ impl PeerThread {
         })
     }
 
-    /// Where tasks of the transport are spawned, and sockets of the peer port are opened.
+    /// The runtime on which the transport spawns its tasks and opens its sockets.
     pub fn runtime(&self) -> &Handle {
         &self.runtime
     }

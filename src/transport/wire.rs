@@ -1,31 +1,31 @@
-//! Bounds-checked reading of bytes from outside. Nothing here allocates by a length it has not checked.
+//! Bounds-checked reading of a peer's bytes. No length is used for an allocation before it is checked.
 
 use std::fmt;
 
 use bytes::{Buf, Bytes};
 
-/// A payload of at least this many bytes may stay a slice of the frame it came in.
+/// A payload of at least this many bytes may stay a slice of its frame.
 const SLICE_BYTES_MIN: usize = 16 * 1024;
 
-/// What is wrong with the body of a frame.
+/// Why the body of a frame is not valid.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) enum Malformed {
-    /// It ends too early.
+    /// The body ends too early.
     Short,
-    /// It goes on after its end, by this many bytes.
+    /// This number of bytes follows the end.
     Trailing(usize),
-    /// A number that means nothing.
+    /// A number that is not a valid value of the named field.
     Unknown(&'static str, u64),
-    /// Something no member says.
+    /// A value that no member sends.
     Impossible(&'static str),
 }
 
 impl fmt::Display for Malformed {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::Short => write!(f, "a message ends too early"),
-            Self::Trailing(bytes) => write!(f, "{bytes} bytes follow the end of a message"),
-            Self::Unknown(what, number) => write!(f, "{number} is no {what}"),
+            Self::Short => write!(f, "truncated message"),
+            Self::Trailing(bytes) => write!(f, "{bytes} bytes after the end of a message"),
+            Self::Unknown(field, number) => write!(f, "unknown {field} {number}"),
             Self::Impossible(what) => write!(f, "{what}"),
         }
     }
@@ -62,19 +62,19 @@ impl Cursor {
         self.rest.try_get_u64_le().map_err(|_| Malformed::Short)
     }
 
-    /// A count of things that take at least `each` bytes: never more than the rest can hold.
-    pub(super) fn count(&mut self, each: usize) -> Result<usize, Malformed> {
+    /// A count of values that take at least `bytes_min` each; never more than the rest can hold.
+    pub(super) fn count(&mut self, bytes_min: usize) -> Result<usize, Malformed> {
         let count = self.length()?;
-        if count > self.rest.len() / each {
+        if count > self.rest.len() / bytes_min {
             return Err(Malformed::Short);
         }
         Ok(count)
     }
 
-    /// A length, and as many bytes.
+    /// A length, and that number of bytes.
     ///
-    /// A slice keeps the whole frame in memory for as long as it lives, and a small value may live for
-    /// years in the tree: so only what makes up most of a large frame stays a slice, the rest is copied.
+    /// A slice keeps the whole frame in memory as long as it lives, and a small value may live in the tree for
+    /// years. So only a payload that makes up most of a large frame stays a slice; others are copied.
     pub(super) fn bytes(&mut self) -> Result<Bytes, Malformed> {
         let length = self.length()?;
         if length > self.rest.len() {
@@ -87,12 +87,16 @@ impl Cursor {
         Ok(Bytes::copy_from_slice(&slice))
     }
 
-    /// All that is left, as a slice of the frame.
+    /// The remaining bytes, as a slice of the frame.
     pub(super) fn rest(self) -> Bytes {
         self.rest
     }
 
-    /// Fails if anything is left.
+    /// Check that no bytes are left.
+    ///
+    /// # Errors
+    ///
+    /// [`Malformed::Trailing`]: there are more bytes.
     pub(super) fn end(self) -> Result<(), Malformed> {
         match self.rest.len() {
             0 => Ok(()),

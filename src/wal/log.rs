@@ -150,7 +150,7 @@ impl<D: Disk> Wal<D> {
     /// # Errors
     ///
     /// The disk's. A full disk is no error here, as long as the current segment lasts.
-    pub fn tend(&mut self) -> Result<bool, StorageError> {
+    pub fn maintain(&mut self) -> Result<bool, StorageError> {
         self.check()?;
         if self.is_oldest_done() {
             let result = self.recycle(1);

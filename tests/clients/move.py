@@ -1,11 +1,11 @@
 #!/usr/bin/env python3
-"""The way off an old etcd: its tree, exported, imported here, and compared.
+"""Moves the tree of another etcd to ours with `export` and `import`, and compares them.
 
     move.py ETCDCTL FROM_URL TO_URL [KEYS]
 
-Fills FROM with a tree of KEYS keys (default 100,000), some with a time to live, in directories of which
-some are empty and some will go; moves it by `export` and `import`; and compares what both answer. The
-import is run again, which must change nothing. It ends with 1 if anything is wrong.
+Writes a tree of KEYS keys (default 100,000) to FROM, some with a time to live, in directories of which some
+are empty and some have a time to live; moves it to TO; and compares both. A second import must change
+nothing. Exit status 1 if anything differs.
 """
 import json
 import subprocess
@@ -19,7 +19,7 @@ SECONDS_MAX = 30
 
 
 def fill(count):
-    """A tree as `export` writes it."""
+    """A tree in the format of `export`."""
     nodes = []
     for number in range(count):
         directory = "/move/d%03d/e%d" % (number % 500, number % 7)
@@ -42,7 +42,7 @@ def run(etcdctl, url, *arguments, text=None):
 
 
 def tree(url):
-    """Every key below /move, with its value and when it will go, in whole seconds."""
+    """Every key below /move, with its value and its expiration in whole seconds."""
     with urllib.request.urlopen(url + "/v2/keys/move?recursive=true", timeout=60) as answer:
         nodes, found = [json.load(answer)["node"]], {}
     while nodes:
@@ -64,7 +64,7 @@ def differences(one, other):
 
 
 def move(etcdctl, source, target, count):
-    """What went wrong."""
+    """A list of differences."""
     faults = []
     run(etcdctl, source, "import", text=json.dumps(fill(count)))
     began = time.monotonic()

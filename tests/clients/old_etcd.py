@@ -1,10 +1,10 @@
 #!/usr/bin/env python3
-"""Our etcdctl against another server with the v2 API: Debian's etcd 3.4 with --enable-v2.
+"""Tests of our etcdctl with another server of the v2 API: Debian's etcd 3.4 with --enable-v2.
 
     old_etcd.py ETCDCTL OUR_URL [KEYS]
 
-Starts that server on loopback, does what people do with keys, and moves a tree of KEYS keys (default
-20,000) from there to OUR_URL. Its last line is `counted PASSED FAILED`.
+Starts that server on loopback, runs the commands for keys, and moves a tree of KEYS keys (default 20,000)
+to OUR_URL. The last line is `counted PASSED FAILED`.
 """
 import os
 import random
@@ -65,7 +65,7 @@ CASES = [
 
 
 def free_ports(count):
-    """Below the range from which outgoing connections take theirs."""
+    """Free ports below the range of ports for outgoing connections."""
     held = []
     while len(held) < count:
         try:

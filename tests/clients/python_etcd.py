@@ -1,4 +1,4 @@
-"""What programs did with python-etcd. Prints a line for each failure and `counted PASSED FAILED`."""
+"""Tests with python-etcd, as programs used it. Prints a line for each failure and `counted PASSED FAILED`."""
 import sys
 import threading
 import time

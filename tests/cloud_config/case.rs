@@ -1,4 +1,4 @@
-//! A recorded case, and a run of the real program on it.
+//! Recorded cases, and runs of the real program on them.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
@@ -10,7 +10,7 @@ use base64::Engine;
 use serde::Deserialize;
 use serde_json::Value;
 
-/// A file's content: text, or anything else in base64.
+/// The content of a file: text, or bytes in base64.
 #[derive(Clone, Debug, Deserialize)]
 #[serde(untagged)]
 pub enum Blob {
@@ -30,7 +30,7 @@ impl Blob {
     }
 }
 
-/// What one of the two recorded versions did.
+/// The recorded result of one version.
 #[derive(Clone, Debug, Deserialize)]
 pub struct Recorded {
     pub exit: i32,
@@ -39,8 +39,8 @@ pub struct Recorded {
     pub files: BTreeMap<String, Blob>,
 }
 
-/// A case: what there was, and what the older (`old`, 0.10.6) and the newer version (`new`, 1.14.0) did,
-/// or `both` of them.
+/// A case: the input, and the results of the older (`old`, 0.10.6) and the newer version (`new`, 1.14.0), or of
+/// `both`.
 #[derive(Clone, Debug, Deserialize)]
 pub struct Case {
     pub name: String,
@@ -59,7 +59,7 @@ pub struct Case {
     both: Option<Recorded>,
     old: Option<Recorded>,
     new: Option<Recorded>,
-    /// The lines the newer version had something to say about.
+    /// The lines that the newer version reported.
     pub validate: BTreeSet<usize>,
 }
 
@@ -93,17 +93,17 @@ impl Case {
     }
 }
 
-/// A machine for one case: a directory that stands for `/`.
-pub struct Machine {
+/// A host for one case: a directory in place of `/`.
+pub struct Host {
     folder: tempfile::TempDir,
 }
 
-/// A file as a manifest lists it, its owner left aside where nobody may give files away.
+/// The lines of a manifest, one for each file.
 pub type Manifest = BTreeSet<String>;
 
-impl Machine {
+impl Host {
     pub fn new(case: &Case) -> Self {
-        let machine = Self {
+        let host = Self {
             folder: tempfile::tempdir().expect("a folder"),
         };
         let env = |name: &str, default: &str| {
@@ -129,7 +129,7 @@ impl Machine {
             files.remove("/etc/machine-id");
         }
         for (path, text) in files {
-            machine.put(path, text.as_bytes());
+            host.write_file(path, text.as_bytes());
         }
         for folder in [
             "/run/systemd/system",
@@ -138,30 +138,30 @@ impl Machine {
             "/home/core",
             "/usr",
         ] {
-            fs::create_dir_all(machine.at(folder)).expect("a folder");
+            fs::create_dir_all(host.path(folder)).expect("a folder");
         }
         for (path, blob) in &case.root {
-            machine.put(path, &blob.bytes());
+            host.write_file(path, &blob.bytes());
         }
-        machine
+        host
     }
 
-    pub fn at(&self, path: &str) -> PathBuf {
+    pub fn path(&self, path: &str) -> PathBuf {
         self.folder.path().join(path.trim_start_matches('/'))
     }
 
-    fn put(&self, path: &str, content: &[u8]) {
-        let place = self.at(path);
-        fs::create_dir_all(place.parent().expect("a folder")).expect("a folder");
-        fs::write(place, content).expect("a file");
+    fn write_file(&self, path: &str, content: &[u8]) {
+        let path = self.path(path);
+        fs::create_dir_all(path.parent().expect("a folder")).expect("a folder");
+        fs::write(path, content).expect("a file");
     }
 
-    /// Something is in the way.
+    /// Create a symbolic link.
     pub fn link(&self, path: &str, target: &str) {
-        symlink(target, self.at(path)).expect("a link");
+        symlink(target, self.path(path)).expect("a link");
     }
 
-    /// Run the program on the document, with the machine's variables.
+    /// Run the program on a document, with the environment of the case.
     pub fn run(&self, case: &Case, document: &[String], options: &[&str]) -> Output {
         let addresses = case
             .env
@@ -178,26 +178,26 @@ impl Machine {
             .expect("the program runs")
     }
 
-    /// Everything below the root, as manifests list it.
+    /// The manifest of everything below the root.
     pub fn manifest(&self) -> Manifest {
         let mut found = Manifest::new();
         let mut folders = vec![self.folder.path().to_path_buf()];
         while let Some(folder) = folders.pop() {
             for entry in fs::read_dir(&folder).expect("a folder") {
-                let place = entry.expect("an entry").path();
-                let below = place.strip_prefix(self.folder.path()).expect("below");
+                let entry = entry.expect("an entry").path();
+                let below = entry.strip_prefix(self.folder.path()).expect("below");
                 let path = format!("/{}", below.display());
-                let meta = fs::symlink_metadata(&place).expect("it is there");
+                let meta = fs::symlink_metadata(&entry).expect("it is there");
                 let mode = meta.mode() & 0o7777;
                 let owner = self.owner(&meta);
                 if meta.is_symlink() {
-                    let target = fs::read_link(&place).expect("a link");
+                    let target = fs::read_link(&entry).expect("a link");
                     found.insert(format!("l {path} -> {}", target.display()));
                 } else if meta.is_dir() {
                     found.insert(format!("d {mode:04o} {owner} {path}"));
-                    folders.push(place);
+                    folders.push(entry);
                 } else {
-                    let content = fs::read(&place).expect("a file");
+                    let content = fs::read(&entry).expect("a file");
                     found.insert(format!("f {mode:04o} {owner} {path} {content:?}"));
                 }
             }
@@ -205,7 +205,7 @@ impl Machine {
         found
     }
 
-    /// `root:root`, or what stands for it where the tests are run by somebody else.
+    /// The owner by name; the user who runs the tests counts as root.
     fn owner(&self, meta: &fs::Metadata) -> String {
         let own = fs::metadata(self.folder.path()).expect("the root");
         let name = |id: u32, own: u32| match id {
@@ -221,18 +221,18 @@ impl Machine {
         )
     }
 
-    /// Whether files can be given to others here.
-    pub fn is_roots(&self) -> bool {
+    /// Whether the tests run as root and can change owners.
+    pub fn runs_as_root(&self) -> bool {
         fs::metadata(self.folder.path()).expect("the root").uid() == 0
     }
 }
 
-/// What changed, as the recordings list it: contents are compared apart.
+/// The changes, as the recorded manifests list them; contents are compared separately.
 pub fn changes(before: &Manifest, after: &Manifest) -> BTreeSet<String> {
     let path = |line: &String| {
         let words: Vec<&str> = line.split(' ').collect();
-        let place = if words[0] == "l" { 1 } else { 3 };
-        String::from(words[place])
+        let column = if words[0] == "l" { 1 } else { 3 };
+        String::from(words[column])
     };
     let short = |line: &String| match line.split_once(" [") {
         Some((short, _)) if line.starts_with('f') => String::from(short),

@@ -1,18 +1,18 @@
-//! An authority that signs certificates for tests.
+//! A certificate authority for tests.
 
 use std::fs;
 use std::path::{Path, PathBuf};
 
 use rcgen::{BasicConstraints, CertificateParams, CertifiedIssuer, IsCa, KeyPair};
 
-/// An authority, with what it signed as files in one folder.
+/// A certificate authority with its certificates in one folder.
 pub struct Authority {
     folder: PathBuf,
     issuer: CertifiedIssuer<'static, KeyPair>,
 }
 
 impl Authority {
-    /// A new one, whose certificate is `FOLDER/ca.crt`.
+    /// Create an authority with the certificate `FOLDER/ca.crt`.
     pub fn new(folder: &Path) -> Self {
         fs::create_dir_all(folder).expect("a folder");
         let mut params = CertificateParams::new(Vec::new()).expect("parameters");
@@ -26,12 +26,12 @@ impl Authority {
         }
     }
 
-    /// The authority's own certificate.
+    /// Path of the certificate of the authority.
     pub fn certificate(&self) -> PathBuf {
         self.folder.join("ca.crt")
     }
 
-    /// A certificate for this machine and its key, as `NAME.crt` and `NAME.key`.
+    /// Sign a certificate for this host. Returns the paths of `NAME.crt` and `NAME.key`.
     pub fn sign(&self, name: &str) -> (PathBuf, PathBuf) {
         let hosts = vec!["127.0.0.1".to_owned(), "localhost".to_owned()];
         let key = KeyPair::generate().expect("a key");

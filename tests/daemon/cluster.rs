@@ -1,4 +1,4 @@
-//! Members as real processes, each with a directory that goes with the test.
+//! A cluster of real member processes in a temporary directory.
 
 use std::hash::{BuildHasher, Hasher, RandomState};
 use std::io::Read;
@@ -10,8 +10,8 @@ use std::time::{Duration, Instant};
 
 use crate::http::{Answer, request};
 
-/// How long anything may take that should take well under a second.
-pub const PATIENCE: Duration = Duration::from_secs(10);
+/// Timeout for what usually takes less than a second.
+pub const TIMEOUT: Duration = Duration::from_secs(10);
 
 /// A cluster of processes.
 pub struct Cluster {
@@ -19,7 +19,7 @@ pub struct Cluster {
     directory: tempfile::TempDir,
 }
 
-/// One member, running or not.
+/// A member, running or not.
 pub struct Member {
     pub client: SocketAddr,
     pub peer: SocketAddr,
@@ -29,12 +29,12 @@ pub struct Member {
 }
 
 impl Cluster {
-    /// A cluster of `size` members that serves.
+    /// Start a cluster of `size` members and wait until it serves.
     pub fn start(size: usize) -> Self {
         Self::start_with(size, &[])
     }
 
-    /// The same, each with these arguments more.
+    /// Start a cluster with additional arguments.
     pub fn start_with(size: usize, arguments: &[&str]) -> Self {
         let mut cluster = Self::prepare(size, arguments);
         for number in 0..size {
@@ -51,7 +51,7 @@ impl Cluster {
         cluster
     }
 
-    /// A cluster that is not started yet.
+    /// Prepare a cluster without starting it.
     pub fn prepare(size: usize, arguments: &[&str]) -> Self {
         let directory = tempfile::tempdir().expect("a temporary directory");
         let ports = free_ports(2 * size);
@@ -85,7 +85,7 @@ impl Cluster {
         }
     }
 
-    /// Wait until every member counts all of them as voters.
+    /// Wait until all members are voters in the view of every member.
     pub fn wait_until_formed(&self) {
         let size = self.members.len();
         for number in 0..size {
@@ -93,7 +93,7 @@ impl Cluster {
                 member
                     .get("/v2/machines")
                     .is_ok_and(|answer| answer.body.split(", ").count() == size)
-                    && member.votes()
+                    && member.is_voter()
                     && member
                         .put("/v2/keys/formed", "value=yes")
                         .is_ok_and(|answer| answer.status < 300)
@@ -101,13 +101,13 @@ impl Cluster {
         }
     }
 
-    /// Wait until `holds` of a member; fails with its log after [`PATIENCE`].
+    /// Wait until a condition holds for a member. Panics with its log after [`TIMEOUT`].
     pub fn wait_for(&self, number: usize, holds: impl Fn(&Member) -> bool) {
         let member = &self.members[number];
         let started = Instant::now();
         while !holds(member) {
             assert!(
-                started.elapsed() < PATIENCE,
+                started.elapsed() < TIMEOUT,
                 "member {number} did not get there:\n{}",
                 self.members
                     .iter()
@@ -119,44 +119,44 @@ impl Cluster {
         }
     }
 
-    /// Wait until this member counts so many members, votes, and serves a write.
+    /// Wait until this member sees `size` members, is a voter, and serves a write.
     pub fn wait_for_size(&self, number: usize, size: usize) {
         self.wait_for(number, |member| {
             member.members().len() == size
-                && member.votes()
+                && member.is_voter()
                 && member
                     .put("/v2/keys/formed", "value=yes")
                     .is_ok_and(|answer| answer.status < 300)
         });
     }
 
-    /// Wait until a member knows who leads; the leader's number.
+    /// Wait until a member knows the leader. Returns the leader's number.
     pub fn wait_for_leader(&self, number: usize) -> usize {
         let led = |member: &Member| member.leader().and_then(|name| name[1..].parse().ok());
         self.wait_for(number, |member| led(member).is_some());
         led(&self.members[number]).expect("it was known a moment ago")
     }
 
-    /// Change the cluster's settings, asking a member.
+    /// Change the cluster settings through a member.
     pub fn configure(&self, number: usize, settings: &str) {
-        let answer = self.members[number].administer("PUT", "/v2/admin/config", settings);
+        let answer = self.members[number].request_peer("PUT", "/v2/admin/config", settings);
         let answer = answer.expect("it serves");
         assert_eq!(answer.status, 200, "{answer:?}");
     }
 
-    /// Where the members' directories are.
+    /// The folder of the data directories.
     pub fn directory(&self) -> &std::path::Path {
         self.directory.path()
     }
 }
 
 impl Member {
-    /// Start it.
+    /// Start the process.
     pub fn start(&mut self) {
         self.start_under(&[]);
     }
 
-    /// Start it under another program, such as strace.
+    /// Start the member under a wrapper such as strace.
     pub fn start_under(&mut self, wrapper: &[&str]) {
         let log = std::fs::OpenOptions::new()
             .create(true)
@@ -177,21 +177,21 @@ impl Member {
         self.process = Some(command.spawn().expect("the daemon starts"));
     }
 
-    /// Kill it, as a power cut would end it.
+    /// Kill the process with SIGKILL.
     pub fn kill(&mut self) {
         if let Some(mut process) = self.process.take() {
-            // It may have ended by itself.
+            // It may have exited already.
             let _ = process.kill();
             let _ = process.wait();
         }
     }
 
-    /// Whether it was started and not killed since.
-    pub fn runs(&self) -> bool {
+    /// Whether it was started and not killed.
+    pub fn is_running(&self) -> bool {
         self.process.is_some()
     }
 
-    /// Its process.
+    /// Its process id.
     pub fn pid(&self) -> u32 {
         self.process.as_ref().expect("it runs").id()
     }
@@ -206,8 +206,8 @@ impl Member {
         assert!(status.success());
     }
 
-    /// Wait for its end, at most `patience`.
-    pub fn end(&mut self, patience: Duration) -> Option<ExitStatus> {
+    /// Wait for the exit of the process, at most `timeout`.
+    pub fn end(&mut self, timeout: Duration) -> Option<ExitStatus> {
         let started = Instant::now();
         let process = self.process.as_mut()?;
         loop {
@@ -215,23 +215,23 @@ impl Member {
                 self.process = None;
                 return Some(status);
             }
-            if started.elapsed() > patience {
+            if started.elapsed() > timeout {
                 return None;
             }
             std::thread::sleep(Duration::from_millis(5));
         }
     }
 
-    /// Start it, and wait for its end: it must end by itself with this code; what it said.
-    pub fn start_in_vain(&mut self, code: i32) -> String {
+    /// Start it and wait for its exit with this status. Returns its log.
+    pub fn start_failing(&mut self, code: i32) -> String {
         self.start();
-        let status = self.end(PATIENCE).expect("it ends");
+        let status = self.end(TIMEOUT).expect("it ends");
         let log = self.log();
         assert!(exited_with(status, code), "{status:?}:\n{log}");
         log
     }
 
-    /// What it said so far.
+    /// Its log.
     pub fn log(&self) -> String {
         let mut text = String::new();
         if let Ok(mut file) = std::fs::File::open(&self.log) {
@@ -240,50 +240,48 @@ impl Member {
         text
     }
 
-    /// Other addresses from the next start on.
+    /// Use other addresses from the next start on.
     pub fn move_to(&mut self, client: SocketAddr, peer: SocketAddr) {
         (self.client, self.peer) = (client, peer);
         self.arguments.push(format!("-addr={client}"));
         self.arguments.push(format!("-peer-addr={peer}"));
     }
 
-    /// One more argument from the next start on.
+    /// Add an argument from the next start on.
     pub fn add_argument(&mut self, argument: &str) {
         self.arguments.push(argument.to_owned());
     }
 
     pub fn get(&self, path: &str) -> std::io::Result<Answer> {
-        request(self.client, "GET", path, "", PATIENCE)
+        request(self.client, "GET", path, "", TIMEOUT)
     }
 
     pub fn put(&self, path: &str, form: &str) -> std::io::Result<Answer> {
-        request(self.client, "PUT", path, form, PATIENCE)
+        request(self.client, "PUT", path, form, TIMEOUT)
     }
 
-    /// Ask its peer port; `body` is JSON, or nothing.
-    pub fn administer(&self, method: &str, path: &str, body: &str) -> std::io::Result<Answer> {
-        request(self.peer, method, path, body, PATIENCE)
+    /// Send a request to its peer port; `body` is JSON or empty.
+    pub fn request_peer(&self, method: &str, path: &str, body: &str) -> std::io::Result<Answer> {
+        request(self.peer, method, path, body, TIMEOUT)
     }
 
-    /// The names of the members as it knows them, in order; none while it is none itself, or away.
+    /// The sorted names of the members in its view; empty while it is not a member or not reachable.
     pub fn members(&self) -> Vec<String> {
-        self.machines()
+        self.member_list()
             .iter()
-            .filter_map(|machine| Some(machine["name"].as_str()?.to_owned()))
+            .filter_map(|member| Some(member["name"].as_str()?.to_owned()))
             .collect()
     }
 
-    /// The name of the leader as it knows it.
+    /// The name of the leader in its view.
     pub fn leader(&self) -> Option<String> {
-        let machines = self.machines();
-        let leader = machines
-            .iter()
-            .find(|machine| machine["state"] == "leader")?;
+        let members = self.member_list();
+        let leader = members.iter().find(|member| member["state"] == "leader")?;
         Some(leader["name"].as_str()?.to_owned())
     }
 
-    fn machines(&self) -> Vec<serde_json::Value> {
-        let answer = self.administer("GET", "/v2/admin/machines", "");
+    fn member_list(&self) -> Vec<serde_json::Value> {
+        let answer = self.request_peer("GET", "/v2/admin/machines", "");
         match answer {
             Ok(answer) if answer.status == 200 => {
                 answer.json().as_array().cloned().unwrap_or_default()
@@ -292,20 +290,20 @@ impl Member {
         }
     }
 
-    /// Whether it is a member that has caught up.
-    pub fn votes(&self) -> bool {
+    /// Whether it is a voter.
+    pub fn is_voter(&self) -> bool {
         self.get("/health")
             .is_ok_and(|answer| answer.status == 200 && answer.json()["votes"] == true)
     }
 
-    /// Whether it is a standby: then its peer port has no name.
-    pub fn stands_by(&self) -> bool {
-        self.administer("GET", "/name", "")
+    /// Whether it is a standby, which has no name on the peer port.
+    pub fn is_standby(&self) -> bool {
+        self.request_peer("GET", "/name", "")
             .is_ok_and(|answer| answer.status == 404)
     }
 
     pub fn get_from_peer_port(&self, path: &str) -> std::io::Result<Answer> {
-        request(self.peer, "GET", path, "", PATIENCE)
+        request(self.peer, "GET", path, "", TIMEOUT)
     }
 }
 
@@ -315,13 +313,13 @@ impl Drop for Member {
     }
 }
 
-/// Whether a process ended by itself, with this code.
+/// Whether a process exited with this status.
 pub fn exited_with(status: ExitStatus, code: i32) -> bool {
     status.signal().is_none() && status.code() == Some(code)
 }
 
-/// Ports nobody uses just now. A restart needs its old port, so the system can't be left to choose; they
-/// lie below those it gives to outgoing connections, or one of these might take a port in between.
+/// Free ports, below the range of ports for outgoing connections: a restarted member needs its port again, which an
+/// outgoing connection could take meanwhile.
 pub fn free_ports(count: usize) -> Vec<SocketAddr> {
     let seed = RandomState::new().build_hasher().finish();
     let candidates =

@@ -1,4 +1,4 @@
-//! Machines that find each other by a token.
+//! Bootstrap with a discovery token.
 
 use std::net::TcpListener;
 use std::path::Path;
@@ -6,10 +6,10 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
 
 use crate::cluster::Cluster;
-use crate::mock::{Asked, Mock};
-use crate::tokens::Service;
+use crate::discovery_service::Service;
+use crate::mock_discovery::{Mock, Recorded};
 
-/// Machines that know nothing but the token, and do not ask long for a cluster that is gone.
+/// Prepare hosts with a token and a short timeout for clusters that are not reachable.
 fn prepare(size: usize, url: &str) -> Cluster {
     let url = format!("-discovery={url}");
     Cluster::prepare(size, &["-peers=", "-max-retry-attempts=2", &url])
@@ -19,17 +19,17 @@ fn folder() -> tempfile::TempDir {
     tempfile::tempdir().expect("a folder")
 }
 
-/// A machine that founded its cluster with a token, which every machine can be given as this URL.
+/// A discovery service with a new token.
 struct Founded {
     service: Service,
-    /// As a path of the service.
+    /// The path of the token.
     token: String,
     url: String,
     cluster: Cluster,
 }
 
 impl Founded {
-    /// The service keeps its tokens in this folder.
+    /// Start a service with its data in this folder.
     fn in_folder(folder: &Path) -> Self {
         let service = Service::start(folder);
         let token = service.token(0);
@@ -73,7 +73,7 @@ fn five_started_at_once_are_one_cluster() {
 }
 
 #[test]
-fn the_size_becomes_that_of_the_cluster_and_more_stand_by() {
+fn the_size_of_the_token_is_the_active_size() {
     let folder = folder();
     let service = Service::start(folder.path());
     let mut cluster = prepare(4, &service.url(3));
@@ -87,7 +87,7 @@ fn the_size_becomes_that_of_the_cluster_and_more_stand_by() {
                 .is_ok_and(|answer| answer.status == 200 || answer.status == 307)
         });
     }
-    let standbys = cluster.members.iter().filter(|member| member.stands_by());
+    let standbys = cluster.members.iter().filter(|member| member.is_standby());
     assert_eq!(standbys.count(), 1);
     let config = cluster.members.iter().find_map(|member| {
         let answer = member.get_from_peer_port("/v2/admin/config").ok()?;
@@ -97,7 +97,7 @@ fn the_size_becomes_that_of_the_cluster_and_more_stand_by() {
 }
 
 #[test]
-fn a_restart_goes_on_though_the_service_is_away() {
+fn a_restart_works_without_the_service() {
     let folder = folder();
     let Founded {
         mut service,
@@ -109,14 +109,14 @@ fn a_restart_goes_on_though_the_service_is_away() {
     cluster.members[0].start();
     cluster.wait_until_formed();
     cluster.wait_for(0, |member| member.log().contains("trying again in 1 s"));
-    service.start_again();
+    service.restart();
     cluster.wait_for(0, |member| {
         member.log().matches("registered with").count() == 2
     });
 }
 
 #[test]
-fn a_used_token_is_said_to_be_one() {
+fn a_used_token_is_reported() {
     let folder = folder();
     let Founded {
         service,
@@ -133,20 +133,20 @@ fn a_used_token_is_said_to_be_one() {
     let mut late = prepare(1, &url);
     late.members[0].add_argument("-name=late");
     late.members[0].add_argument("-retry-interval=0.2");
-    let log = late.members[0].start_in_vain(1);
+    let log = late.members[0].start_failing(1);
     assert!(
         log.contains("no other machine is registered with it any more"),
         "{log}"
     );
 
-    // One that was there long ago and is not any more.
+    // An entry of a member that is no longer there.
     let gone = TcpListener::bind("127.0.0.1:0").and_then(|socket| socket.local_addr());
     let form = format!("ttl=1000&value=http://{}", gone.expect("a port"));
     assert_eq!(
         service.ask("PUT", &format!("{token}/old"), &form).status,
         201
     );
-    let log = late.members[0].start_in_vain(1);
+    let log = late.members[0].start_failing(1);
     assert!(
         log.contains("none of the machines registered with it gives a place"),
         "{log}"
@@ -154,7 +154,7 @@ fn a_used_token_is_said_to_be_one() {
 }
 
 #[test]
-fn a_name_that_a_living_member_has_is_not_taken_from_it() {
+fn the_name_of_a_running_member_is_refused() {
     let folder = folder();
     let founded = Founded::in_folder(folder.path());
     let registered = || {
@@ -164,7 +164,7 @@ fn a_name_that_a_living_member_has_is_not_taken_from_it() {
     let before = registered();
 
     let mut namesake = prepare(1, &founded.url);
-    let log = namesake.members[0].start_in_vain(1);
+    let log = namesake.members[0].start_failing(1);
     assert!(
         log.contains("the name m0 belongs to a living member"),
         "{log}"
@@ -173,7 +173,7 @@ fn a_name_that_a_living_member_has_is_not_taken_from_it() {
 }
 
 #[test]
-fn an_unknown_token_and_garbage_end_it() {
+fn an_unknown_token_and_invalid_answers_fail() {
     let folder = folder();
     let service = Service::start(folder.path());
     let garbage = Mock::start(|_| Some((200, "<html>".to_owned())));
@@ -186,13 +186,13 @@ fn an_unknown_token_and_garbage_end_it() {
         (garbage.address, "is no discovery token"),
     ] {
         let mut cluster = prepare(1, &format!("http://{address}/{token}"));
-        let log = cluster.members[0].start_in_vain(1);
+        let log = cluster.members[0].start_failing(1);
         assert!(log.contains(said), "{log}");
     }
 }
 
 #[test]
-fn without_the_service_peers_are_asked() {
+fn without_the_service_the_peers_are_used() {
     let folder = folder();
     let mut service = Service::start(folder.path());
     let url = service.url(0);
@@ -206,12 +206,12 @@ fn without_the_service_peers_are_asked() {
     assert!(log.contains("asking -peers instead"), "{log}");
 }
 
-/// A discovery service of one token that keeps what it is told and never answers for `_config/size` while
-/// `mute` is set.
+/// A mock of a discovery service with one token. It does not answer requests for `_config/size` while `mute` is
+/// set.
 fn forgetful(mute: &Arc<AtomicBool>) -> Mock {
     let mute = mute.clone();
     let state: Mutex<Option<String>> = Mutex::default();
-    Mock::start(move |asked: &Asked| {
+    Mock::start(move |asked: &Recorded| {
         let mut state = state.lock().expect("no panic");
         let node = |value: &str| {
             format!("{{\"action\":\"get\",\"node\":{{\"key\":\"/t\",\"value\":\"{value}\"}}}}")
@@ -252,9 +252,9 @@ fn forgetful(mute: &Arc<AtomicBool>) -> Mock {
     })
 }
 
-/// The first machine is killed after it has taken `_state` and before it has founded anything.
+/// The first member is killed after it claimed `_state` and before it founded the cluster.
 #[test]
-fn a_crash_between_the_steps_strands_nobody() {
+fn a_crash_between_the_steps_is_recovered() {
     let mute = Arc::new(AtomicBool::new(true));
     let mock = forgetful(&mute);
     let mut cluster = prepare(1, &format!("http://{}/t", mock.address));
@@ -270,16 +270,16 @@ fn a_crash_between_the_steps_strands_nobody() {
     cluster.wait_until_formed();
 }
 
-/// What a start and a restart ask is what 0.4 asks.
+/// The requests of a start and of a restart are those of etcd 0.4.
 #[test]
-fn a_start_and_a_restart_ask_what_the_original_asks() {
+fn a_start_and_a_restart_send_the_requests_of_0_4() {
     let mock = forgetful(&Arc::new(AtomicBool::new(false)));
     let mut cluster = prepare(1, &format!("http://{}/t", mock.address));
     cluster.members[0].start();
     cluster.wait_until_formed();
     let asked = mock.asked();
     let peer = cluster.members[0].peer;
-    let register = Asked {
+    let register = Recorded {
         line: "PUT /t/m0".to_owned(),
         body: format!("ttl=604800&value=http%3A%2F%2F127.0.0.1%3A{}", peer.port()),
     };

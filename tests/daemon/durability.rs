@@ -1,17 +1,17 @@
-//! What was acknowledged is there, however the members end.
+//! Acknowledged writes are kept, however the members stop.
 
 use std::time::{Duration, Instant};
 
-use crate::cluster::{Cluster, Member, PATIENCE};
+use crate::cluster::{Cluster, Member, TIMEOUT};
 use crate::writers::Writers;
 
-/// How long the storm of kills lasts, in seconds; a longer one by `OXETCD_STORM_SECONDS`.
+/// Default duration of the kill test, in seconds; `OXETCD_STORM_SECONDS` sets another one.
 const STORM_SECONDS: u64 = 8;
 
-/// How many write at once.
+/// Number of writers.
 const WRITERS: usize = 8;
 
-/// A single kill may keep writes from succeeding for this long.
+/// Maximum time without a successful write after a kill.
 const OUTAGE_MAX: Duration = Duration::from_secs(2);
 
 #[test]
@@ -33,9 +33,9 @@ fn one_member_keeps_what_it_acknowledged() {
     assert_eq!(listing["node"]["nodes"].as_array().map(Vec::len), Some(50));
 }
 
-/// Started together, they join one after the other; killed together, they are the same cluster again.
+/// Members that start together join one after the other; killed together, they form the same cluster again.
 #[test]
-fn five_members_all_killed_go_on() {
+fn five_killed_members_restart() {
     let mut cluster = Cluster::start(5);
     let answer = cluster.members[3].put("/v2/keys/kept", "value=x");
     assert_eq!(answer.expect("it serves").status, 201);
@@ -49,9 +49,9 @@ fn five_members_all_killed_go_on() {
     check_hashes(&cluster);
 }
 
-/// A member that was away longer than the log goes back comes back by a snapshot.
+/// A member that was down for longer than the log reaches back gets a snapshot.
 #[test]
-fn a_member_that_was_away_catches_up_by_snapshot() {
+fn a_member_that_was_down_gets_a_snapshot() {
     let mut cluster = Cluster::start_with(3, &["-snapshot-count=100"]);
     cluster.members[2].kill();
     let value = "x".repeat(20_000);
@@ -64,20 +64,22 @@ fn a_member_that_was_away_catches_up_by_snapshot() {
     cluster.wait_until_formed();
     check_hashes(&cluster);
     assert!(
-        cluster.members[2].log().contains("installed a snapshot"),
+        cluster.members[2]
+            .log()
+            .contains("snapshot from the leader installed"),
         "{}",
         cluster.members[2].log()
     );
-    // A restart right after it must work as well.
+    // A restart after the snapshot works too.
     cluster.members[2].kill();
     cluster.members[2].start();
     cluster.wait_until_formed();
     check_hashes(&cluster);
 }
 
-/// Eight writers at full speed, a member killed every two seconds, and all of them once.
+/// Eight writers at full speed; a member is killed every two seconds, and once all of them.
 #[test]
-fn a_storm_of_kills_loses_nothing() {
+fn kills_under_load_lose_no_write() {
     let seconds = std::env::var("OXETCD_STORM_SECONDS")
         .ok()
         .and_then(|text| text.parse().ok());
@@ -105,10 +107,10 @@ fn a_storm_of_kills_loses_nothing() {
         cluster
             .members
             .iter_mut()
-            .filter(|member| !member.runs())
+            .filter(|member| !member.is_running())
             .for_each(|member| member.start());
         while writers.answered() < before + WRITERS {
-            let outage = if all { PATIENCE } else { OUTAGE_MAX };
+            let outage = if all { TIMEOUT } else { OUTAGE_MAX };
             assert!(
                 killed.elapsed() < outage,
                 "no write {:?} after a kill",
@@ -125,7 +127,7 @@ fn a_storm_of_kills_loses_nothing() {
     check_hashes(&cluster);
 }
 
-/// All stores are the same at the same index.
+/// Check that all members have the same store at the same index.
 fn check_hashes(cluster: &Cluster) {
     let started = Instant::now();
     loop {
@@ -137,10 +139,7 @@ fn check_hashes(cluster: &Cluster) {
         if hashes.iter().all(|hash| *hash == hashes[0]) {
             return;
         }
-        assert!(
-            started.elapsed() < PATIENCE,
-            "the stores differ: {hashes:?}"
-        );
+        assert!(started.elapsed() < TIMEOUT, "the stores differ: {hashes:?}");
         std::thread::sleep(Duration::from_millis(20));
     }
 }

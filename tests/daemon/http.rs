@@ -1,10 +1,10 @@
-//! A client small enough to be trusted: one request, one connection.
+//! A minimal HTTP client: one request on one connection.
 
 use std::io::{Read, Write};
 use std::net::{SocketAddr, TcpStream};
 use std::time::Duration;
 
-/// An answer.
+/// A response.
 #[derive(Debug)]
 pub struct Answer {
     pub status: u16,
@@ -13,7 +13,7 @@ pub struct Answer {
 }
 
 impl Answer {
-    /// The number in this header.
+    /// The number in a header.
     pub fn number(&self, header: &str) -> Option<u64> {
         let prefix = format!("{}:", header.to_lowercase());
         let line = self
@@ -23,22 +23,22 @@ impl Answer {
         line.split_once(':')?.1.trim().parse().ok()
     }
 
-    /// The body as JSON.
+    /// The body, parsed as JSON.
     pub fn json(&self) -> serde_json::Value {
         serde_json::from_str(&self.body).unwrap_or_else(|error| panic!("{error}: {self:?}"))
     }
 }
 
-/// Send one request; an error when the server is away, or takes longer than `patience`.
+/// Send a request. Fails if the server is not reachable or the response takes longer than `timeout`.
 pub fn request(
     to: SocketAddr,
     method: &str,
     path: &str,
     form: &str,
-    patience: Duration,
+    timeout: Duration,
 ) -> std::io::Result<Answer> {
-    let mut stream = TcpStream::connect_timeout(&to, patience)?;
-    stream.set_read_timeout(Some(patience))?;
+    let mut stream = TcpStream::connect_timeout(&to, timeout)?;
+    stream.set_read_timeout(Some(timeout))?;
     stream.set_nodelay(true)?;
     let length = form.len();
     write!(

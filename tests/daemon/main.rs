@@ -1,4 +1,4 @@
-//! The real daemon as real processes: started, used, killed, refused.
+//! Tests of the programs as real processes.
 
 #![allow(
     unreachable_pub,
@@ -8,20 +8,21 @@
 
 mod authority;
 mod cluster;
-mod directories;
 mod discovery;
+mod discovery_service;
 mod durability;
+mod etcdctl_directories;
 mod exec_watch;
 mod http;
-mod manners;
-mod members;
+mod identity;
+mod lifecycle;
 mod membership;
-mod mock;
+mod mock_discovery;
+mod notify;
 mod outages;
-mod service;
+mod peer_pages;
+mod resize;
 mod standby;
 mod sync;
 mod tls;
-mod tokens;
-mod walk;
 mod writers;

@@ -1,19 +1,19 @@
-//! Members that are taken out, come back, move, or lose what they had.
+//! Removed members, and members that come back.
 
 use std::time::{Duration, Instant};
 
-use crate::cluster::{Cluster, Member, PATIENCE};
+use crate::cluster::{Cluster, Member, TIMEOUT};
 use crate::http::request;
 
-/// A member that was taken out has no name any more within this time.
+/// Maximum time until a removed member is a standby.
 const REMOVED_MAX: Duration = Duration::from_secs(1);
 
-/// As short times as the settings allow.
+/// The shortest times that the settings allow.
 const QUICK: &str = r#"{"removeDelay":2,"syncInterval":1}"#;
 
-/// Taken out by whom it may: each time it is a standby at once, and a member again after a sync.
+/// Removed through any member, it is a standby at once and a member again after a sync.
 #[test]
-fn a_member_taken_out_comes_back() {
+fn a_removed_member_comes_back() {
     let cluster = Cluster::start(3);
     cluster.configure(0, QUICK);
     for (round, (asked, page)) in [
@@ -24,7 +24,7 @@ fn a_member_taken_out_comes_back() {
     .into_iter()
     .enumerate()
     {
-        let answer = cluster.members[asked].administer("DELETE", page, "");
+        let answer = cluster.members[asked].request_peer("DELETE", page, "");
         let answer = answer.expect("it serves");
         assert_eq!(
             (answer.status, answer.body.as_str()),
@@ -32,18 +32,18 @@ fn a_member_taken_out_comes_back() {
             "round {round}"
         );
         let removed = Instant::now();
-        cluster.wait_for(2, Member::stands_by);
+        cluster.wait_for(2, Member::is_standby);
         assert!(removed.elapsed() < REMOVED_MAX, "{:?}", removed.elapsed());
         assert_eq!(cluster.members[0].members(), ["m0", "m1"]);
         cluster.wait_for_size(2, 3);
     }
-    let unknown = cluster.members[2].administer("DELETE", "/v2/admin/machines/m9", "");
+    let unknown = cluster.members[2].request_peer("DELETE", "/v2/admin/machines/m9", "");
     assert_eq!(unknown.expect("it serves").status, 404);
 }
 
-/// Asked at the leader itself and at another member, by 2.x's page.
+/// Through the leader and through a follower, with the API of 2.x.
 #[test]
-fn the_leader_can_be_taken_out() {
+fn the_leader_can_be_removed() {
     let cluster = Cluster::start(3);
     cluster.configure(0, QUICK);
     for elsewhere in [false, true] {
@@ -62,14 +62,14 @@ fn the_leader_can_be_taken_out() {
             .to_owned();
         let path = format!("/v2/members/{id}");
         let to = cluster.members[asked].client;
-        let answer = request(to, "DELETE", &path, "", PATIENCE).expect("it serves");
+        let answer = request(to, "DELETE", &path, "", TIMEOUT).expect("it serves");
         assert_eq!(answer.status, 204, "{answer:?}");
-        cluster.wait_for(leader, Member::stands_by);
+        cluster.wait_for(leader, Member::is_standby);
         cluster.wait_for_size(leader, 3);
     }
 }
 
-/// The very machine that founded the cluster, rebuilt empty under the same name.
+/// The founding host, rebuilt with an empty disk under the same name.
 #[test]
 fn a_lost_directory_is_replaced_without_a_command() {
     let mut cluster = Cluster::start(3);
@@ -83,7 +83,7 @@ fn a_lost_directory_is_replaced_without_a_command() {
     cluster.wait_for_size(0, 3);
     let answer = cluster.members[0].get("/v2/keys/kept?quorum=true");
     assert_eq!(answer.expect("it serves").status, 200);
-    // All three vote: any one may go.
+    // All three are voters: any one may stop.
     for number in 0..3 {
         cluster.members[number].kill();
         cluster.wait_for_size((number + 1) % 3, 3);
@@ -92,8 +92,7 @@ fn a_lost_directory_is_replaced_without_a_command() {
     }
 }
 
-/// A process that stood still for longer than the cluster waits is no member any more, finds out, and
-/// comes back.
+/// A member that is paused for longer than the remove delay is removed, learns this, and comes back.
 #[test]
 fn a_paused_member_comes_back() {
     let cluster = Cluster::start(3);
@@ -103,48 +102,48 @@ fn a_paused_member_comes_back() {
     cluster.members[paused].signal("-STOP");
     cluster.wait_for(other, |member| member.members().len() == 2);
     cluster.members[paused].signal("-CONT");
-    cluster.wait_for(paused, Member::stands_by);
+    cluster.wait_for(paused, Member::is_standby);
     cluster.wait_for_size(paused, 3);
 }
 
-/// The same for one that was killed and taken out meanwhile.
+/// The same for a member that was killed and then removed.
 #[test]
-fn a_member_taken_out_while_away_comes_back() {
+fn a_member_removed_while_down_comes_back() {
     let mut cluster = Cluster::start(3);
     cluster.configure(0, QUICK);
     cluster.members[2].kill();
-    let answer = cluster.members[1].administer("DELETE", "/remove/m2", "");
+    let answer = cluster.members[1].request_peer("DELETE", "/remove/m2", "");
     assert_eq!(answer.expect("it serves").status, 200);
     cluster.members[2].start();
-    cluster.wait_for(2, Member::stands_by);
+    cluster.wait_for(2, Member::is_standby);
     cluster.wait_for_size(2, 3);
 }
 
-/// Two of three are never taken out while the third is away: nothing could be written any more.
+/// A removal that would cost the quorum is refused.
 #[test]
-fn the_quorum_is_kept() {
+fn a_removal_keeps_the_quorum() {
     let mut cluster = Cluster::start(3);
     cluster.configure(0, QUICK);
     let leader = cluster.wait_for_leader(0);
     let (away, other) = ((leader + 1) % 3, (leader + 2) % 3);
     cluster.members[away].kill();
     let page = format!("/v2/admin/machines/m{other}");
-    // Until twice an election timeout has passed it counts as living.
+    // It counts as reachable until twice the election timeout has passed.
     std::thread::sleep(Duration::from_secs(1));
     cluster.wait_for(leader, |member| {
-        let answer = member.administer("DELETE", &page, "").expect("it serves");
+        let answer = member.request_peer("DELETE", &page, "").expect("it serves");
         assert_ne!(answer.status, 200, "{answer:?}");
         answer.status == 409
             && answer.json()["cause"]
                 .as_str()
                 .is_some_and(|why| why.contains("reached"))
     });
-    assert!(!cluster.members[other].stands_by());
+    assert!(!cluster.members[other].is_standby());
     let answer = cluster.members[other].put("/v2/keys/still", "value=x");
     assert_eq!(answer.expect("it serves").status, 201);
 }
 
-/// With an old directory or without one.
+/// With and without a data directory.
 #[test]
 fn a_peer_address_belongs_to_one_name() {
     let mut cluster = Cluster::start(3);
@@ -156,22 +155,22 @@ fn a_peer_address_belongs_to_one_name() {
     other.members[1].add_argument("-name=other");
     other.members[1].add_argument(&format!("-peers={first_peer}"));
     let old = cluster.directory().join("m2.etcd");
-    // Its cluster declines it; another member's directory is nothing to try again with.
+    // Its cluster refuses it; the directory of another member is not usable.
     let old = format!("-data-dir={}", old.display());
     for (arguments, code) in [(&[][..], 1), (&[old.as_str()], 65)] {
         for argument in arguments {
             other.members[1].add_argument(argument);
         }
-        let log = other.members[1].start_in_vain(code);
+        let log = other.members[1].start_failing(code);
         assert!(log.contains("m2"), "{log}");
     }
     cluster.members[2].start();
     cluster.wait_for_size(2, 3);
 }
 
-/// Through members of which one is away, one follows, and one is itself.
+/// With peers of which one is down, one is a follower, and one is the joining host itself.
 #[test]
-fn machines_join_through_any_member() {
+fn members_join_through_any_member() {
     let mut cluster = Cluster::prepare(3, &[]);
     cluster.members[0].start();
     cluster.wait_for_size(0, 1);

@@ -1,10 +1,10 @@
-//! Members that are killed again and again, as the functional tests of 0.4 did it.
+//! Repeated kills, as in the functional tests of etcd 0.4.
 
 use std::time::Duration;
 
 use crate::cluster::{Cluster, Member};
 
-/// How often each thing is done; more often by `OXETCD_OUTAGES`.
+/// Default number of rounds; `OXETCD_OUTAGES` sets another one.
 const ROUNDS: usize = 2;
 
 fn rounds() -> usize {
@@ -13,7 +13,7 @@ fn rounds() -> usize {
 }
 
 #[test]
-fn the_leader_is_killed_again_and_again() {
+fn repeated_kills_of_the_leader() {
     let mut cluster = Cluster::start(5);
     for round in 0..rounds() {
         let leader = cluster.wait_for_leader(round % 5);
@@ -28,7 +28,7 @@ fn the_leader_is_killed_again_and_again() {
 }
 
 #[test]
-fn all_are_killed_again_and_again() {
+fn repeated_kills_of_all_members() {
     let mut cluster = Cluster::start_with(3, &["-snapshot-count=20"]);
     for round in 0..rounds() {
         for number in 0..30 {
@@ -48,10 +48,10 @@ fn all_are_killed_again_and_again() {
 }
 
 #[test]
-fn four_of_nine_are_killed_again_and_again() {
+fn repeated_kills_of_four_of_nine() {
     let mut cluster = Cluster::start(9);
     for round in 0..rounds() {
-        let victims: Vec<_> = (0..4).map(|place| (round * 4 + place) % 9).collect();
+        let victims: Vec<_> = (0..4).map(|offset| (round * 4 + offset) % 9).collect();
         for victim in &victims {
             cluster.members[*victim].kill();
         }

@@ -1,24 +1,24 @@
-//! Machines without a place: they send clients on, find the cluster again, and take a place when one is free.
+//! Standbys: they redirect clients, find the cluster again, and join when a seat is free.
 
 use std::time::{Duration, Instant};
 
-use crate::cluster::{Cluster, Member, PATIENCE};
+use crate::cluster::{Cluster, Member, TIMEOUT};
 use crate::http::request;
 
-/// As few members and as short times as the settings allow.
+/// The fewest members and shortest times that the settings allow.
 const SMALL: &str = r#"{"activeSize":3,"removeDelay":2,"syncInterval":1}"#;
 
-/// Three members, and a fourth machine that has no place.
+/// Three members and a standby.
 fn with_a_standby() -> Cluster {
     let mut cluster = Cluster::prepare(4, &[]);
     start_first(&mut cluster, 3);
     cluster.configure(1, SMALL);
     cluster.members[3].start();
-    cluster.wait_for(3, Member::stands_by);
+    cluster.wait_for(3, Member::is_standby);
     cluster
 }
 
-/// Start the first few machines of a cluster, and wait until they are one.
+/// Start the first members of a cluster and wait until it is formed.
 fn start_first(cluster: &mut Cluster, size: usize) {
     cluster.members[0].start();
     cluster.wait_for_size(0, 1);
@@ -31,7 +31,7 @@ fn start_first(cluster: &mut Cluster, size: usize) {
 }
 
 #[test]
-fn a_standby_sends_clients_to_the_leader() {
+fn a_standby_redirects_clients_to_the_leader() {
     let cluster = with_a_standby();
     let leader = cluster.wait_for_leader(0);
     let leader = cluster.members[leader].client;
@@ -43,7 +43,7 @@ fn a_standby_sends_clients_to_the_leader() {
         ("GET", "/v2/leader"),
         ("GET", "/version"),
     ] {
-        let answer = request(standby.client, method, path, "", PATIENCE).expect("it serves");
+        let answer = request(standby.client, method, path, "", TIMEOUT).expect("it serves");
         assert_eq!(answer.status, 307, "{method} {path}: {answer:?}");
         let location = format!("Location: http://{leader}{path}\r\n");
         assert!(answer.head.contains(&location), "{location}: {answer:?}");
@@ -60,7 +60,7 @@ fn a_standby_sends_clients_to_the_leader() {
         "/v2/admin/config",
         "/oxetcd/peer",
     ] {
-        let answer = standby.administer("GET", path, "").expect("it serves");
+        let answer = standby.request_peer("GET", path, "").expect("it serves");
         assert_eq!(answer.status, 404, "{path}");
     }
     assert_eq!(cluster.members[0].members().len(), 3);
@@ -91,12 +91,12 @@ fn a_standby_follows_a_new_leader() {
     assert!(answer.is_ok_and(|answer| answer.status < 300));
 }
 
-/// It remembers where the cluster is, though the only peer it was ever given is gone.
+/// It remembers the members of the cluster, although its only configured peer is down.
 #[test]
-fn a_standby_finds_the_cluster_again_and_takes_a_place() {
+fn a_standby_finds_the_cluster_again_and_joins() {
     let mut cluster = with_a_standby();
     cluster.members[3].kill();
-    let _ = cluster.members[0].administer("DELETE", "/v2/admin/machines/m0", "");
+    let _ = cluster.members[0].request_peer("DELETE", "/v2/admin/machines/m0", "");
     cluster.wait_for(1, |member| member.members() == ["m1", "m2"]);
     cluster.members[0].kill();
     let freed = Instant::now();
@@ -108,7 +108,7 @@ fn a_standby_finds_the_cluster_again_and_takes_a_place() {
         freed.elapsed()
     );
     cluster.wait_for_size(3, 3);
-    // It is a member like any other.
+    // It is a full member.
     cluster.members[3].kill();
     cluster.members[3].start();
     cluster.wait_for_size(3, 3);
@@ -116,24 +116,24 @@ fn a_standby_finds_the_cluster_again_and_takes_a_place() {
 }
 
 #[test]
-fn the_active_size_decides_who_is_a_member() {
+fn the_active_size_limits_the_members() {
     let mut cluster = Cluster::prepare(5, &[]);
     start_first(&mut cluster, 5);
     cluster.configure(4, SMALL);
     let count = |cluster: &Cluster| {
-        let standbys = cluster.members.iter().filter(|member| member.stands_by());
+        let standbys = cluster.members.iter().filter(|member| member.is_standby());
         standbys.count()
     };
     let wait = |cluster: &Cluster, standbys: usize| {
         let started = Instant::now();
         while count(cluster) != standbys {
-            assert!(started.elapsed() < PATIENCE, "{} standbys", count(cluster));
+            assert!(started.elapsed() < TIMEOUT, "{} standbys", count(cluster));
             std::thread::sleep(Duration::from_millis(20));
         }
     };
     let lowered = Instant::now();
     wait(&cluster, 2);
-    // One a second.
+    // One removal per second.
     assert!(
         lowered.elapsed() > Duration::from_millis(900),
         "{:?}",
@@ -142,10 +142,10 @@ fn the_active_size_decides_who_is_a_member() {
     let member = cluster
         .members
         .iter()
-        .position(|member| !member.stands_by());
+        .position(|member| !member.is_standby());
     let member = member.expect("three are members");
     cluster.wait_for_size(member, 3);
-    for standby in cluster.members.iter().filter(|member| member.stands_by()) {
+    for standby in cluster.members.iter().filter(|member| member.is_standby()) {
         let answer = standby.get("/v2/keys/formed").expect("it serves");
         assert_eq!(answer.status, 307);
     }
@@ -157,7 +157,7 @@ fn the_active_size_decides_who_is_a_member() {
 }
 
 #[test]
-fn a_standby_says_so_while_the_cluster_is_away() {
+fn a_standby_reports_an_unreachable_cluster() {
     let mut cluster = with_a_standby();
     cluster.members[..3].iter_mut().for_each(Member::kill);
     cluster.wait_for(3, |standby| {

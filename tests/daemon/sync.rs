@@ -1,5 +1,5 @@
-//! Nothing is answered before its sync returned. Killing a process proves nothing of that, since the
-//! page cache outlives it; slow syncs do.
+//! No write is answered before its sync returned. A kill cannot show this, since the page cache survives it; slow
+//! syncs can.
 
 use std::io::{BufRead, BufReader};
 use std::process::{Child, Command, Stdio};
@@ -7,10 +7,10 @@ use std::time::{Duration, Instant};
 
 use crate::cluster::{Cluster, Member};
 
-/// How long each sync is made to take.
+/// Added duration of each sync.
 const DELAY: Duration = Duration::from_millis(300);
 
-/// With syncs of `DELAY`, an answer earlier than this was given without one.
+/// An answer that is earlier than this was given without a sync.
 const SOONEST: Duration = Duration::from_millis(280);
 
 #[test]
@@ -41,7 +41,7 @@ fn one_member_answers_after_its_sync() {
     }
 }
 
-/// Two of three disks are slow: a quorum always has one of them.
+/// Two of three disks are slow: every quorum has one of them.
 #[test]
 fn a_cluster_answers_after_a_quorum_of_syncs() {
     if !can_trace() {
@@ -77,7 +77,7 @@ fn slow(member: &mut Member) {
     let delay = format!("inject=fdatasync,fsync:delay_exit={}", DELAY.as_micros());
     member.start_under(&[
         "strace",
-        // The tracer is not the parent: killing the daemon must kill the daemon.
+        // strace is not the parent, so that a kill reaches the daemon.
         "-D",
         "-f",
         "-qq",
@@ -90,18 +90,18 @@ fn slow(member: &mut Member) {
     ]);
 }
 
-/// Makes a running member's syncs slow, as long as it lives.
+/// Delays the syncs of a running member until it is dropped.
 pub struct Tracer(Child);
 
 impl Drop for Tracer {
     fn drop(&mut self) {
-        // It ends with the daemon, if that ended first.
+        // It exits with the daemon.
         let _ = self.0.kill();
         let _ = self.0.wait();
     }
 }
 
-/// Make each sync of a running member take this long, from now on.
+/// Delay each sync of a running member by `delay`, from now on.
 pub fn slow_down(member: &Member, delay: Duration) -> Tracer {
     let inject = format!("inject=fdatasync,fsync:delay_enter={}", delay.as_micros());
     let mut tracer = Command::new("strace")
@@ -110,7 +110,7 @@ pub fn slow_down(member: &Member, delay: Duration) -> Tracer {
         .stderr(Stdio::piped())
         .spawn()
         .expect("strace starts");
-    // It says so once it has attached to all threads.
+    // It prints a line once it is attached to all threads.
     let mut said = BufReader::new(tracer.stderr.take().expect("piped"));
     let mut line = String::new();
     said.read_line(&mut line).expect("a line");
@@ -118,14 +118,14 @@ pub fn slow_down(member: &Member, delay: Duration) -> Tracer {
     Tracer(tracer)
 }
 
-/// Whether strace is there and may be used; says so when not.
+/// Whether strace is installed and may trace; prints a message if not.
 pub fn can_trace() -> bool {
     let traced = Command::new("strace")
         .args(["-o", "/dev/null", "true"])
         .status();
     let can = traced.is_ok_and(|status| status.success());
     if !can {
-        eprintln!("skipped: strace is missing, or may not trace here");
+        eprintln!("skipped: strace is missing or not permitted");
     }
     can
 }

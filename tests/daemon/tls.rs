@@ -1,4 +1,4 @@
-//! TLS on both ports, with certificates made for the test.
+//! TLS on both ports, with certificates of a test authority.
 
 use std::path::Path;
 use std::process::Command;
@@ -10,8 +10,8 @@ use oxetcd::config::TlsFiles;
 use oxetcd::net::tls::{Connector, Trust};
 
 use crate::authority::Authority;
-use crate::cluster::{Cluster, PATIENCE};
-use crate::tokens::Service;
+use crate::cluster::{Cluster, TIMEOUT};
+use crate::discovery_service::Service;
 
 /// The flags for a certificate of `name`; `prefix` is empty for the client port.
 fn flags(authority: &Authority, prefix: &str, name: &str) -> [String; 3] {
@@ -36,7 +36,7 @@ fn prepare(size: usize, prefix: &str) -> (Cluster, Authority) {
 }
 
 #[test]
-fn three_members_talk_by_tls_and_strangers_get_no_place() {
+fn three_members_use_tls_and_refuse_other_authorities() {
     let (mut cluster, _authority) = prepare(3, "peer-");
     for member in &mut cluster.members {
         member.start();
@@ -59,11 +59,11 @@ fn three_members_talk_by_tls_and_strangers_get_no_place() {
         stranger.members[0].add_argument(argument);
     }
     stranger.members[0].add_argument(&format!("-peers={first}"));
-    let log = stranger.members[0].start_in_vain(1);
-    assert!(log.contains("TLS with it fails"), "{log}");
+    let log = stranger.members[0].start_failing(1);
+    assert!(log.contains("TLS handshake failed"), "{log}");
 }
 
-/// What one request to the client port of the first member comes to.
+/// Send a request to the client port of the first member.
 fn ask(cluster: &Cluster, tls: Connector) -> Result<(), String> {
     let address = Address::parse(&format!("https://{}", cluster.members[0].client));
     let client = Client::new(vec![address.expect("an address")]).with_tls(tls);
@@ -96,7 +96,7 @@ fn a_client_without_a_certificate_is_refused() {
     let started = std::time::Instant::now();
     while let Err(why) = ask(&cluster, good.clone()) {
         assert!(
-            started.elapsed() < PATIENCE,
+            started.elapsed() < TIMEOUT,
             "{why}\n{}",
             cluster.members[0].log()
         );
@@ -116,7 +116,7 @@ fn a_client_without_a_certificate_is_refused() {
 }
 
 #[test]
-fn etcdctl_shows_its_certificate_and_believes_the_authority_it_is_given() {
+fn etcdctl_uses_its_certificate_and_authority() {
     let (mut cluster, authority) = prepare(1, "");
     cluster.members[0].start();
     let (cert, key) = authority.sign("ctl");
@@ -152,7 +152,7 @@ fn etcdctl_shows_its_certificate_and_believes_the_authority_it_is_given() {
 }
 
 #[test]
-fn files_of_no_use_end_it_before_it_begins() {
+fn unusable_files_fail_at_start() {
     for (flags, said) in [
         (
             &["-cert-file=/nowhere/x.crt", "-key-file=/nowhere/x.key"][..],
@@ -165,16 +165,16 @@ fn files_of_no_use_end_it_before_it_begins() {
         (&["-ca-file=x.crt"], "needs -cert-file too"),
     ] {
         let mut cluster = Cluster::prepare(1, flags);
-        let log = cluster.members[0].start_in_vain(78);
+        let log = cluster.members[0].start_failing(78);
         assert!(log.contains(said), "{log}");
         assert!(!cluster.directory().join("m0.etcd/member").exists());
     }
 }
 
 #[test]
-fn a_new_certificate_is_shown_after_a_hangup() {
+fn a_new_certificate_is_used_after_sighup() {
     let (mut cluster, authority) = prepare(1, "");
-    // Whoever calls need not show one.
+    // Clients need no certificate.
     cluster.members[0].add_argument("-ca-file=");
     cluster.members[0].start();
     let trusting = |authority: &Authority| {
@@ -191,9 +191,9 @@ fn a_new_certificate_is_shown_after_a_hangup() {
     cluster.wait_for(0, |_| ask(&cluster, new.clone()).is_ok());
 }
 
-/// A discovery service with a certificate that the machines' own authority signed.
+/// A discovery service with a certificate of the members' authority.
 #[test]
-fn a_token_is_found_by_tls() {
+fn discovery_works_with_tls() {
     let folder = tempfile::tempdir().expect("a folder");
     let authority = Authority::new(&folder.path().join("tls"));
     let (cert, key) = authority.sign("service");
@@ -214,9 +214,9 @@ fn a_token_is_found_by_tls() {
     cluster.wait_until_formed();
 }
 
-/// A discovery service in front of a member that wants to see a certificate.
+/// A discovery service that stores its tokens on a member with client certificates.
 #[test]
-fn tokens_are_kept_in_a_cluster_by_tls() {
+fn tokens_are_stored_in_a_cluster_with_tls() {
     let (mut cluster, authority) = prepare(1, "");
     cluster.members[0].start();
     let (cert, key) = authority.sign("discovery");
@@ -242,9 +242,9 @@ fn tokens_are_kept_in_a_cluster_by_tls() {
     assert!(token.starts_with("http://"), "{token}");
 }
 
-/// What `bench` measures, it asks as everything else of etcdctl does.
+/// `bench` uses the TLS options of all commands.
 #[test]
-fn bench_measures_by_tls() {
+fn bench_works_with_tls() {
     let (mut cluster, authority) = prepare(1, "");
     cluster.members[0].start();
     let (cert, key) = authority.sign("client");

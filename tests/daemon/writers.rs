@@ -1,5 +1,4 @@
-//! Clients that write as fast as they are answered, whatever happens to the members, and remember what
-//! was answered.
+//! Clients that write at full speed and record the answered writes.
 
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
@@ -8,39 +7,39 @@ use std::sync::{Arc, Mutex};
 use std::thread::JoinHandle;
 use std::time::Duration;
 
-use crate::cluster::{Cluster, PATIENCE};
+use crate::cluster::{Cluster, TIMEOUT};
 use crate::http::request;
 
-/// After so many writes a writer goes on at the next member.
+/// Number of writes after which a writer uses the next member.
 const WRITES_IN_A_ROW: usize = 50;
 
-/// A member that did not do it is left alone for so long.
+/// Pause after a failed write.
 const PAUSE: Duration = Duration::from_millis(10);
 
-/// Some clients that write until they are stopped, each a key after the other in a directory of its own.
+/// Writers that run until they are stopped. Each writes one key after another in its own directory.
 pub struct Writers {
     shared: Arc<Shared>,
     threads: Vec<JoinHandle<Vec<Write>>>,
 }
 
 struct Shared {
-    /// Where to write; never empty.
+    /// Addresses of the members; never empty.
     addresses: Mutex<Vec<SocketAddr>>,
     answered: AtomicUsize,
     stop: AtomicBool,
 }
 
-/// A write that was answered.
+/// An answered write.
 struct Write {
     key: String,
     index: u64,
 }
 
-/// All that was answered, a list for each writer, in the order of the answers.
+/// The answered writes of each writer, in the order of the answers.
 pub struct Written(Vec<Vec<Write>>);
 
 impl Writers {
-    /// So many, writing to these members.
+    /// Start `count` writers to these members.
     pub fn start(count: usize, addresses: Vec<SocketAddr>) -> Self {
         let shared = Arc::new(Shared {
             addresses: Mutex::new(addresses),
@@ -57,17 +56,17 @@ impl Writers {
         }
     }
 
-    /// Write to these members from now on.
-    pub fn aim(&self, addresses: Vec<SocketAddr>) {
+    /// Use these members from now on.
+    pub fn set_addresses(&self, addresses: Vec<SocketAddr>) {
         *self.shared.addresses.lock().expect("no panic") = addresses;
     }
 
-    /// How many writes were answered so far.
+    /// Number of answered writes.
     pub fn answered(&self) -> usize {
         self.shared.answered.load(Ordering::Relaxed)
     }
 
-    /// Stop them; what they wrote.
+    /// Stop the writers and return the answered writes.
     pub fn stop(mut self) -> Written {
         self.shared.stop.store(true, Ordering::Relaxed);
         let threads = std::mem::take(&mut self.threads).into_iter();
@@ -86,33 +85,33 @@ impl Drop for Writers {
 }
 
 impl Shared {
-    /// A writer's life. What was not answered may have happened or not: its key is not used again.
+    /// Run a writer. A write without an answer may have been applied or not: its key is not used again.
     fn write(&self, writer: usize) -> Vec<Write> {
         let mut written = Vec::new();
-        let mut place = writer;
+        let mut next = writer;
         for number in 0_usize.. {
             if self.stop.load(Ordering::Relaxed) {
                 break;
             }
             let to = {
                 let addresses = self.addresses.lock().expect("no panic");
-                addresses[place % addresses.len()]
+                addresses[next % addresses.len()]
             };
             let key = format!("/written/{writer}/{number}");
             let path = format!("/v2/keys{key}");
             let form = format!("value={number}");
-            match request(to, "PUT", &path, &form, PATIENCE) {
+            match request(to, "PUT", &path, &form, TIMEOUT) {
                 Ok(answer) if answer.status == 201 => {
                     let index = answer.json()["node"]["modifiedIndex"].as_u64();
                     let index = index.expect("an index");
                     written.push(Write { key, index });
                     self.answered.fetch_add(1, Ordering::Relaxed);
                     if written.len() % WRITES_IN_A_ROW == 0 {
-                        place += 1;
+                        next += 1;
                     }
                 }
                 Ok(_) | Err(_) => {
-                    place += 1;
+                    next += 1;
                     std::thread::sleep(PAUSE);
                 }
             }
@@ -122,13 +121,12 @@ impl Shared {
 }
 
 impl Written {
-    /// How many writes.
+    /// Number of writes.
     pub fn len(&self) -> usize {
         self.0.iter().map(Vec::len).sum()
     }
 
-    /// Check that a member has all of it as it was answered: each value at its index, and each writer's in
-    /// the order it wrote them.
+    /// Check that a member has all answered writes: each value at its index, and those of a writer in order.
     pub fn check_at(&self, cluster: &Cluster, number: usize) {
         cluster.wait_for(number, |member| {
             let answer = member.get("/v2/keys/written?quorum=true");

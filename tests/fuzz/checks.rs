@@ -1,4 +1,4 @@
-//! What holds for every text, whoever made it up. Each check takes bytes and panics where it does not hold.
+//! Checks of properties that hold for every text. A check takes bytes and panics if they do not hold.
 
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
@@ -6,16 +6,16 @@ use std::fmt::Write as _;
 use oxetcd::cloud_config::addresses::{Addresses, Kind};
 use oxetcd::cloud_config::plan::{File, Step};
 use oxetcd::cloud_config::report::Report;
-use oxetcd::cloud_config::substitute::{substitute, unknown};
-use oxetcd::cloud_config::{Outcome, Surroundings, prepare, quote};
+use oxetcd::cloud_config::substitute::{find_unknown, substitute};
+use oxetcd::cloud_config::{Context, Outcome, prepare};
 use oxetcd::config::{Layer, file};
 
 use crate::systemd;
 
-/// A check, and what its texts are called.
+/// A check with its name.
 pub type Check = (&'static str, fn(&[u8]));
 
-/// All of them.
+/// All checks.
 pub const CHECKS: [Check; 4] = [
     ("document", document),
     ("substitution", substitution),
@@ -23,27 +23,27 @@ pub const CHECKS: [Check; 4] = [
     ("configuration", configuration),
 ];
 
-/// A cloud-config: it is refused with an error, or each step of its plan is sound. Twice the same.
+/// A cloud-config is refused with an error, or each step of its plan is valid. A second run gives the same result.
 pub fn document(text: &[u8]) {
-    let around = Surroundings {
+    let context = Context {
         addresses: known(),
         ssh_user: String::from("core"),
         environment: Some(String::from("A=1\n")),
-        ..Surroundings::default()
+        ..Context::default()
     };
     let mut report = Report::default();
-    let outcome = prepare(text, &around, &mut report);
+    let outcome = prepare(text, &context, &mut report);
     assert_eq!(outcome.is_none(), report.has_errors());
-    let said = (report.text("x"), report.json("x"));
+    let said = (report.to_text("x"), report.to_json("x"));
     let mut again = Report::default();
-    assert_eq!(prepare(text, &around, &mut again), outcome);
-    assert_eq!((again.text("x"), again.json("x")), said);
+    assert_eq!(prepare(text, &context, &mut again), outcome);
+    assert_eq!((again.to_text("x"), again.to_json("x")), said);
     if let Some(Outcome::Plan(plan)) = outcome {
-        plan.steps.iter().for_each(is_sound);
+        plan.steps.iter().for_each(check_step);
     }
 }
 
-/// A machine with one address of the four.
+/// A host with one of the four addresses.
 fn known() -> Addresses {
     let mut addresses = Addresses::default();
     let set = addresses.set(Kind::PrivateIpv4, "10.0.0.1");
@@ -51,8 +51,8 @@ fn known() -> Addresses {
     addresses
 }
 
-/// What every step holds to, wherever it came from.
-fn is_sound(step: &Step) {
+/// Check a step of a plan.
+fn check_step(step: &Step) {
     let path = match step {
         Step::Write(file) => &file.path,
         Step::Mask { path, .. } | Step::Unmask { path, .. } | Step::Remove { path, .. } => path,
@@ -65,18 +65,17 @@ fn is_sound(step: &Step) {
         "{path:?}"
     );
     let Step::Write(file) = step else { return };
-    for (name, value) in drop_in_of(file).unwrap_or_default() {
+    for (name, value) in drop_in_variables(file).unwrap_or_default() {
         let known = ["ETCD_", "FLEET_", "LOCKSMITHD_", "REBOOT_WINDOW_"];
         assert!(
             known.iter().any(|begin| name.starts_with(begin)),
             "{name}={value}"
         );
-        assert_eq!(quote::unfit(&name, &value), None);
     }
 }
 
-/// What systemd reads of a file, if that is a drop-in made of variables.
-fn drop_in_of(file: &File) -> Option<BTreeMap<String, String>> {
+/// The variables that systemd reads from a file, if it is a drop-in of ours.
+fn drop_in_variables(file: &File) -> Option<BTreeMap<String, String>> {
     let ours = file.path.starts_with("/run/systemd/system/")
         && file.path.ends_with("/20-cloudinit.conf")
         && file.content.starts_with(b"[Service]\nEnvironment=\"");
@@ -84,14 +83,14 @@ fn drop_in_of(file: &File) -> Option<BTreeMap<String, String>> {
     ours.then(|| systemd::environment(&text()))
 }
 
-/// Addresses are put in where they are asked for and nowhere else, looked for letter by letter here.
+/// Compare the substitution of addresses with a simple one that goes character by character.
 pub fn substitution(text: &[u8]) {
     let text = String::from_utf8_lossy(text);
     let addresses = known();
     let mut expected = String::new();
     let mut missing = None;
     let mut rest = text.as_ref();
-    while let Some(letter) = rest.chars().next() {
+    while let Some(character) = rest.chars().next() {
         let word = |rest: &str| {
             let behind = rest.strip_prefix('$')?;
             Kind::ALL
@@ -113,21 +112,21 @@ pub fn substitution(text: &[u8]) {
             }
             rest = &rest[1 + kind.name().len()..];
         } else {
-            expected.push(letter);
-            rest = &rest[letter.len_utf8()..];
+            expected.push(character);
+            rest = &rest[character.len_utf8()..];
         }
     }
     let replaced = substitute(&text, &addresses);
     assert_eq!(replaced, expected);
     if !text.contains('\u{e000}') {
-        assert_eq!(unknown(&replaced), missing);
+        assert_eq!(find_unknown(&replaced), missing);
     }
 }
 
-/// Values for a service, with zero bytes between them: systemd reads each as it was written, or the document
-/// is refused because of one that no variable can hold.
+/// Values for a service, separated by zero bytes: systemd reads each one as written, or the document is refused
+/// because of a value that a variable cannot hold.
 pub fn drop_in(text: &[u8]) {
-    // What stands in for an address is no value.
+    // The placeholder of an unknown address is not a value.
     let text = String::from_utf8_lossy(text).replace('\u{e000}', "");
     let values: BTreeMap<String, String> = text
         .split('\0')
@@ -137,30 +136,34 @@ pub fn drop_in(text: &[u8]) {
         .collect();
     let mut written = String::from("#cloud-config\ncoreos:\n  fleet:\n");
     for (name, value) in &values {
-        // Each letter by its number, so that neither YAML nor the addresses mean anything in it.
-        let letters = value.chars().fold(String::new(), |mut letters, letter| {
-            let _ = write!(letters, "\\U{:08x}", u32::from(letter));
-            letters
+        // Each character as an escape, so that YAML and the substitution leave it alone.
+        let escapes = value.chars().fold(String::new(), |mut escapes, character| {
+            let _ = write!(escapes, "\\U{:08x}", u32::from(character));
+            escapes
         });
         let key = name.trim_start_matches("FLEET_").to_ascii_lowercase();
-        let _ = writeln!(written, "    {key}: \"{letters}\"");
+        let _ = writeln!(written, "    {key}: \"{escapes}\"");
     }
     if values.is_empty() {
         return;
     }
     let mut report = Report::default();
-    let outcome = prepare(written.as_bytes(), &Surroundings::default(), &mut report);
+    let outcome = prepare(written.as_bytes(), &Context::default(), &mut report);
     let Some(Outcome::Plan(plan)) = outcome else {
-        let unfit = |(name, value): (&String, &String)| quote::unfit(name, value).is_some();
+        let fits = |(name, value): (&String, &String)| systemd::can_hold(name, value);
         let too_long = written.len() > 1 << 20;
-        assert!(too_long || values.iter().any(unfit), "{}", report.text("x"));
+        assert!(
+            too_long || !values.iter().all(fits),
+            "{}",
+            report.to_text("x")
+        );
         return;
     };
     let read: Vec<_> = plan
         .steps
         .iter()
         .filter_map(|step| match step {
-            Step::Write(file) => drop_in_of(file),
+            Step::Write(file) => drop_in_variables(file),
             Step::Mask { .. }
             | Step::Unmask { .. }
             | Step::Remove { .. }
@@ -172,7 +175,7 @@ pub fn drop_in(text: &[u8]) {
     assert_eq!(read, [values]);
 }
 
-/// A configuration file: where it is refused the error is a sentence, what is taken is checked as flags are.
+/// A configuration file is refused with a message, or validated as flags are.
 pub fn configuration(text: &[u8]) {
     match file::parse("etcd.conf", &String::from_utf8_lossy(text)) {
         Ok(layer) => {

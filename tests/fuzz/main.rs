@@ -1,18 +1,17 @@
-//! Damaged documents, values and configuration files: whatever is in them, nothing panics, hangs, or is
-//! carried out although it was refused, and what systemd reads from a drop-in is what was written.
+//! Random texts for the parsers of documents, values and configuration files: no text causes a panic or a hang, a
+//! refused document has no plan, and systemd reads from a drop-in what was written.
 //!
-//! Here texts are damaged at random, with all other tests and by the same compiler: bytes changed, parts cut,
-//! repeated and exchanged between texts, words put in. `OXETCD_FUZZ_SECONDS=N cargo test --release --test
-//! fuzz` takes so long for each check (1 s by default), `OXETCD_FUZZ_SEED=N` begins with that seed; a failure
-//! names the seed of its text.
+//! Existing texts are mutated at random: bytes are changed, parts are cut, repeated and exchanged, words are
+//! inserted. `OXETCD_FUZZ_SECONDS=N` sets the seconds for each check (default 1), `OXETCD_FUZZ_SEED=N` the first
+//! seed; a failure has the seed of its text.
 //!
-//! `tests/fuzz/run` gives the same checks to a fuzzer that follows which code a text reaches.
+//! `tests/fuzz/run` runs the same checks with a coverage-guided fuzzer.
 
 #![allow(unreachable_pub, reason = "a test is a crate of its own")]
 
 mod checks;
 #[path = "../simulation/random.rs"]
-#[allow(dead_code, reason = "the simulation draws more kinds of chance")]
+#[allow(dead_code, reason = "the simulation uses more of its functions")]
 mod random;
 #[path = "../cloud_config/systemd.rs"]
 mod systemd;
@@ -22,12 +21,11 @@ use std::time::{Duration, Instant};
 
 use random::Random;
 
-/// The longest text that is tried, in bytes; damage may double it.
+/// Maximum length of a text, in bytes.
 const TEXT_BYTES_MAX: usize = 1 << 16;
 
-/// A text of at most that length that takes longer hangs. Builds for tests are slow, and so are machines
-/// with other work.
-const PATIENCE: Duration = Duration::from_secs(20);
+/// A check that takes longer hangs, even in a test build on a busy host.
+const CHECK_TIME_MAX: Duration = Duration::from_secs(20);
 
 fn number(variable: &str, default: u64) -> u64 {
     let text = std::env::var(variable).unwrap_or_default();
@@ -35,7 +33,7 @@ fn number(variable: &str, default: u64) -> u64 {
 }
 
 #[test]
-fn whatever_is_in_a_text() {
+fn checks_hold_for_mutated_texts() {
     let texts = texts();
     let words = words();
     for (name, check) in checks::CHECKS {
@@ -43,20 +41,20 @@ fn whatever_is_in_a_text() {
         let first = number("OXETCD_FUZZ_SEED", 1);
         let mut seed = first;
         while Instant::now() < end {
-            let text = damaged(&texts, &words, &mut Random::new(seed));
+            let text = mutate(&texts, &words, &mut Random::new(seed));
             let begin = Instant::now();
             let result = std::panic::catch_unwind(|| check(&text));
             let took = begin.elapsed();
             let shown = || String::from_utf8_lossy(&text);
             assert!(result.is_ok(), "{name}, seed {seed}: {:?}", shown());
-            assert!(took < PATIENCE, "{name}, seed {seed} took {took:?}");
+            assert!(took < CHECK_TIME_MAX, "{name}, seed {seed} took {took:?}");
             seed += 1;
         }
         println!("{name}: {} texts tried", seed - first);
     }
 }
 
-/// The recorded documents, those for users, and the values and configuration files that are here.
+/// The recorded documents, the examples, and the seeds in this folder.
 fn texts() -> Vec<Vec<u8>> {
     let root = Path::new(env!("CARGO_MANIFEST_DIR"));
     let mut texts = Vec::new();
@@ -82,8 +80,7 @@ fn files(folder: &Path) -> Vec<PathBuf> {
     files
 }
 
-/// Words that mean something to one of the readers: a dictionary as libFuzzer has them, each in quotes, with
-/// `\\`, `\"` and `\xHH`.
+/// The words of a dictionary in the format of libFuzzer: each in quotes, with `\\`, `\"` and `\xHH`.
 fn words() -> Vec<Vec<u8>> {
     let text = include_str!("words.dict");
     let words: Vec<Vec<u8>> = text
@@ -99,8 +96,8 @@ fn words() -> Vec<Vec<u8>> {
                         bytes.push(u8::from_str_radix(&digits, 16).expect("hexadecimal"));
                         3
                     }
-                    (b'\\', [letter, ..]) => {
-                        bytes.push(*letter);
+                    (b'\\', [byte, ..]) => {
+                        bytes.push(*byte);
                         1
                     }
                     _ => {
@@ -117,24 +114,24 @@ fn words() -> Vec<Vec<u8>> {
     words
 }
 
-fn damaged(texts: &[Vec<u8>], words: &[Vec<u8>], random: &mut Random) -> Vec<u8> {
+fn mutate(texts: &[Vec<u8>], words: &[Vec<u8>], random: &mut Random) -> Vec<u8> {
     let mut text = random.pick(texts).clone();
     for _ in 0..=random.below(12) {
-        let at = random.place(text.len() + 1);
-        let end = (at + random.place(40)).min(text.len());
+        let at = random.index(text.len() + 1);
+        let end = (at + random.index(40)).min(text.len());
         match random.below(7) {
             0 if at < text.len() => text[at] = u8::try_from(random.below(256)).expect("a byte"),
             1 => drop(text.drain(at..end)),
             2 => {
                 let part = text[at..end].to_vec();
-                let times = 1 + random.place(40);
+                let times = 1 + random.index(40);
                 let part = part.repeat(times);
                 text.splice(at..at, part);
             }
             3 => {
                 let other = random.pick(texts);
-                let from = random.place(other.len() + 1);
-                let to = (from + random.place(200)).min(other.len());
+                let from = random.index(other.len() + 1);
+                let to = (from + random.index(200)).min(other.len());
                 text.splice(at..end, other[from..to].iter().copied());
             }
             4 => text.truncate(at.max(14)),

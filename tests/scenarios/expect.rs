@@ -1,12 +1,12 @@
-//! What a step expects, and how an answer differs from it.
+//! Comparison of answers with the expectation of a step.
 
 use serde_json::Value;
 
-use crate::command::Outcome;
+use crate::etcdctl::Outcome;
+use crate::exchange::Answer;
 use crate::pattern;
-use crate::wire::Answer;
 
-/// Only these headers count: all present or absent as recorded.
+/// The compared headers: each has to be present or absent as recorded.
 const HEADERS: [&str; 9] = [
     "Content-Type",
     "X-Etcd-Index",
@@ -19,7 +19,7 @@ const HEADERS: [&str; 9] = [
     "Access-Control-Allow-Headers",
 ];
 
-/// Where an answer is not what the step expects; `fill` puts live values into what was recorded.
+/// The differences between an answer and the expectation of a step; `fill` puts live values into recorded texts.
 pub fn differences(
     step: &Value,
     target: &str,
@@ -56,9 +56,9 @@ pub fn differences(
         let got = if in_order {
             answer.body.clone()
         } else {
-            pattern::arranged(&answer.body)
+            pattern::with_sorted_arrays(&answer.body)
         };
-        let wanted = pattern::arranged(&fill(wanted));
+        let wanted = pattern::with_sorted_arrays(&fill(wanted));
         check("body", &wanted, &got, pattern::matches(&wanted, &got));
     }
     for (field, wanted) in [("has", true), ("lacks", false)] {
@@ -84,7 +84,7 @@ pub fn differences(
     found
 }
 
-/// Where what a command did is not what the step expects.
+/// The differences between the output of a command and the expectation of a step.
 pub fn command_differences(
     step: &Value,
     outcome: &Outcome,

@@ -1,16 +1,16 @@
-//! Texts with holes: `<time>`, `<ttl 60>`, `<num>`, `<any>`, `<raft>`, `<...>`.
+//! Patterns: texts with the holes `<time>`, `<ttl 60>`, `<num>`, `<any>`, `<raft>` and `<...>`.
 
-/// A part of an expected text.
+/// A part of a pattern.
 #[derive(Clone, Debug, PartialEq)]
 enum Part {
     Text(String),
     /// RFC 3339.
     Time,
-    /// Seconds; one off is fine.
+    /// Seconds, with a tolerance of one.
     Ttl(i64),
     /// A JSON number.
     Number,
-    /// What stands between quotes.
+    /// Any text within quotes.
     Any,
     /// Digits.
     Digits,
@@ -18,7 +18,7 @@ enum Part {
     Rest,
 }
 
-/// Whether `text` is `wanted` with its holes filled.
+/// Whether a text matches a pattern.
 pub fn matches(wanted: &str, text: &str) -> bool {
     fits(&parse(wanted), text)
 }
@@ -60,7 +60,7 @@ fn hole(name: &str) -> Option<Part> {
     }
 }
 
-/// Every hole is tried at every length it can have.
+/// Match recursively, with every possible length of each hole.
 fn fits(parts: &[Part], text: &str) -> bool {
     let Some((part, later)) = parts.split_first() else {
         return text.is_empty();
@@ -76,7 +76,7 @@ fn fits(parts: &[Part], text: &str) -> bool {
 }
 
 impl Part {
-    /// Whether something that begins with `text` could fill the hole.
+    /// Whether a text that starts with `text` can fill the hole.
     fn may_begin(&self, text: &str) -> bool {
         match self {
             Self::Text(_) | Self::Rest => true,
@@ -103,9 +103,8 @@ impl Part {
     }
 }
 
-/// Sort every JSON array of objects by key, keeping all other bytes as they are: order counts only where it
-/// was asked for.
-pub fn arranged(text: &str) -> String {
+/// Sort every JSON array of objects by key and keep all other bytes: the order counts only in sorted listings.
+pub fn with_sorted_arrays(text: &str) -> String {
     let mut frames = vec![Frame {
         opener: "",
         items: vec![String::new()],
@@ -157,14 +156,14 @@ impl Frame {
     }
 }
 
-/// The first key named in an item, decoded.
+/// The first key in an item, decoded.
 fn key(item: &str) -> Option<String> {
     let (_, rest) = item.split_once("\"key\":")?;
     let mut strings = serde_json::Deserializer::from_str(rest).into_iter::<String>();
     strings.next()?.ok()
 }
 
-/// Strings, brackets and commas, and whatever is between them.
+/// Strings, brackets, commas, and the texts between them.
 fn tokens(text: &str) -> Vec<&str> {
     let mut tokens = Vec::new();
     let mut rest = text;
@@ -194,7 +193,7 @@ fn string_length(text: &str) -> Option<usize> {
 }
 
 #[test]
-fn holes_are_filled() {
+fn patterns_match_texts() {
     assert!(matches(
         "{\"ttl\":<ttl 60>,\"x\":<raft>}",
         "{\"ttl\":59,\"x\":12}"
@@ -213,6 +212,6 @@ fn holes_are_filled() {
 fn arrays_of_objects_are_sorted() {
     let text = "{\"n\":[{\"key\":\"/b\",\"m\":[2,1]},{\"key\":\"/a,[\"}],\"x\":1}{\"y\":[]}";
     let sorted = "{\"n\":[{\"key\":\"/a,[\"},{\"key\":\"/b\",\"m\":[2,1]}],\"x\":1}{\"y\":[]}";
-    assert_eq!(arranged(text), sorted);
-    assert_eq!(arranged(sorted), sorted);
+    assert_eq!(with_sorted_arrays(text), sorted);
+    assert_eq!(with_sorted_arrays(sorted), sorted);
 }

@@ -1,22 +1,22 @@
-//! The server the scenarios are played against.
+//! The server that scenarios are played against.
 
 use std::net::{SocketAddr, TcpListener};
 use std::process::{Child, Command, Stdio};
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
-use crate::wire::{Exchange, Request};
+use crate::exchange::{Exchange, Request};
 
-/// How long a server may take to serve after its start, on a busy machine.
+/// Timeout of a start, also on a busy host.
 const START_MAX: Duration = Duration::from_secs(30);
 
-/// How often a start is tried: a port that was free may be taken by the time the server wants it.
+/// Attempts of a start: another program may take its port.
 const STARTS_MAX: usize = 10;
 
-/// Gives every server a name of its own, by which it is known from one that took its port.
+/// Gives every server its own name, so that another server on its port is noticed.
 static NUMBER: AtomicUsize = AtomicUsize::new(0);
 
-/// A running server, with a directory that goes with it.
+/// A running server with a temporary directory.
 pub struct Server {
     pub client: String,
     pub peer: String,
@@ -26,7 +26,7 @@ pub struct Server {
 }
 
 impl Server {
-    /// Start one alone, with these options more; it serves when this returns.
+    /// Start a server with additional options and wait until it serves.
     pub fn start(options: &[&str]) -> Self {
         let mut starts =
             (0..STARTS_MAX).filter_map(|_| Self::launch(options).wait_until_it_serves());
@@ -35,7 +35,7 @@ impl Server {
 
     fn launch(options: &[&str]) -> Self {
         let directory = tempfile::tempdir().expect("a temporary directory");
-        let name = format!("machine{}", NUMBER.fetch_add(1, Ordering::Relaxed));
+        let name = format!("member{}", NUMBER.fetch_add(1, Ordering::Relaxed));
         let [client, peer] = free_addresses().map(|address| address.to_string());
         let process = Command::new(env!("CARGO_BIN_EXE_etcd"))
             .arg(format!("-name={name}"))
@@ -60,7 +60,7 @@ impl Server {
         }
     }
 
-    /// None if it ended instead.
+    /// Wait until it serves; none if it exited.
     fn wait_until_it_serves(mut self) -> Option<Self> {
         let started = Instant::now();
         while !self.serves() {
@@ -85,13 +85,13 @@ impl Server {
 
 impl Drop for Server {
     fn drop(&mut self) {
-        // It may have ended by itself.
+        // It may have exited already.
         let _ = self.process.kill();
         let _ = self.process.wait();
     }
 }
 
-/// Two addresses nobody uses just now. The server has to be told its address, since it tells it others.
+/// Two free addresses. The server needs a fixed address, which it announces.
 fn free_addresses() -> [SocketAddr; 2] {
     let bound = [(); 2].map(|()| TcpListener::bind("127.0.0.1:0").expect("a port"));
     bound.map(|listener| listener.local_addr().expect("an address"))

@@ -1,4 +1,4 @@
-//! The clients: what they ask for, and how they look for the answer.
+//! The clients: their requests, and the checks of the answers.
 
 use std::time::Duration;
 
@@ -7,42 +7,42 @@ use oxetcd::consensus::{Refused, Written};
 use oxetcd::store::{Action, Command, Condition, Content, Event, Path};
 use tokio::sync::oneshot;
 
-use crate::machine::members;
+use crate::host::members;
 use crate::random::Random;
-use crate::world::{Happening, World};
+use crate::world::{SimEvent, World};
 
-/// How many keys the clients fight over.
+/// Number of keys that the clients write.
 const KEYS: u64 = 8;
 
-/// How many directories with a time to live.
+/// Number of directories with a time to live.
 const DIRECTORIES: u64 = 2;
 
-/// The longest a client waits before it asks for something, in microseconds.
-const THINK_MAX: u64 = 10_000;
+/// Maximum pause of a client between requests, in microseconds.
+const PAUSE_MAX_MICROS: u64 = 10_000;
 
-/// One operation, from the moment it was asked.
+/// An operation.
 #[derive(Debug)]
 pub struct Operation {
     pub member: usize,
     pub asked: Duration,
-    /// The entry that some answer was about, before this was asked: this must come after it.
-    pub floor: u64,
-    /// How long the client waits.
-    pub patience: Duration,
+    /// Highest index in an answer before this request: the result must be later.
+    pub index_min: u64,
+    /// How long the client waits for the answer.
+    pub timeout: Duration,
     pub kind: Kind,
 }
 
-/// What is asked.
+/// The kind of an operation.
 #[derive(Debug)]
 pub enum Kind {
     Write(Command),
-    /// A linearizable look.
+    /// A linearizable read.
     Read(Path),
-    /// A look at whatever the member has.
+    /// A read of the member's own store.
     PlainRead(Path),
 }
 
-/// A client, and what it waits for.
+/// A client with its pending request.
 #[derive(Default)]
 pub struct Client {
     waiting: Option<(u64, Waiting)>,
@@ -53,10 +53,10 @@ enum Waiting {
     Read(oneshot::Receiver<Result<(), Refused>>),
 }
 
-/// What the clients know of the keys, for conditions that have a chance: index and value.
+/// The last known index and value of each key, for conditions that can succeed.
 pub struct Known(Vec<(u64, Option<Bytes>)>);
 
-/// The number of the operation a command comes from, which its value or time to live tells.
+/// The number of the operation that a command comes from, which is in its value or time to live.
 pub fn number_of(command: &Command) -> Option<u64> {
     let (value, ttl) = match command {
         Command::Set { content, ttl, .. }
@@ -83,7 +83,7 @@ pub fn number_of(command: &Command) -> Option<u64> {
     in_value.or(ttl.map(|ttl| u64::from(ttl.subsec_nanos() % 1_000_000)))
 }
 
-/// The time to live a command gives.
+/// The time to live that a command sets.
 pub fn ttl_of(command: &Command) -> Option<Duration> {
     match command {
         Command::Set { ttl, .. }
@@ -103,50 +103,50 @@ pub fn ttl_of(command: &Command) -> Option<Duration> {
 }
 
 impl World {
-    /// A client asks for something, unless it still waits.
-    pub fn ask(&mut self, client: usize) {
-        let after = self.random.micros(200, THINK_MAX);
-        self.at(after, Happening::Ask { client });
+    /// Start an operation of a client, unless it waits for an answer.
+    pub fn start_operation(&mut self, client: usize) {
+        let after = self.random.micros(200, PAUSE_MAX_MICROS);
+        self.schedule(after, SimEvent::ClientRequest { client });
         if let Some((number, _)) = self.clients[client].waiting {
-            let operation = &self.operations[place(number)];
-            if self.now > operation.asked + operation.patience {
-                // It hangs up: whether it happens stays unknown.
+            let operation = &self.operations[to_usize(number)];
+            if self.now > operation.asked + operation.timeout {
+                // The client disconnects: the operation may be applied or not.
                 self.clients[client].waiting = None;
-                self.count("(given up)");
+                self.count("(timed out)");
             }
             return;
         }
-        let member = *self.random.pick(&members(&self.machines));
-        if self.ends || self.machines[member].running.is_none() {
+        let member = *self.random.pick(&members(&self.hosts));
+        if self.is_ending || self.hosts[member].running.is_none() {
             return;
         }
         let number = self.operations.len() as u64;
-        let kind = draw(&mut self.random, number, &self.known);
-        let patience = match self.random.below(20) {
+        let kind = draw_operation(&mut self.random, number, &self.known);
+        let timeout = match self.random.below(20) {
             0..3 => Duration::from_secs(7),
             3..6 => self.random.micros(1_000_000, 3_000_000),
             _ => self.random.micros(50_000, 600_000),
         };
-        let (asked, floor) = (self.now, self.answered_to);
+        let (asked, index_min) = (self.now, self.answered_to);
         self.operations.push(Operation {
             member,
             asked,
-            floor,
-            patience,
+            index_min,
+            timeout,
             kind,
         });
-        self.hand_in(client, number);
+        self.send_operation(client, number);
     }
 
-    fn hand_in(&mut self, client: usize, number: u64) {
-        let operation = &self.operations[place(number)];
+    fn send_operation(&mut self, client: usize, number: u64) {
+        let operation = &self.operations[to_usize(number)];
         let member = operation.member;
-        let machine = &mut self.machines[member];
+        let host = &mut self.hosts[member];
         let waiting = match &operation.kind {
-            Kind::Write(command) => machine.write(command.clone()).map(Waiting::Write),
-            Kind::Read(_) => machine.barrier().map(Waiting::Read),
+            Kind::Write(command) => host.write(command.clone()).map(Waiting::Write),
+            Kind::Read(_) => host.barrier().map(Waiting::Read),
             Kind::PlainRead(_) => {
-                self.look(number);
+                self.read_now(number);
                 return;
             }
         };
@@ -156,37 +156,37 @@ impl World {
         }
     }
 
-    /// Write a key that lives for `lifetime` at `member`, and ask for no answer; how long it lives exactly.
-    pub fn ask_last(&mut self, member: usize, lifetime: Duration) -> Duration {
+    /// Write a key with a time to live at `member` and ignore the answer. Returns the exact time to live.
+    pub fn write_last_key(&mut self, member: usize, lifetime: Duration) -> Duration {
         let number = self.operations.len() as u64;
         let ttl = lifetime + Duration::from_nanos(number);
         let content = Content::Value(Bytes::from(format!("{number}:")));
         let command = Command::Set {
-            path: last(),
+            path: last_key(),
             content,
             ttl: Some(ttl),
         };
-        self.machines[member].write(command.clone());
-        let (asked, floor) = (self.now, self.answered_to);
+        self.hosts[member].write(command.clone());
+        let (asked, index_min) = (self.now, self.answered_to);
         let kind = Kind::Write(command);
         self.operations.push(Operation {
             member,
             asked,
-            floor,
-            patience: Duration::ZERO,
+            index_min,
+            timeout: Duration::ZERO,
             kind,
         });
         self.wake(member);
         ttl
     }
 
-    /// See whether anyone at `member` got an answer.
+    /// Collect the answers of `member` to clients.
     pub fn poll_clients(&mut self, member: usize) {
         for client in 0..self.clients.len() {
             let Some((number, _)) = self.clients[client].waiting else {
                 continue;
             };
-            if self.operations[place(number)].member == member
+            if self.operations[to_usize(number)].member == member
                 && let Some((number, waiting)) = self.clients[client].waiting.take()
                 && let Some(waiting) = self.poll_client(number, waiting)
             {
@@ -195,8 +195,8 @@ impl World {
         }
     }
 
-    /// Whether anyone still waits.
-    pub fn clients_wait(&self) -> bool {
+    /// Whether a client waits for an answer.
+    pub fn is_client_waiting(&self) -> bool {
         self.clients.iter().any(|client| client.waiting.is_some())
     }
 
@@ -205,77 +205,77 @@ impl World {
         match waiting {
             Waiting::Write(mut answer) => match answer.try_recv() {
                 Err(Empty) => return Some(Waiting::Write(answer)),
-                Ok(Ok(written)) => self.written(number, &written),
-                Ok(Err(refused)) => self.refused(number, refused),
+                Ok(Ok(written)) => self.check_written(number, &written),
+                Ok(Err(refused)) => self.handle_refusal(number, refused),
                 Err(_) => {}
             },
             Waiting::Read(mut answer) => match answer.try_recv() {
                 Err(Empty) => return Some(Waiting::Read(answer)),
-                Ok(Ok(())) => self.look(number),
-                Ok(Err(refused)) => self.refused(number, refused),
+                Ok(Ok(())) => self.read_now(number),
+                Ok(Err(refused)) => self.handle_refusal(number, refused),
                 Err(_) => {}
             },
         }
         None
     }
 
-    fn written(&mut self, number: u64, written: &Written) {
-        let operation = &self.operations[place(number)];
+    fn check_written(&mut self, number: u64, written: &Written) {
+        let operation = &self.operations[to_usize(number)];
         let Kind::Write(command) = &operation.kind else {
             return;
         };
-        let checked = self
-            .truth
-            .check_write(operation, command, &written.result, written.position);
+        let checked =
+            self.reference
+                .check_write(operation, command, &written.result, written.position);
         let checked = checked.map_err(|why| format!("{why}: {operation:?}"));
         if let Ok(event) = &written.result {
             self.known.note(event);
         }
         self.answered_to = self.answered_to.max(written.position.raft_index);
         self.count("(answered)");
-        self.note(checked);
+        self.record(checked);
     }
 
-    fn refused(&mut self, number: u64, refused: Refused) {
+    fn handle_refusal(&mut self, number: u64, refused: Refused) {
         match refused {
             Refused::NoLeader | Refused::Busy => {
                 self.count("(refused)");
-                let told = self.truth.never(number);
-                self.note(
-                    told.map_err(|why| format!("{why}: {:?}", self.operations[place(number)])),
+                let told = self.reference.never(number);
+                self.record(
+                    told.map_err(|why| format!("{why}: {:?}", self.operations[to_usize(number)])),
                 );
             }
-            Refused::Unanswered | Refused::Stopping => self.count("(left open)"),
+            Refused::Unanswered | Refused::Stopping => self.count("(unknown result)"),
         }
     }
 
-    /// A read looks at what the member has now.
-    fn look(&mut self, number: u64) {
-        let operation = &self.operations[place(number)];
-        let (path, floor) = match &operation.kind {
-            Kind::Read(path) => (path, operation.floor),
+    /// Read the store of the member and check the result.
+    fn read_now(&mut self, number: u64) {
+        let operation = &self.operations[to_usize(number)];
+        let (path, index_min) = match &operation.kind {
+            Kind::Read(path) => (path, operation.index_min),
             Kind::PlainRead(path) => (path, 0),
             Kind::Write(_) => return,
         };
-        let Some((index, found)) = self.machines[operation.member].read(path) else {
+        let Some((index, found)) = self.hosts[operation.member].read(path) else {
             return;
         };
-        let mut checked = self.truth.check_read(index, path, found.as_ref());
-        if index < floor {
+        let mut checked = self.reference.check_read(index, path, found.as_ref());
+        if index < index_min {
             checked = Err(format!(
-                "read at entry {index}, and {floor} was answered before"
+                "read at entry {index}, but entry {index_min} was answered before"
             ));
         }
         let checked = checked.map_err(|why| format!("{why}: {operation:?}"));
         self.answered_to = self.answered_to.max(index);
         self.count("(answered)");
-        self.note(checked);
+        self.record(checked);
     }
 }
 
 impl Known {
     pub fn new() -> Self {
-        Self(vec![(0, None); place(KEYS)])
+        Self(vec![(0, None); to_usize(KEYS)])
     }
 
     fn note(&mut self, event: &Event) {
@@ -287,22 +287,22 @@ impl Known {
     }
 }
 
-/// The key of this number.
+/// The key with this number.
 fn key(number: u64) -> Path {
     path(&format!("/k{}/v{number}", number % 3))
 }
 
-/// A key that is written once, at the end.
-pub fn last() -> Path {
+/// The key that is written once, at the end.
+pub fn last_key() -> Path {
     path("/last")
 }
 
-/// What a client does next.
-fn draw(random: &mut Random, unique: u64, known: &Known) -> Kind {
+/// Draw the next operation of a client.
+fn draw_operation(random: &mut Random, unique: u64, known: &Known) -> Kind {
     let number = random.below(KEYS);
     let path = key(number);
     let value = value(random, unique);
-    let (index, held) = known.0[place(number)].clone();
+    let (index, held) = known.0[to_usize(number)].clone();
     let content = Content::Value(value.clone());
     let condition = if random.permille(500) {
         Condition {
@@ -399,17 +399,17 @@ fn draw(random: &mut Random, unique: u64, known: &Known) -> Kind {
     })
 }
 
-/// A value that no other operation writes.
+/// A value that is unique to an operation.
 fn value(random: &mut Random, unique: u64) -> Bytes {
     let filling = if random.permille(100) {
-        place(random.below(600))
+        to_usize(random.below(600))
     } else {
-        place(random.below(20))
+        to_usize(random.below(20))
     };
     Bytes::from(format!("{unique}:{}", "x".repeat(filling)))
 }
 
-/// A time to live that no other operation gives: mostly short, some beyond the run's end.
+/// A time to live that is unique to an operation: mostly short, sometimes longer than the run.
 fn lifetime(random: &mut Random, unique: u64) -> Duration {
     let millis = if random.permille(50) {
         3_600_000
@@ -419,7 +419,7 @@ fn lifetime(random: &mut Random, unique: u64) -> Duration {
     Duration::from_millis(millis) + Duration::from_nanos(unique)
 }
 
-fn place(number: u64) -> usize {
+fn to_usize(number: u64) -> usize {
     usize::try_from(number).expect("a small number")
 }
 

@@ -1,23 +1,23 @@
-//! A disk in memory that keeps only what a real one promises, and decides the rest by a seed.
+//! A disk in memory with only the guarantees of a real one; a seed decides the rest.
 //!
-//! What was written and not synced may be lost, torn or kept at a crash, each write by itself; a name that
-//! was given, changed or removed may or may not last until its folder was synced. A failed sync leaves the
-//! bytes readable and forgotten: no later sync writes them. Nothing else is ever changed, unless asked.
+//! At a crash, each unsynced write is lost, torn or kept independently of the others. A created, renamed or removed
+//! name is durable only after its folder was synced. After a failed sync the bytes are still readable, but no later
+//! sync writes them. Nothing else is changed without a request.
 //!
-//! Clones of a handle are the same running system. [`SimDisk::crash`] (power) and [`SimDisk::kill`] (the
-//! process) end it: each returns a handle for the next life, and all older handles and their files only
-//! answer with errors.
+//! Clones of a handle belong to the same running system. [`SimDisk::crash`] (power failure) and [`SimDisk::kill`]
+//! (of the process) end it: each returns a handle for the next incarnation, and all older handles and their files
+//! return errors.
 
 #![allow(
     dead_code,
-    reason = "each test that brings this disk along uses its own part of it"
+    reason = "each test that includes this file uses another part of it"
 )]
 
-// Named by its path, since this file is part of the library's own tests too.
-#[path = "chance.rs"]
-mod chance;
+// With its path, since the unit tests of the library include this file too.
+#[path = "disk_random.rs"]
+mod disk_random;
 
-pub use chance::Random;
+pub use disk_random::Random;
 
 use std::collections::BTreeMap;
 use std::io;
@@ -26,42 +26,42 @@ use std::time::Duration;
 
 use oxetcd::wal::{Disk, DiskFile};
 
-/// The unit a torn write is torn in, half of the time; bytes otherwise.
+/// The unit of half of the torn writes; the others are torn at any byte.
 const SECTOR_BYTES: usize = 512;
 
-/// How long a sync takes, in simulated time, when nothing stalls it.
+/// Minimum and maximum duration of a sync that does not stall, in simulated time.
 const SYNC_MICROS: (u64, u64) = (50, 500);
 
-/// A running system's handle on a simulated disk.
+/// A handle of a running system on a simulated disk.
 #[derive(Clone)]
 pub struct SimDisk {
     shared: Arc<Mutex<Shared>>,
-    life: u64,
+    incarnation: u64,
 }
 
-/// An open file of it.
+/// An open file of a simulated disk.
 pub struct SimFile {
     disk: SimDisk,
     id: u64,
 }
 
-/// What can go wrong, once, at a chosen operation.
+/// A fault of one operation.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Fault {
-    /// The operation fails with EIO. A write may be done in part; a failed sync forgets what it held.
+    /// The operation fails with EIO. A failed write may be partial; a failed sync drops its data.
     Io,
     /// The operation fails with ENOSPC.
     Full,
-    /// The power fails in the middle of it.
+    /// The power fails in the middle of the operation.
     Crash,
-    /// It takes so long, then succeeds.
+    /// The operation takes this long, then succeeds.
     Stall(Duration),
 }
 
-/// Which operations count when waiting for the one that goes wrong.
+/// The operations that are counted until a planned fault.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Operation {
-    /// Anything that changes the disk.
+    /// All operations that change the disk.
     Change,
     /// Writes to files.
     Write,
@@ -71,19 +71,19 @@ pub enum Operation {
 
 struct Shared {
     random: Random,
-    life: u64,
-    /// Set in the middle of a crash: the system is down until [`SimDisk::crash`].
+    incarnation: u64,
+    /// Set by a planned crash: the system is down until [`SimDisk::crash`].
     down: bool,
     files: BTreeMap<u64, Content>,
     next_file: u64,
     folders: Vec<String>,
-    /// Names as the system sees them.
+    /// Names as the running system sees them.
     names: BTreeMap<String, u64>,
-    /// Names that will outlast a crash.
+    /// Names that persist over a crash.
     durable_names: BTreeMap<String, u64>,
     pending_names: Vec<(String, NameChange)>,
     planned: Vec<(Operation, u64, Fault)>,
-    /// No file may grow, and none may be made.
+    /// No space left: files cannot grow or be created.
     full: bool,
     met: u64,
     changes: u64,
@@ -93,9 +93,9 @@ struct Shared {
 
 #[derive(Clone, Default)]
 struct Content {
-    /// As the system sees it.
+    /// As the running system sees it.
     bytes: Vec<u8>,
-    /// What will outlast a crash.
+    /// As it persists over a crash.
     durable: Vec<u8>,
     pending: Vec<(usize, Vec<u8>)>,
 }
@@ -108,11 +108,11 @@ enum NameChange {
 }
 
 impl SimDisk {
-    /// An empty disk whose fate is decided by `seed`.
+    /// An empty disk; `seed` decides what a crash keeps.
     pub fn new(seed: u64) -> Self {
         let shared = Shared {
             random: Random(seed),
-            life: 0,
+            incarnation: 0,
             down: false,
             files: BTreeMap::new(),
             next_file: 1,
@@ -129,63 +129,63 @@ impl SimDisk {
         };
         Self {
             shared: Arc::new(Mutex::new(shared)),
-            life: 0,
+            incarnation: 0,
         }
     }
 
-    /// The power fails: what was not synced is lost, torn or kept, each write by itself. Returns the disk
-    /// as the next life finds it; planned faults are forgotten.
+    /// Fail the power: each unsynced write is lost, torn or kept. Returns the disk for the next incarnation,
+    /// without planned faults.
     pub fn crash(&self) -> Self {
         let mut shared = self.lock();
         shared.lose();
-        shared.next_life(&self.shared)
+        shared.next_incarnation(&self.shared)
     }
 
-    /// The process is killed and the system lives: everything written is there, synced or not.
+    /// Kill the process: all writes are kept, synced or not.
     pub fn kill(&self) -> Self {
         let mut shared = self.lock();
         if shared.down {
             shared.lose();
         }
-        shared.next_life(&self.shared)
+        shared.next_incarnation(&self.shared)
     }
 
-    /// Let the `after`-th operation of that kind from now on (0 is the next) meet a fault.
+    /// Plan a fault for the `after`-th operation of a kind from now on (0 is the next one).
     pub fn plan(&self, operation: Operation, after: u64, fault: Fault) {
         self.lock().planned.push((operation, after, fault));
     }
 
-    /// Forget all planned faults that have not happened.
+    /// Remove all planned faults.
     pub fn unplan(&self) {
         self.lock().planned.clear();
     }
 
-    /// From now on there is no room, or there is again: what would grow or be made meets ENOSPC.
+    /// Set whether the disk is full: files that would grow or be created fail with ENOSPC.
     pub fn fill(&self, full: bool) {
         self.lock().full = full;
     }
 
-    /// How many operations failed or ended in a crash, through all lives.
+    /// Number of operations that failed or crashed, over all incarnations.
     pub fn met(&self) -> u64 {
         self.lock().met
     }
 
-    /// Whether a planned crash has happened: everything fails until [`SimDisk::crash`].
+    /// Whether a planned crash happened: all operations fail until [`SimDisk::crash`].
     pub fn is_down(&self) -> bool {
         self.lock().down
     }
 
-    /// The simulated time all operations took since this was last asked.
+    /// The simulated duration of all operations since the last call.
     pub fn take_elapsed(&self) -> Duration {
         std::mem::take(&mut self.lock().elapsed)
     }
 
-    /// How many operations changed the disk, through all lives.
+    /// Number of operations that changed the disk, over all incarnations.
     pub fn changes(&self) -> u64 {
         self.lock().changes
     }
 
-    /// How many syncs succeeded, through all lives.
+    /// Number of successful syncs, over all incarnations.
     pub fn syncs(&self) -> u64 {
         self.lock().syncs
     }
@@ -202,7 +202,7 @@ impl SimDisk {
         Some(shared.files.get(id)?.bytes.clone())
     }
 
-    /// Put other bytes in a file, durably, or make it: what bad hardware or a person would do.
+    /// Replace or create a file durably, as damaged hardware or an operator would.
     pub fn replace(&self, name: &str, bytes: Vec<u8>) {
         let mut shared = self.lock();
         let id = match shared.names.get(name) {
@@ -219,14 +219,14 @@ impl SimDisk {
         shared.durable_names.insert(name.to_string(), id);
     }
 
-    /// Take a file away, durably.
+    /// Remove a file durably.
     pub fn delete(&self, name: &str) {
         let mut shared = self.lock();
         shared.names.remove(name);
         shared.durable_names.remove(name);
     }
 
-    /// Another disk with the same content, and its own fate.
+    /// Another disk with the same content and its own seed.
     pub fn copy(&self, seed: u64) -> Self {
         let shared = self.lock();
         let copy = Self::new(seed);
@@ -246,10 +246,10 @@ impl SimDisk {
         self.shared.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// The disk, if this handle's life goes on.
+    /// The disk, if the incarnation of this handle still runs.
     fn alive(&self) -> io::Result<MutexGuard<'_, Shared>> {
         let shared = self.lock();
-        if shared.down || shared.life != self.life {
+        if shared.down || shared.incarnation != self.incarnation {
             return Err(io::Error::other("the system is down"));
         }
         Ok(shared)
@@ -317,7 +317,7 @@ impl Disk for SimDisk {
             to: to.to_string(),
             id,
         };
-        // Noted before the fault, so that a crash in the middle may find it done.
+        // Added before the fault, so that a crash in the middle may keep it.
         shared.pending_names.push((folder_of(from), change.clone()));
         if let Err(error) = shared.meet(Operation::Change) {
             shared.take_back_name();
@@ -348,11 +348,11 @@ impl Disk for SimDisk {
         let mut shared = self.alive()?;
         shared.meet(Operation::Sync)?;
         let pending = std::mem::take(&mut shared.pending_names);
-        for (place, change) in pending {
-            if place == folder {
+        for (parent, change) in pending {
+            if parent == folder {
                 change.apply(&mut shared.durable_names);
             } else {
-                shared.pending_names.push((place, change));
+                shared.pending_names.push((parent, change));
             }
         }
         shared.spend_sync();
@@ -388,7 +388,7 @@ impl DiskFile for SimFile {
             .and_then(|()| shared.find_room(grows_too_much));
         let mut reached = bytes.len();
         if fault.is_err() {
-            // Any part of a failed write may have been done; a crash decides for itself.
+            // A failed write may be partial; a crash decides later.
             let whole = shared.down;
             reached = if whole {
                 reached
@@ -422,7 +422,7 @@ impl DiskFile for SimFile {
             }
             Err(error) if shared.down => Err(error),
             Err(error) => {
-                // Some reached the disk; all are taken for clean from now on.
+                // Some pages reached the disk; all count as clean from now on.
                 content.survive(&mut shared.random);
                 Err(error)
             }
@@ -444,7 +444,7 @@ impl Shared {
         id
     }
 
-    /// Count an operation, and let it meet what is planned for it.
+    /// Count an operation and apply the fault that is planned for it.
     fn meet(&mut self, operation: Operation) -> io::Result<()> {
         self.changes += 1;
         let mut met = None;
@@ -483,7 +483,7 @@ impl Shared {
         Ok(())
     }
 
-    /// A name change that failed; one that met a crash stays pending, so that either may be found.
+    /// Undo a failed name change. After a crash it stays pending, so that both results are possible.
     fn take_back_name(&mut self) {
         if !self.down {
             self.pending_names.pop();
@@ -497,7 +497,7 @@ impl Shared {
         self.syncs += 1;
     }
 
-    /// Forget what the power takes with it.
+    /// Drop what a power failure loses.
     fn lose(&mut self) {
         let pending = std::mem::take(&mut self.pending_names);
         for (_, change) in pending {
@@ -514,19 +514,19 @@ impl Shared {
         }
     }
 
-    fn next_life(&mut self, shared: &Arc<Mutex<Shared>>) -> SimDisk {
-        self.life += 1;
+    fn next_incarnation(&mut self, shared: &Arc<Mutex<Shared>>) -> SimDisk {
+        self.incarnation += 1;
         self.down = false;
         self.planned.clear();
         SimDisk {
             shared: Arc::clone(shared),
-            life: self.life,
+            incarnation: self.incarnation,
         }
     }
 }
 
 impl Content {
-    /// Let each pending write reach the disk, or not, or in part.
+    /// Make each pending write durable, wholly, partly or not at all.
     fn survive(&mut self, random: &mut Random) {
         for (offset, bytes) in std::mem::take(&mut self.pending) {
             match random.below(4) {
@@ -579,7 +579,7 @@ fn folder_of(name: &str) -> String {
         .map_or(String::new(), |(folder, _)| folder.to_string())
 }
 
-/// Write into `file`, with zeros where nothing was written before.
+/// Write into `file`, filling gaps with zeros.
 fn put(file: &mut Vec<u8>, offset: usize, bytes: &[u8]) {
     let end = offset + bytes.len();
     if file.len() < end {

@@ -1,54 +1,53 @@
-//! What goes wrong.
+//! The faults.
 
 use std::time::Duration;
 
 use crate::disk::{self, Operation};
-use crate::machine::{Machine, SYNC_MAX, Trap};
+use crate::host::{CrashPoint, Host, SYNC_MAX};
 use crate::random::Random;
-use crate::world::{Happening, World};
+use crate::world::{SimEvent, World};
 
-/// One thing that goes wrong. What lasts is mended later.
+/// A fault. Lasting faults are repaired later.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Fault {
-    /// A member dies between two steps; its machine lives on.
+    /// The process of a member is killed between two steps; its host keeps running.
     Kill(usize),
-    /// The power of a member fails, perhaps in the middle of writing: what was not synced is lost, torn
-    /// or reordered.
+    /// The power of a member fails, possibly in the middle of a write: unsynced writes are lost, torn or reordered.
     Crash(usize),
-    /// The power fails at any operation of its disk to come, while it starts or saves a snapshot too.
+    /// The power fails at a later operation of its disk, which may be during a start or a snapshot.
     CrashAtDisk(usize),
-    /// It fails when the member receives its next snapshot, at this point.
-    CrashAtSnapshot(usize, Trap),
-    /// All die at once.
+    /// The power fails at this point of the next received snapshot.
+    CrashAtSnapshot(usize, CrashPoint),
+    /// The power of all members fails.
     CrashAll,
-    /// All but one die at once.
+    /// The power of all members but one fails.
     CrashMost(usize),
-    /// A member is told to stop: it hands over leadership and ends.
+    /// A member is stopped: it transfers leadership and exits.
     Stop(usize),
-    /// A member stops for a while, all its threads, and goes on where it was.
+    /// All threads of a member are paused for a time.
     Pause(usize),
-    /// A member is cut off, both ways.
+    /// A member is isolated in both directions.
     Isolate(usize),
-    /// What a member says is lost; it hears all.
+    /// Messages from a member are lost; it still receives.
     CutOneWay(usize),
-    /// The members fall into two halves.
+    /// The network is partitioned into two halves.
     Split,
     /// Some messages are lost.
     Loss,
     /// Some messages arrive twice, the second time late.
     Repeat,
-    /// Messages are late, and overtake each other.
+    /// Messages are delayed and reordered.
     Delay,
-    /// A member's disk takes long to sync.
+    /// Syncs of a member's disk take long.
     DiskStall(usize),
-    /// A member's disk fails once, at some operation.
+    /// One operation of a member's disk fails.
     DiskError(usize),
-    /// A member's disk has no room.
+    /// A member's disk is full.
     DiskFull(usize),
 }
 
 impl Fault {
-    /// Some fault, of one of these members.
+    /// Draw a fault of one of these members.
     pub fn draw(members: &[usize], random: &mut Random) -> Self {
         let member = *random.pick(members);
         match random.below(24) {
@@ -57,10 +56,10 @@ impl Fault {
             3 | 4 => Self::CrashAtDisk(member),
             5 | 6 => {
                 let points = [
-                    Trap::Receiving,
-                    Trap::Received,
-                    Trap::Resetting,
-                    Trap::Reset,
+                    CrashPoint::Receiving,
+                    CrashPoint::Received,
+                    CrashPoint::Resetting,
+                    CrashPoint::Reset,
                 ];
                 Self::CrashAtSnapshot(member, *random.pick(&points))
             }
@@ -80,16 +79,16 @@ impl Fault {
         }
     }
 
-    /// Its kind, for people.
+    /// The name of its counter.
     pub fn name(self) -> &'static str {
         match self {
             Self::Kill(_) => "kill",
             Self::Crash(_) => "crash",
             Self::CrashAtDisk(_) => "crash at a disk operation",
-            Self::CrashAtSnapshot(_, Trap::Receiving) => "crash receiving a snapshot",
-            Self::CrashAtSnapshot(_, Trap::Received) => "crash with a snapshot received",
-            Self::CrashAtSnapshot(_, Trap::Resetting) => "crash installing a snapshot",
-            Self::CrashAtSnapshot(_, Trap::Reset) => "crash with a snapshot installed",
+            Self::CrashAtSnapshot(_, CrashPoint::Receiving) => "crash receiving a snapshot",
+            Self::CrashAtSnapshot(_, CrashPoint::Received) => "crash with a snapshot received",
+            Self::CrashAtSnapshot(_, CrashPoint::Resetting) => "crash installing a snapshot",
+            Self::CrashAtSnapshot(_, CrashPoint::Reset) => "crash with a snapshot installed",
             Self::CrashAll => "crash of all",
             Self::CrashMost(_) => "crash of all but one",
             Self::Stop(_) => "stop",
@@ -106,7 +105,7 @@ impl Fault {
         }
     }
 
-    /// How long it lasts: mostly less than a second; now and then so long that whoever waits is refused.
+    /// How long it lasts: mostly less than a second, sometimes so long that pending requests time out.
     pub fn duration(self, random: &mut Random) -> Duration {
         let stops_all = matches!(self, Self::CrashAll | Self::CrashMost(_) | Self::Split);
         if stops_all && random.permille(50) {
@@ -115,7 +114,7 @@ impl Fault {
         random.micros(20_000, 500_000)
     }
 
-    /// The links it cuts.
+    /// The links that it cuts.
     fn links(self, members: usize) -> Vec<(usize, usize)> {
         let others = |member: usize| (0..members).filter(move |other| *other != member);
         match self {
@@ -150,78 +149,82 @@ impl Fault {
 }
 
 impl World {
-    /// Something goes wrong.
+    /// Start a fault.
     pub fn inflict(&mut self, fault: Fault) {
         self.count(fault.name());
-        let members = self.machines.len();
+        let members = self.hosts.len();
         for (from, to) in fault.links(members) {
             self.network.cut(from, to);
         }
         match fault {
-            Fault::Kill(member) => self.die(member, false, false),
+            Fault::Kill(member) => self.terminate(member, false, false),
             Fault::Crash(member) => {
                 let writing = self.random.permille(700);
-                self.die(member, true, writing);
+                self.terminate(member, true, writing);
             }
             Fault::CrashAtDisk(member) => {
                 let after = self.random.below(25);
-                self.machines[member]
+                self.hosts[member]
                     .disk
                     .plan(Operation::Change, after, disk::Fault::Crash);
             }
-            Fault::CrashAtSnapshot(member, point) => self.machines[member].trap = Some(point),
-            Fault::CrashAll => (0..members).for_each(|member| self.die(member, true, true)),
+            Fault::CrashAtSnapshot(member, point) => self.hosts[member].crash_point = Some(point),
+            Fault::CrashAll => (0..members).for_each(|member| self.terminate(member, true, true)),
             Fault::CrashMost(spared) => {
                 (0..members)
                     .filter(|member| *member != spared)
-                    .for_each(|member| self.die(member, true, true));
+                    .for_each(|member| self.terminate(member, true, true));
             }
             Fault::Stop(member) => {
-                self.machines[member].tell(oxetcd::consensus::Input::TransferLeadership);
-                let life = self.machines[member].life;
+                self.hosts[member].send_input(oxetcd::consensus::Input::TransferLeadership);
+                let incarnation = self.hosts[member].incarnation;
                 let after = self.random.micros(100, 20_000);
-                self.at(after, Happening::Stop { member, life });
+                self.schedule(
+                    after,
+                    SimEvent::Stop {
+                        member,
+                        incarnation,
+                    },
+                );
                 self.wake(member);
             }
             Fault::Pause(member) => {
-                self.machines[member].paused = self.machines[member].running.is_some()
+                self.hosts[member].paused = self.hosts[member].running.is_some()
             }
             Fault::Isolate(_) | Fault::CutOneWay(_) | Fault::Split => {}
             Fault::Loss => self.network.loss += 150,
             Fault::Repeat => self.network.repeat += 150,
             Fault::Delay => self.network.delay_more += 40_000,
-            Fault::DiskStall(member) => self.machines[member].sync_max = 250_000,
+            Fault::DiskStall(member) => self.hosts[member].sync_max = 250_000,
             Fault::DiskError(member) => {
                 let kind =
                     *self
                         .random
                         .pick(&[Operation::Change, Operation::Write, Operation::Sync]);
                 let after = self.random.below(12);
-                self.machines[member]
-                    .disk
-                    .plan(kind, after, disk::Fault::Io);
+                self.hosts[member].disk.plan(kind, after, disk::Fault::Io);
             }
-            Fault::DiskFull(member) => self.machines[member].disk.fill(true),
+            Fault::DiskFull(member) => self.hosts[member].disk.fill(true),
         }
     }
 
-    /// It is mended.
-    pub fn mend(&mut self, fault: Fault) {
-        let members = self.machines.len();
+    /// Repair a fault.
+    pub fn repair(&mut self, fault: Fault) {
+        let members = self.hosts.len();
         for (from, to) in fault.links(members) {
-            self.network.mend(from, to);
+            self.network.restore(from, to);
         }
         match fault {
             Fault::Kill(member) | Fault::Crash(member) | Fault::Stop(member) => self.start(member),
             Fault::CrashAtDisk(member) | Fault::DiskError(member) => {
-                self.machines[member].disk.unplan();
+                self.hosts[member].disk.unplan();
                 self.start(member);
             }
             Fault::CrashAll | Fault::CrashMost(_) => {
                 (0..members).for_each(|member| self.start(member))
             }
             Fault::Pause(member) => self.resume(member),
-            // It waits for a snapshot.
+            // Nothing to repair: links are restored above, and the other one waits for a snapshot.
             Fault::CrashAtSnapshot(..) | Fault::Isolate(_) | Fault::CutOneWay(_) | Fault::Split => {
             }
             Fault::Loss => self.network.loss = self.network.loss.saturating_sub(150),
@@ -229,30 +232,30 @@ impl World {
             Fault::Delay => {
                 self.network.delay_more = self.network.delay_more.saturating_sub(40_000)
             }
-            Fault::DiskStall(member) => self.machines[member].sync_max = SYNC_MAX,
+            Fault::DiskStall(member) => self.hosts[member].sync_max = SYNC_MAX,
             Fault::DiskFull(member) => {
-                self.machines[member].disk.fill(false);
+                self.hosts[member].disk.fill(false);
                 self.start(member);
             }
         }
     }
 
-    /// Nothing is wrong any more.
-    pub fn mend_all(&mut self) {
-        self.network.heal();
-        for member in 0..self.machines.len() {
-            let Machine {
+    /// Repair all faults.
+    pub fn repair_all(&mut self) {
+        self.network.reset();
+        for member in 0..self.hosts.len() {
+            let Host {
                 disk,
                 sync_max,
-                trap,
-                dead_until,
+                crash_point,
+                down_until,
                 ..
-            } = &mut self.machines[member];
-            *dead_until = Duration::ZERO;
+            } = &mut self.hosts[member];
+            *down_until = Duration::ZERO;
             disk.fill(false);
             disk.unplan();
             *sync_max = SYNC_MAX;
-            *trap = None;
+            *crash_point = None;
             self.resume(member);
             self.start(member);
         }

@@ -1,23 +1,23 @@
-//! The whole consensus and storage path under a simulated disk, network and clock: one thread, one seed.
+//! Simulation of a cluster: the consensus and storage code on a simulated disk, network and clock. A run has one
+//! thread and one seed.
 //!
-//! `OXETCD_SEEDS=N` runs N seeds, `OXETCD_SEED=S` runs seed S alone, `OXETCD_FIRST_SEED=S` begins there.
-//! In release (`cargo test --release --test simulation`) some thousand take a few minutes.
+//! `OXETCD_SEEDS=N` runs N seeds, `OXETCD_FIRST_SEED=S` starts with seed S, `OXETCD_SEED=S` runs seed S alone.
 
 #![allow(unreachable_pub, reason = "a test is a crate of its own")]
 
+mod bootstrap;
 mod client;
 mod disk;
-mod door;
+mod expected_log;
+mod expiry;
 mod faults;
-mod founding;
-mod lifetimes;
-mod machine;
+mod host;
+mod membership;
 mod network;
 mod promises;
 mod random;
-mod reshape;
-mod shadow;
-mod truth;
+mod reference;
+mod requests;
 mod watcher;
 mod world;
 
@@ -27,13 +27,13 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 use world::{Outcome, World};
 
-/// How many seeds a plain test run tries.
+/// Default number of seeds.
 const SEEDS: u64 = 40;
 
-/// How many threads run seeds at the most.
+/// Maximum number of threads that run seeds.
 const THREADS_MAX: usize = 2;
 
-/// Of so many seeds one is run twice, to see whether it repeats.
+/// Every so many seeds, one is run twice to check that runs are deterministic.
 const REPEAT_EVERY: u64 = 20;
 
 #[test]
@@ -87,20 +87,18 @@ fn every_seed_holds() {
     }
 }
 
-/// Run a seed, some of them twice.
+/// Run a seed, and some seeds twice.
 fn run(seed: u64) -> Result<Outcome, String> {
     let run = || {
         std::panic::catch_unwind(|| World::new(seed).run())
             .unwrap_or_else(|_| Err("a panic".to_owned()))
     };
     let failed = |why| {
-        format!(
-            "seed {seed}: {why}\nreplay with OXETCD_SEED={seed} cargo test --release --test simulation"
-        )
+        format!("seed {seed}: {why}\nreplay with OXETCD_SEED={seed} cargo test --test simulation")
     };
     let outcome = run().map_err(failed)?;
     if seed.is_multiple_of(REPEAT_EVERY) && run().map_err(failed)?.trace != outcome.trace {
-        return Err(failed("it does not repeat".to_owned()));
+        return Err(failed("a second run of the seed differs".to_owned()));
     }
     Ok(outcome)
 }

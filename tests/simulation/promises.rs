@@ -1,50 +1,50 @@
-//! What members said that their disks must keep: terms, votes, and entries they have.
+//! What members sent and must keep on disk: terms, votes and acknowledged entries.
 
 use std::collections::HashMap;
 
 use oxetcd::consensus::core::Recovered;
 use oxetcd::consensus::message::{Body, Message, RaftKind};
 
-use crate::shadow::Shadow;
+use crate::expected_log::ExpectedLog;
 
-/// What the members promised, by number.
+/// The promises of the members, by number.
 #[derive(Default)]
 pub struct Promises {
-    /// Whom each voted for in each term, in all its lives.
+    /// The candidate that a member voted for in a term.
     votes: HashMap<(usize, u64), u64>,
     terms: HashMap<usize, u64>,
-    /// The furthest entry each said it has, and its term.
+    /// Index and term of the last entry that a member acknowledged.
     entries: HashMap<usize, (u64, u64)>,
 }
 
 impl Promises {
-    /// A message left `member`, whose log is as `shadow` has it.
+    /// Check a message that `member` sends.
     ///
     /// # Errors
     ///
-    /// It breaks a promise made before.
-    pub fn said(
+    /// If it breaks an earlier promise.
+    pub fn check_sent(
         &mut self,
         member: usize,
         message: &Message,
-        shadow: &Shadow,
+        expected_log: &ExpectedLog,
     ) -> Result<(), String> {
         let Body::Raft(raft) = &message.body else {
             return Ok(());
         };
         match raft.kind {
-            // Asked for a term that nobody is in yet.
+            // For a term that has not started.
             RaftKind::PreVote | RaftKind::PreVoteResponse => return Ok(()),
-            RaftKind::Vote => self.voted(member, raft.term, message.from.get())?,
+            RaftKind::Vote => self.record_vote(member, raft.term, message.from.get())?,
             RaftKind::VoteResponse if !raft.reject => {
-                self.voted(member, raft.term, message.to.get())?
+                self.record_vote(member, raft.term, message.to.get())?
             }
             RaftKind::AppendResponse if !raft.reject => {
                 let further = self
                     .entries
                     .get(&member)
                     .is_none_or(|(index, _)| *index < raft.index);
-                if further && let Some(term) = shadow.term(raft.index) {
+                if further && let Some(term) = expected_log.term(raft.index) {
                     self.entries.insert(member, (raft.index, term));
                 }
             }
@@ -64,7 +64,7 @@ impl Promises {
         Ok(())
     }
 
-    fn voted(&mut self, member: usize, term: u64, candidate: u64) -> Result<(), String> {
+    fn record_vote(&mut self, member: usize, term: u64, candidate: u64) -> Result<(), String> {
         let first = *self.votes.entry((member, term)).or_insert(candidate);
         if first == candidate {
             return Ok(());
@@ -74,8 +74,8 @@ impl Promises {
         ))
     }
 
-    /// A new leader, or its snapshot, replaced what `member` had from the entry `first` on.
-    pub fn replaced(&mut self, member: usize, first: u64) {
+    /// Forget acknowledged entries from `first` on, which a new leader or its snapshot replaced.
+    pub fn forget_replaced(&mut self, member: usize, first: u64) {
         if self
             .entries
             .get(&member)
@@ -85,17 +85,17 @@ impl Promises {
         }
     }
 
-    /// `member` starts again with what its disk kept.
+    /// Check what `member` recovered from its disk.
     ///
     /// # Errors
     ///
-    /// Something it promised is not there.
+    /// If something that it promised is missing.
     pub fn check(&self, member: usize, recovered: &Recovered) -> Result<(), String> {
         let hard = recovered.hard_state;
         let term = self.terms.get(&member).copied().unwrap_or(0);
         if hard.term < term {
             return Err(format!(
-                "member {member} spoke in term {term}, and its disk knows {}",
+                "member {member} sent messages of term {term}, its disk has term {}",
                 hard.term
             ));
         }
@@ -103,24 +103,24 @@ impl Promises {
             && hard.vote != vote
         {
             return Err(format!(
-                "member {member} voted for {vote:x}, its disk says {:x}",
+                "member {member} voted for {vote:x}, its disk has {:x}",
                 hard.vote
             ));
         }
         let Some(&(index, term)) = self.entries.get(&member) else {
             return Ok(());
         };
-        let Some(place) = index.checked_sub(recovered.snapshot.index + 1) else {
+        let Some(offset) = index.checked_sub(recovered.snapshot.index + 1) else {
             return Ok(());
         };
-        let kept = usize::try_from(place)
+        let kept = usize::try_from(offset)
             .ok()
-            .and_then(|place| recovered.entries.get(place));
+            .and_then(|offset| recovered.entries.get(offset));
         if kept.is_some_and(|entry| entry.term == term) {
             return Ok(());
         }
         Err(format!(
-            "member {member} said it has entry {index} of term {term}, its disk has {kept:?}"
+            "member {member} acknowledged entry {index} of term {term}, its disk has {kept:?}"
         ))
     }
 }

@@ -1,4 +1,4 @@
-//! The one source of chance: everything in a run follows from its seed.
+//! The random numbers of a run: everything in it follows from its seed.
 
 use std::time::Duration;
 
@@ -21,12 +21,12 @@ impl Random {
         self.number() % bound
     }
 
-    /// The place of one of so many.
-    pub fn place(&mut self, count: usize) -> usize {
+    /// A random index into `count` items.
+    pub fn index(&mut self, count: usize) -> usize {
         usize::try_from(self.below(count as u64)).expect("below a usize")
     }
 
-    /// True so many times in a thousand.
+    /// True with a chance of `chance` in a thousand.
     pub fn permille(&mut self, chance: u64) -> bool {
         self.below(1000) < chance
     }
@@ -37,16 +37,16 @@ impl Random {
     }
 
     pub fn pick<'a, T>(&mut self, from: &'a [T]) -> &'a T {
-        &from[self.place(from.len())]
+        &from[self.index(from.len())]
     }
 }
 
-/// What a run did, as one number: two runs of a seed must come to the same.
+/// A hash of all events of a run: two runs of a seed must have the same.
 #[derive(Default)]
 pub struct Trace(u64);
 
 impl Trace {
-    /// Something happened.
+    /// Add a word.
     pub fn add(&mut self, word: u64) {
         self.0 = mixed((self.0 ^ word).wrapping_add(0x9e37_79b9_7f4a_7c15));
     }

@@ -1,28 +1,28 @@
-//! The watchers: each hears everything it waits for, once and in order, whichever member it is at.
+//! The watchers: each receives every matching event once and in order, over all members that it connects to.
 
 use std::future::Future;
 use std::sync::Arc;
 use std::task::{Context, Poll, Waker};
 
-use oxetcd::consensus::{Live, Next, Watching};
+use oxetcd::consensus::{LiveWatch, StartedWatch, WatchRest};
 use oxetcd::store::{Event, Interest, Path};
 use tokio::sync::oneshot;
 
-use crate::machine::members;
+use crate::host::members;
 use crate::random::Random;
-use crate::truth::Truth;
+use crate::reference::Reference;
 use crate::world::World;
 
-/// A client that watches, and resumes wherever it stopped.
+/// A watching client that resumes where it stopped.
 pub struct Watcher {
     member: usize,
     interest: Interest,
     stream: bool,
-    /// The index to hear of next; none before its first watch.
+    /// The next index to watch from; none before the first watch.
     next: Option<u64>,
-    asked: Option<oneshot::Receiver<Watching>>,
-    live: Option<Live>,
-    heard: u64,
+    pending: Option<oneshot::Receiver<StartedWatch>>,
+    live: Option<LiveWatch>,
+    received: u64,
     cleared: u64,
 }
 
@@ -45,51 +45,53 @@ impl Watcher {
             },
             stream: random.permille(500),
             next: None,
-            asked: None,
+            pending: None,
             live: None,
-            heard: 0,
+            received: 0,
             cleared: 0,
         }
     }
 
-    /// How many events it heard.
-    pub fn heard(&self) -> u64 {
-        self.heard
+    /// Number of received events.
+    pub fn received(&self) -> u64 {
+        self.received
     }
 
-    /// How often its history was gone.
+    /// Number of answers 401 (event index cleared).
     pub fn cleared(&self) -> u64 {
         self.cleared
     }
 
-    /// Whether it is up to date: it waits for what has not happened yet.
-    pub fn is_settled(&self, truth: &Truth) -> bool {
+    /// Whether it has received all events and waits for the next one.
+    pub fn is_settled(&self, reference: &Reference) -> bool {
         let next = self.next.unwrap_or(0);
-        self.live.is_some() && truth.next_event(&self.interest, next).is_none()
+        self.live.is_some() && reference.next_event(&self.interest, next).is_none()
     }
 
-    fn begin(&mut self, watching: Watching, truth: &Truth) -> Result<(), String> {
-        truth.check_position(watching.position)?;
+    fn start(&mut self, watching: StartedWatch, reference: &Reference) -> Result<(), String> {
+        reference.check_position(watching.position)?;
         let after = watching.position.index + 1;
         let next = *self.next.get_or_insert(after);
         match watching.past {
             Err(_) => {
-                truth.check_cleared(next, watching.position)?;
+                reference.check_cleared(next, watching.position)?;
                 self.cleared += 1;
-                // It looks at everything, and goes on from there.
+                // The client lists the tree and continues from there.
                 self.next = Some(after);
             }
-            Ok(past) => past.iter().try_for_each(|event| self.hear(event, truth))?,
+            Ok(past) => past
+                .iter()
+                .try_for_each(|event| self.receive(event, reference))?,
         }
-        match watching.next {
-            Next::Live(live) => self.live = Some(live),
-            Next::Again(from) => self.skip(from, truth)?,
-            Next::Done => {}
+        match watching.rest {
+            WatchRest::Live(live) => self.live = Some(live),
+            WatchRest::MoreHistory(from) => self.skip(from, reference)?,
+            WatchRest::Done => {}
         }
         Ok(())
     }
 
-    fn listen(&mut self, truth: &Truth) -> Result<(), String> {
+    fn poll_stream(&mut self, reference: &Reference) -> Result<(), String> {
         let Some(mut live) = self.live.take() else {
             return Ok(());
         };
@@ -99,8 +101,8 @@ impl Watcher {
                 next.poll(&mut Context::from_waker(Waker::noop()))
             };
             match polled {
-                Poll::Ready(Some(event)) => self.hear(&event, truth)?,
-                Poll::Ready(None) => return self.skip(live.resume_at(), truth),
+                Poll::Ready(Some(event)) => self.receive(&event, reference)?,
+                Poll::Ready(None) => return self.skip(live.resume_at(), reference),
                 Poll::Pending => break,
             }
         }
@@ -108,28 +110,28 @@ impl Watcher {
         Ok(())
     }
 
-    fn hear(&mut self, event: &Arc<Event>, truth: &Truth) -> Result<(), String> {
+    fn receive(&mut self, event: &Arc<Event>, reference: &Reference) -> Result<(), String> {
         let next = self.next.unwrap_or(0);
-        let expected = truth.next_event(&self.interest, next);
+        let expected = reference.next_event(&self.interest, next);
         if expected != Some(event) {
             return Err(format!(
-                "a watch from {next} heard {event:?} instead of {expected:?}"
+                "a watch from {next} received {event:?} instead of {expected:?}"
             ));
         }
         self.next = Some(event.index() + 1);
-        self.heard += 1;
+        self.received += 1;
         Ok(())
     }
 
-    /// It is told that nothing happens before the index `from`.
-    fn skip(&mut self, from: u64, truth: &Truth) -> Result<(), String> {
+    /// The watch continues at index `from`: no matching event may be before it.
+    fn skip(&mut self, from: u64, reference: &Reference) -> Result<(), String> {
         let next = self.next.unwrap_or(0);
         if from <= next {
             return Ok(());
         }
-        match truth.next_event(&self.interest, next) {
+        match reference.next_event(&self.interest, next) {
             Some(event) if event.index() < from => Err(format!(
-                "a watch from {next} is to go on at {from}, and missed {event:?}"
+                "a watch from {next} continues at {from} and misses {event:?}"
             )),
             Some(_) | None => {
                 self.next = Some(from);
@@ -138,8 +140,8 @@ impl Watcher {
         }
     }
 
-    /// Before it watches again: now and then it goes back, or waits for what is yet to come.
-    fn wander(&mut self, random: &mut Random, index: u64) {
+    /// Sometimes move the next watch back in the history, or to a future index.
+    fn jump(&mut self, random: &mut Random, index: u64) {
         let Some(next) = &mut self.next else { return };
         match random.below(60) {
             0 => *next = 1 + random.below(index),
@@ -151,13 +153,13 @@ impl Watcher {
 }
 
 impl World {
-    /// See whether any watcher at `member` heard something; those that have no watch begin one.
+    /// Collect events of the watchers at `member`; watchers without a watch start one.
     pub fn poll_watchers(&mut self, member: usize) {
         for number in 0..self.watchers.len() {
             let watcher = &mut self.watchers[number];
-            if watcher.member == member || (watcher.asked.is_none() && watcher.live.is_none()) {
+            if watcher.member == member || (watcher.pending.is_none() && watcher.live.is_none()) {
                 let checked = self.poll_watcher(number);
-                self.note(checked.map_err(|why| format!("watcher {number}: {why}")));
+                self.record(checked.map_err(|why| format!("watcher {number}: {why}")));
             }
         }
     }
@@ -165,25 +167,25 @@ impl World {
     fn poll_watcher(&mut self, number: usize) -> Result<(), String> {
         use oneshot::error::TryRecvError::Empty;
         let watcher = &mut self.watchers[number];
-        if let Some(mut answer) = watcher.asked.take() {
+        if let Some(mut answer) = watcher.pending.take() {
             match answer.try_recv() {
-                Err(Empty) => watcher.asked = Some(answer),
-                Ok(watching) => watcher.begin(watching, &self.truth)?,
+                Err(Empty) => watcher.pending = Some(answer),
+                Ok(watching) => watcher.start(watching, &self.reference)?,
                 Err(_) => {}
             }
         }
-        watcher.listen(&self.truth)?;
-        if watcher.live.is_some() && !self.ends && self.random.permille(2) {
-            // Its connection breaks.
+        watcher.poll_stream(&self.reference)?;
+        if watcher.live.is_some() && !self.is_ending && self.random.permille(2) {
+            // The connection is lost.
             watcher.live = None;
         }
-        if watcher.asked.is_none() && watcher.live.is_none() {
-            if !self.ends {
-                watcher.wander(&mut self.random, self.truth.store().index());
+        if watcher.pending.is_none() && watcher.live.is_none() {
+            if !self.is_ending {
+                watcher.jump(&mut self.random, self.reference.store().index());
             }
-            watcher.member = *self.random.pick(&members(&self.machines));
-            let machine = &mut self.machines[watcher.member];
-            watcher.asked = machine.watch(watcher.interest.clone(), watcher.stream, watcher.next);
+            watcher.member = *self.random.pick(&members(&self.hosts));
+            let host = &mut self.hosts[watcher.member];
+            watcher.pending = host.watch(watcher.interest.clone(), watcher.stream, watcher.next);
             let member = watcher.member;
             self.wake(member);
         }

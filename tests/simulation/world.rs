@@ -1,7 +1,7 @@
 //! The simulated world: members, network, clients and faults on one clock, in one thread, from one seed.
 
-mod ending;
-mod mail;
+mod final_checks;
+mod messages;
 
 use std::cmp::Ordering;
 use std::collections::{BTreeMap, BinaryHeap};
@@ -12,138 +12,135 @@ use oxetcd::consensus::Input;
 use oxetcd::consensus::message::{Body, Message, RaftKind};
 use oxetcd::store::{ClusterTime, HistoryLimits};
 
+use crate::bootstrap::{FIRST_INDEX, create_member_disk, initial_store};
 use crate::client::{self, Client, Known, Operation};
+use crate::expiry::Moment;
 use crate::faults::Fault;
-use crate::founding::{FIRST, first_store, found};
-use crate::lifetimes::Moment;
-use crate::machine::{CLOCK_WRITTEN_EVERY, Machine, Progress, RaftStatus, members};
+use crate::host::{CLOCK_WRITTEN_EVERY, Host, MemberState, Progress, members};
+use crate::membership::{MembershipPlan, PendingChange};
 use crate::network::Network;
 use crate::promises::Promises;
 use crate::random::{Random, Trace};
-use crate::reshape::{Project, Shaping};
-use crate::truth::Truth;
+use crate::reference::Reference;
 use crate::watcher::Watcher;
 
-/// How many operations a run has at least.
+/// Minimum number of operations of a run.
 pub const OPERATIONS: usize = 1_000;
 
-/// How many faults a run has at least.
+/// Minimum number of faults of a run.
 pub const FAULTS: usize = 24;
 
-/// How many clients ask at once.
+/// Number of clients.
 const CLIENTS: usize = 8;
 
-/// How many watchers listen.
+/// Number of watchers.
 const WATCHERS: usize = 6;
 
-/// How long after the last fault all must be well.
+/// Maximum time to recover after the last fault.
 const RECOVERY_MAX: Duration = Duration::from_secs(20);
 
-/// What lives longer than this is not waited for at the end.
-const LIFETIME_MAX: Duration = Duration::from_secs(60);
+/// Keys with a longer time to live are not waited for at the end.
+const TTL_WAIT_MAX: Duration = Duration::from_secs(60);
 
-/// What lasts longer keeps dead members dead: those who wait are refused.
-const LONG: Duration = Duration::from_secs(1);
+/// A longer fault keeps stopped members down, so that pending requests time out.
+const LONG_FAULT_MIN: Duration = Duration::from_secs(1);
 
-/// How many runs in a thousand end with a loss of power everywhere, after a silence.
-const LOSSES: u64 = 100;
+/// Runs per thousand that end with an idle time and a power failure of all members.
+const POWER_LOSSES_PERMILLE: u64 = 100;
 
-/// How long a key lives that lives through it.
-const LAST_LIFETIME: Duration = Duration::from_millis(3_000);
+/// Time to live of the key that is written before the power failure.
+const LAST_KEY_TTL: Duration = Duration::from_millis(3_000);
 
-/// How long the members take to have a leader again.
+/// Maximum time to elect a leader after a start of all members.
 const RESTART_MAX: Duration = Duration::from_millis(600);
 
-/// How many runs in a thousand look whether an idle cluster writes nothing.
-const RESTS: u64 = 100;
+/// Runs per thousand that check that an idle cluster writes nothing.
+const IDLE_CHECKS_PERMILLE: u64 = 100;
 
-/// After so long no member hands on a write any more that nobody waits for.
-const CALM: Duration = Duration::from_millis(6_100);
+/// Maximum time for which a member repeats a proposal whose client has gone.
+const RETRIES_MAX: Duration = Duration::from_millis(6_100);
 
-/// How long nothing may be written when nothing is asked for and nothing expires.
+/// Length of the idle check.
 const IDLE: Duration = Duration::from_millis(3_000);
 
-/// What happens at some moment.
-#[expect(
-    clippy::large_enum_variant,
-    reason = "nearly all that happens is a message"
-)]
-pub enum Happening {
+/// An event of the simulation.
+#[expect(clippy::large_enum_variant, reason = "nearly all events are messages")]
+pub enum SimEvent {
     Tick {
         member: usize,
-        life: u64,
+        incarnation: u64,
     },
     Work {
         member: usize,
-        life: u64,
+        incarnation: u64,
     },
     Deliver {
         to: usize,
         message: Message,
         body: Option<Bytes>,
     },
-    Ask {
+    ClientRequest {
         client: usize,
     },
     Fault,
-    Reshape,
-    Mend(Fault),
+    ChangeMembership,
+    Repair(Fault),
     Start {
         member: usize,
     },
     Stop {
         member: usize,
-        life: u64,
+        incarnation: u64,
     },
 }
 
 struct Scheduled {
     at: Duration,
     number: u64,
-    happening: Happening,
+    event: SimEvent,
 }
 
-/// The world of one run.
+/// The simulated cluster of one run.
 pub struct World {
     pub now: Duration,
     pub random: Random,
-    pub machines: Vec<Machine>,
+    pub hosts: Vec<Host>,
     pub network: Network,
     pub clients: Vec<Client>,
     pub watchers: Vec<Watcher>,
     pub operations: Vec<Operation>,
     pub known: Known,
-    pub truth: Truth,
-    /// The highest entry an answer was about.
+    pub reference: Reference,
+    /// Highest index of an entry in an answer.
     pub answered_to: u64,
-    /// The faults are over, and nobody asks for anything new.
-    pub ends: bool,
-    pub shaping: Shaping,
-    /// The change of the membership that is under way.
-    pub project: Option<Project>,
+    /// No more faults and no more client requests.
+    pub is_ending: bool,
+    pub membership_plan: MembershipPlan,
+    /// The membership change in progress.
+    pub pending_change: Option<PendingChange>,
     promises: Promises,
     queue: BinaryHeap<Scheduled>,
     scheduled: u64,
-    /// What reached a paused member.
+    /// Messages to a paused member.
     postponed: Vec<(usize, Message, Option<Bytes>)>,
     faults: usize,
-    /// Who led each term.
+    /// The leader of each term.
     leaders: BTreeMap<u64, usize>,
     counts: BTreeMap<&'static str, u64>,
     trace: Trace,
-    wrong: Option<String>,
+    failure: Option<String>,
 }
 
-/// What became of a run.
+/// The result of a run.
 pub struct Outcome {
-    /// How often what happened.
+    /// Counters by name.
     pub counts: BTreeMap<&'static str, u64>,
-    /// All of it as one number.
+    /// Hash of all events.
     pub trace: u64,
 }
 
 impl World {
-    /// The world of this seed, at rest.
+    /// The cluster of a seed, not started.
     pub fn new(seed: u64) -> Self {
         let mut random = Random::new(seed);
         let members = *random.pick(&[3, 3, 3, 3, 3, 5, 5, 1]);
@@ -151,16 +148,16 @@ impl World {
             events: *random.pick(&[40, 100, 1_000]),
             bytes: 64 << 20,
         };
-        let store = first_store(members, limits);
-        let mut machines = Vec::new();
+        let store = initial_store(members, limits);
+        let mut hosts = Vec::new();
         for number in 0..members {
-            let machine = Machine::new(number, limits, &mut random);
-            found(&machine.disk, members, &store);
-            machines.push(machine);
+            let host = Host::new(number, limits, &mut random);
+            create_member_disk(&host.disk, members, &store);
+            hosts.push(host);
         }
         Self {
             now: Duration::from_secs(1),
-            machines,
+            hosts,
             network: Network::default(),
             clients: (0..CLIENTS).map(|_| Client::default()).collect(),
             watchers: (0..WATCHERS)
@@ -168,11 +165,11 @@ impl World {
                 .collect(),
             operations: Vec::new(),
             known: Known::new(),
-            truth: Truth::new(limits, FIRST, store, members),
+            reference: Reference::new(limits, FIRST_INDEX, store, members),
             answered_to: 0,
-            ends: false,
-            shaping: Shaping::draw(&mut random),
-            project: None,
+            is_ending: false,
+            membership_plan: MembershipPlan::draw(&mut random),
+            pending_change: None,
             random,
             promises: Promises::default(),
             queue: BinaryHeap::new(),
@@ -182,168 +179,186 @@ impl World {
             leaders: BTreeMap::new(),
             counts: BTreeMap::new(),
             trace: Trace::default(),
-            wrong: None,
+            failure: None,
         }
     }
 
-    /// Run it to its end and check what must hold.
+    /// Run to the end and check all properties.
     ///
     /// # Errors
     ///
-    /// The first property that does not hold.
+    /// The first property that was violated.
     pub fn run(mut self) -> Result<Outcome, String> {
-        (0..self.machines.len()).for_each(|member| self.start(member));
+        (0..self.hosts.len()).for_each(|member| self.start(member));
         for client in 0..CLIENTS {
             let after = self.random.micros(1_000, 10_000);
-            self.at(after, Happening::Ask { client });
+            self.schedule(after, SimEvent::ClientRequest { client });
         }
-        self.at(Duration::from_millis(300), Happening::Fault);
-        self.at(Duration::from_millis(350), Happening::Reshape);
+        self.schedule(Duration::from_millis(300), SimEvent::Fault);
+        self.schedule(Duration::from_millis(350), SimEvent::ChangeMembership);
         while self.operations.len() < OPERATIONS || self.faults < FAULTS {
             self.step()?;
         }
         self.recover()?;
-        if self.random.permille(LOSSES) {
-            self.lose_time()?;
+        if self.random.permille(POWER_LOSSES_PERMILLE) {
+            self.check_ttl_over_power_loss()?;
             self.recover()?;
         }
-        if self.random.permille(RESTS) {
-            self.rest()?;
+        if self.random.permille(IDLE_CHECKS_PERMILLE) {
+            self.check_idle()?;
         }
-        Ok(self.sum_up())
+        Ok(self.into_outcome())
     }
 
-    /// The next thing happens.
+    /// Process the next event.
     fn step(&mut self) -> Result<(), String> {
-        let Some(Scheduled { at, happening, .. }) = self.queue.pop() else {
-            return Err("nothing happens any more".to_owned());
+        let Some(Scheduled { at, event, .. }) = self.queue.pop() else {
+            return Err("no more events".to_owned());
         };
         self.now = at;
         self.trace
-            .add(u64::try_from(at.as_nanos()).expect("a short run"));
-        self.happen(happening);
-        match self.wrong.take() {
+            .add(u64::try_from(at.as_nanos()).expect("a run of less than 584 years"));
+        self.handle(event);
+        match self.failure.take() {
             Some(why) => Err(format!("at {:?}: {why}", self.now)),
             None => Ok(()),
         }
     }
 
-    fn happen(&mut self, happening: Happening) {
-        match happening {
-            Happening::Tick { member, life } => {
-                if self.machines[member].life == life {
-                    self.at(Machine::tick_length(), Happening::Tick { member, life });
-                    self.machines[member].tick(self.now);
-                    self.call_all(member);
-                    self.pump(member);
+    fn handle(&mut self, event: SimEvent) {
+        match event {
+            SimEvent::Tick {
+                member,
+                incarnation,
+            } => {
+                if self.hosts[member].incarnation == incarnation {
+                    self.schedule(
+                        Host::tick_length(),
+                        SimEvent::Tick {
+                            member,
+                            incarnation,
+                        },
+                    );
+                    self.hosts[member].tick(self.now);
+                    self.notify_if_removed(member);
+                    self.run_core(member);
                 }
             }
-            Happening::Work { member, life } => {
-                if self.machines[member].life == life {
-                    let progress = self.machines[member].work_done(self.now, &mut self.random);
-                    self.fare(member, progress);
-                    self.pump(member);
+            SimEvent::Work {
+                member,
+                incarnation,
+            } => {
+                if self.hosts[member].incarnation == incarnation {
+                    let progress = self.hosts[member].work_done(self.now, &mut self.random);
+                    self.handle_progress(member, progress);
+                    self.run_core(member);
                 }
             }
-            Happening::Deliver { to, message, body } => self.deliver(to, message, body),
-            Happening::Ask { client } => self.ask(client),
-            Happening::Fault => self.fault(),
-            Happening::Reshape => self.reshape(),
-            Happening::Mend(fault) => self.mend(fault),
-            Happening::Start { member } => self.start(member),
-            Happening::Stop { member, life } => {
-                if self.machines[member].life == life {
-                    self.die(member, false, false);
+            SimEvent::Deliver { to, message, body } => self.deliver(to, message, body),
+            SimEvent::ClientRequest { client } => self.start_operation(client),
+            SimEvent::Fault => self.fault(),
+            SimEvent::ChangeMembership => self.change_membership(),
+            SimEvent::Repair(fault) => self.repair(fault),
+            SimEvent::Start { member } => self.start(member),
+            SimEvent::Stop {
+                member,
+                incarnation,
+            } => {
+                if self.hosts[member].incarnation == incarnation {
+                    self.terminate(member, false, false);
                 }
             }
         }
     }
 
-    /// The next fault, if there is to be one; often two at once.
+    /// Start the next fault, often two at once.
     fn fault(&mut self) {
-        if self.ends {
+        if self.is_ending {
             return;
         }
         let mut after = self.random.micros(20_000, 260_000);
         for _ in 0..1 + usize::from(self.random.permille(300)) {
-            let members = members(&self.machines);
+            let members = members(&self.hosts);
             let fault = Fault::draw(&members, &mut self.random);
             self.faults += 1;
             self.inflict(fault);
             let lasts = fault.duration(&mut self.random);
-            if lasts > LONG {
-                // Nothing else that is mended brings them back before, and whoever waits may wait.
+            if lasts > LONG_FAULT_MIN {
+                // No repair of another fault starts them earlier.
                 after = lasts;
-                let dead = self
-                    .machines
-                    .iter_mut()
-                    .filter(|machine| machine.running.is_none());
-                dead.for_each(|machine| machine.dead_until = self.now + lasts);
+                let dead = self.hosts.iter_mut().filter(|host| host.running.is_none());
+                dead.for_each(|host| host.down_until = self.now + lasts);
             }
-            self.at(lasts, Happening::Mend(fault));
+            self.schedule(lasts, SimEvent::Repair(fault));
         }
-        self.at(after, Happening::Fault);
+        self.schedule(after, SimEvent::Fault);
     }
 
-    /// A member starts, if it isn't running.
+    /// Start a member if it is not running.
     pub fn start(&mut self, member: usize) {
-        let machine = &self.machines[member];
-        let may = machine.standing == RaftStatus::Member && self.now >= machine.dead_until;
-        if machine.running.is_some() || !may {
+        let host = &self.hosts[member];
+        let may = host.member_state == MemberState::Member && self.now >= host.down_until;
+        if host.running.is_some() || !may {
             return;
         }
-        let machine = &mut self.machines[member];
-        let met = machine.disk.met();
-        let recovered = machine.recover();
+        let host = &mut self.hosts[member];
+        let met = host.disk.met();
+        let recovered = host.recover();
         if let Ok((_, recovered)) = &recovered
             && let Err(why) = self.promises.check(member, recovered)
         {
-            self.note(Err(why));
+            self.record(Err(why));
             return;
         }
-        let machine = &mut self.machines[member];
+        let host = &mut self.hosts[member];
         let started = recovered
-            .and_then(|(wal, recovered)| machine.start(wal, recovered, self.now, &mut self.random));
+            .and_then(|(wal, recovered)| host.start(wal, recovered, self.now, &mut self.random));
         if let Err(why) = started {
-            if machine.disk.met() == met {
-                self.note(Err(format!("member {member} does not start: {why}")));
+            if host.disk.met() == met {
+                self.record(Err(format!("member {member} does not start: {why}")));
                 return;
             }
-            // It was the disk's fault: the next life may have more luck.
-            let power = machine.disk.is_down();
-            self.die(member, power, false);
+            // Caused by a disk fault: the next start may succeed.
+            let power = host.disk.is_down();
+            self.terminate(member, power, false);
             self.start_later(member);
             return;
         }
-        let life = self.machines[member].life;
+        let incarnation = self.hosts[member].incarnation;
         let after = self.random.micros(0, 10_000);
-        self.at(after, Happening::Tick { member, life });
-        self.truth.note_start(self.now);
-        self.pump(member);
+        self.schedule(
+            after,
+            SimEvent::Tick {
+                member,
+                incarnation,
+            },
+        );
+        self.reference.note_start(self.now);
+        self.run_core(member);
     }
 
     fn start_later(&mut self, member: usize) {
         let after = self.random.micros(1_000, 200_000);
-        self.at(after, Happening::Start { member });
+        self.schedule(after, SimEvent::Start { member });
     }
 
-    /// A member dies, perhaps in the middle of a write.
-    pub fn die(&mut self, member: usize, power: bool, writing: bool) {
-        self.machines[member].die(&mut self.random, power, writing);
+    /// Terminate a member, possibly in the middle of a write.
+    pub fn terminate(&mut self, member: usize, power: bool, writing: bool) {
+        self.hosts[member].terminate(&mut self.random, power, writing);
         let (lost, others) = std::mem::take(&mut self.postponed)
             .into_iter()
             .partition(|(to, ..)| *to == member);
         self.postponed = others;
         for (_, message, body) in lost {
-            let from = Machine::number_of(message.from);
+            let from = Host::number_of(message.from);
             self.undelivered(from, &message, body.is_some());
         }
-        self.poll(member);
+        self.poll_answers(member);
     }
 
-    /// A paused member goes on; what reached it meanwhile is read in any order with what else it does.
+    /// Resume a paused member. It receives the postponed messages in any order.
     pub fn resume(&mut self, member: usize) {
-        if !std::mem::take(&mut self.machines[member].paused) {
+        if !std::mem::take(&mut self.hosts[member].paused) {
             return;
         }
         let (arrived, others) = std::mem::take(&mut self.postponed)
@@ -352,76 +367,91 @@ impl World {
         self.postponed = others;
         for (to, message, body) in arrived {
             let after = self.random.micros(0, 2_000);
-            self.at(after, Happening::Deliver { to, message, body });
+            self.schedule(after, SimEvent::Deliver { to, message, body });
         }
-        let life = self.machines[member].life;
-        self.at(Duration::ZERO, Happening::Work { member, life });
+        let incarnation = self.hosts[member].incarnation;
+        self.schedule(
+            Duration::ZERO,
+            SimEvent::Work {
+                member,
+                incarnation,
+            },
+        );
     }
 
-    /// A member has something new to look at, and will: with whatever else comes until then.
+    /// Schedule a `Work` event for a member with new inputs.
     pub fn wake(&mut self, member: usize) {
-        let life = self.machines[member].life;
-        if let Some(running) = &mut self.machines[member].running
+        let incarnation = self.hosts[member].incarnation;
+        if let Some(running) = &mut self.hosts[member].running
             && !std::mem::replace(&mut running.woken, true)
         {
             let after = self.random.micros(1, 60);
-            self.at(after, Happening::Work { member, life });
-        }
-    }
-
-    /// Let a member do what there is to do, then look at what came of it.
-    fn pump(&mut self, member: usize) {
-        let doings = self.machines[member].pump(self.now, &mut self.random);
-        let life = self.machines[member].life;
-        for at in doings.due {
-            self.at(
-                at.saturating_sub(self.now),
-                Happening::Work { member, life },
+            self.schedule(
+                after,
+                SimEvent::Work {
+                    member,
+                    incarnation,
+                },
             );
         }
-        if let Some(first) = doings.replaced {
-            self.promises.replaced(member, first);
+    }
+
+    /// Run the core of a member, send its output and check its state.
+    fn run_core(&mut self, member: usize) {
+        let output = self.hosts[member].run_core(self.now, &mut self.random);
+        let incarnation = self.hosts[member].incarnation;
+        for at in output.due {
+            self.schedule(
+                at.saturating_sub(self.now),
+                SimEvent::Work {
+                    member,
+                    incarnation,
+                },
+            );
         }
-        for message in doings.messages {
+        if let Some(first) = output.replaced {
+            self.promises.forget_replaced(member, first);
+        }
+        for message in output.messages {
             self.send(member, message);
         }
-        let observed = self.observe(member);
-        self.note(observed);
-        self.poll(member);
-        let running = self.machines[member].running.as_ref();
+        let observed = self.check_member(member);
+        self.record(observed);
+        self.poll_answers(member);
+        let running = self.hosts[member].running.as_ref();
         if running.is_some_and(|running| running.core.is_removed()) {
-            self.machines[member].standing = RaftStatus::Gone;
-            self.die(member, false, false);
+            self.hosts[member].member_state = MemberState::Former;
+            self.terminate(member, false, false);
         }
     }
 
-    /// Its disk failed, or did not.
-    fn fare(&mut self, member: usize, progress: Progress) {
+    /// Terminate a member whose step failed.
+    fn handle_progress(&mut self, member: usize, progress: Progress) {
         match progress {
             Progress::Fine => {}
-            Progress::Wrong(why) => self.note(Err(format!("member {member} fails: {why}"))),
-            Progress::Died | Progress::Crashed => {
-                self.die(member, progress == Progress::Crashed, false);
+            Progress::Wrong(why) => self.record(Err(format!("member {member} fails: {why}"))),
+            Progress::Stopped | Progress::Crashed => {
+                self.terminate(member, progress == Progress::Crashed, false);
                 self.start_later(member);
             }
         }
     }
 
-    /// Hold what a member shows now against what the others showed.
-    fn observe(&mut self, member: usize) -> Result<(), String> {
-        let Some(running) = &mut self.machines[member].running else {
+    /// Compare the state of a member with the reference.
+    fn check_member(&mut self, member: usize) -> Result<(), String> {
+        let Some(running) = &mut self.hosts[member].running else {
             return Ok(());
         };
-        let (applied, term) = (running.core.applied(), running.core.term());
+        let (applied, term) = (running.core.applied_index(), running.core.term());
         if running.core.leads() {
             let leader = *self.leaders.entry(term).or_insert(member);
             if leader != member {
                 return Err(format!("{leader} and {member} both lead in term {term}"));
             }
         }
-        if running.view().standing.diverged {
+        if running.view().raft_status.diverged {
             return Err(format!(
-                "member {member} says that its store differs from another's"
+                "member {member} found that its store differs from another one"
             ));
         }
         if running.compared == applied && !running.image_is_new {
@@ -433,8 +463,8 @@ impl World {
             operations: &self.operations,
         };
         for index in running.compared + 1..=applied {
-            if let Some(entry) = running.shadow.entry(index) {
-                self.truth
+            if let Some(entry) = running.expected_log.entry(index) {
+                self.reference
                     .learn(entry, &moment)
                     .map_err(|why| format!("member {member}: {why}"))?;
             }
@@ -444,33 +474,33 @@ impl World {
             return Ok(());
         }
         let store = &running.view().store;
-        self.truth
+        self.reference
             .compare(applied, store)
             .map_err(|why| format!("member {member}: {why}"))?;
-        self.truth
+        self.reference
             .compare_configuration(applied, &running.view().configuration)
             .map_err(|why| format!("member {member}: {why}"))?;
         if running.image_is_new {
-            self.truth
+            self.reference
                 .compare_all(applied, store)
                 .map_err(|why| format!("member {member}: {why}"))?;
         }
         Ok(())
     }
 
-    /// See whether anyone got an answer from `member`.
-    fn poll(&mut self, member: usize) {
-        if let Some(running) = &mut self.machines[member].running {
+    /// Collect the answers of `member`.
+    fn poll_answers(&mut self, member: usize) {
+        if let Some(running) = &mut self.hosts[member].running {
             running.image_is_new = false;
         }
         self.poll_clients(member);
         self.poll_watchers(member);
     }
 
-    /// What does not hold ends the run.
-    pub fn note(&mut self, checked: Result<(), String>) {
+    /// Record a violated property, which ends the run.
+    pub fn record(&mut self, checked: Result<(), String>) {
         if let Err(why) = checked {
-            self.wrong.get_or_insert(why);
+            self.failure.get_or_insert(why);
         }
     }
 
@@ -478,18 +508,18 @@ impl World {
         *self.counts.entry(name).or_default() += 1;
     }
 
-    pub fn at(&mut self, after: Duration, happening: Happening) {
+    pub fn schedule(&mut self, after: Duration, event: SimEvent) {
         self.scheduled += 1;
         self.queue.push(Scheduled {
             at: self.now + after,
             number: self.scheduled,
-            happening,
+            event,
         });
     }
 }
 
 impl Ord for Scheduled {
-    /// The earliest is the greatest, as the heap wants it.
+    /// Reversed, since the heap returns the greatest.
     fn cmp(&self, other: &Self) -> Ordering {
         (other.at, other.number).cmp(&(self.at, self.number))
     }

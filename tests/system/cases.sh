@@ -1,21 +1,21 @@
-# What is tried on hosts; see tests/system/run. A case fails with its first command that does.
+# The cases of tests/system/run. A case fails with its first command that fails.
 #
 # shellcheck shell=bash
 
-# fail WHAT: end the case.
+# fail MESSAGE: print a message and end the case.
 fail() { echo "  $*" >&2; exit 1; }
 
-# within SECONDS COMMAND...: until it succeeds.
+# within SECONDS COMMAND...: repeat a command until it succeeds.
 within() {
   local end=$((SECONDS + $1))
   shift
   until "$@" >/dev/null 2>&1; do
-    [ $SECONDS -lt $end ] || { "$@" || true; fail "not in time: $*"; }
+    [ $SECONDS -lt $end ] || { "$@" || true; fail "timeout: $*"; }
     sleep 0.1
   done
 }
 
-# is EXPECTED COMMAND...: what it prints.
+# is EXPECTED COMMAND...: check the output of a command.
 is() {
   local expected=$1 found
   shift
@@ -23,40 +23,40 @@ is() {
   [ "$found" = "$expected" ] || fail "$*: $found, expected $expected"
 }
 
-# started HOST: a new host that runs, without the package.
-started() { host_make "$1" && host_boot "$1"; }
+# boot_new HOST: boot a new host without the package.
+boot_new() { host_make "$1" && host_boot "$1"; }
 
-# install HOST [FILE]: the package, on a host that runs, as its administrator would.
+# install HOST [FILE]: install the package with apt on a running host.
 install() {
   cp "${2:-$SYSTEM_DEB}" "$(host_disk "$1")/root/oxetcd.deb"
   host_run "$1" DEBIAN_FRONTEND=noninteractive apt-get install -y -q /root/oxetcd.deb >"$HOSTS_STATE/$1/apt" 2>&1 ||
-    { cat "$HOSTS_STATE/$1/apt" >&2; fail "no package on $1"; }
+    { cat "$HOSTS_STATE/$1/apt" >&2; fail "the package was not installed on $1"; }
 }
 
-# prepared HOST: a disk with the package, never booted.
-prepared() {
+# install_on_disk HOST: install the package on a new disk that is not booted.
+install_on_disk() {
   host_make "$1"
   cp "$SYSTEM_DEB" "$(host_disk "$1")/root/oxetcd.deb"
   chroot "$(host_disk "$1")" dpkg -i /root/oxetcd.deb >"$HOSTS_STATE/$1/apt" 2>&1 ||
-    { cat "$HOSTS_STATE/$1/apt" >&2; fail "no package on $1"; }
+    { cat "$HOSTS_STATE/$1/apt" >&2; fail "the package was not installed on $1"; }
 }
 
-# user_data HOST: give it the cloud-config on stdin, as cloud-init keeps it.
+# user_data HOST: store the cloud-config on stdin where cloud-init stores it.
 user_data() {
   mkdir -p "$(host_disk "$1")/var/lib/cloud/instance"
   cat >"$(host_disk "$1")/var/lib/cloud/instance/user-data.txt"
 }
 
-# with HOST PACKAGE...: Debian's own packages, on a disk that is not booted.
-with() {
+# install_debian HOST PACKAGE...: install Debian packages on a disk that is not booted.
+install_debian() {
   local disk
   disk=$(host_disk "$1")
   chroot "$disk" sh -c 'apt-get update -q && apt-get install -y -q --no-install-recommends "$@"' - "${@:2}" \
-    >"$HOSTS_STATE/$1/apt" 2>&1 || { cat "$HOSTS_STATE/$1/apt" >&2; fail "not on $1: ${*:2}"; }
+    >"$HOSTS_STATE/$1/apt" 2>&1 || { cat "$HOSTS_STATE/$1/apt" >&2; fail "not installed on $1: ${*:2}"; }
 }
 
-# by_discovery URL NAME: a cloud-config of a machine that finds its cluster by that token.
-by_discovery() {
+# print_discovery_config URL NAME: print a cloud-config with that discovery URL.
+print_discovery_config() {
   cat <<END
 #cloud-config
 coreos:
@@ -76,8 +76,8 @@ coreos:
 END
 }
 
-# by_peers NUMBER: /etc/default/etcd of h1, h2, h3.
-by_peers() {
+# print_peers_config NUMBER: print /etc/default/etcd of h1, h2 or h3.
+print_peers_config() {
   local own peers=
   own=$(host_address "h$1")
   [ "$1" = 1 ] || peers="ETCD_PEERS=$(host_address h1):7001"
@@ -86,90 +86,90 @@ by_peers() {
 
 get() { host_run "$1" curl -sfL -m 2 "http://$(host_address "$1"):4001/v2/keys$2"; }
 put() { host_run "$1" curl -sfL -o /dev/null -m 2 -X PUT "http://$(host_address "$1"):4001/v2/keys$2" -d "value=$3"; }
-has() { get "$1" "$2" | grep -q "\"value\":\"$3\""; }
-# voters HOST COUNT: its cluster has so many.
-voters() { host_run "$1" systemctl show -P StatusText etcd | grep -qE "(leader of|one of) $2,"; }
-# names HOST: the members, in order.
-names() { get "$1" '/_etcd/machines?sorted=true' | grep -o '"/_etcd/machines/[^"]*"' | tr -d '"' | sed 's,.*/,,' | xargs; }
-active() { [ "$(host_run "$1" systemctl is-active "$2")" = active ]; }
+has_value() { get "$1" "$2" | grep -q "\"value\":\"$3\""; }
+# has_voters HOST COUNT: whether the cluster of a host has COUNT voters.
+has_voters() { host_run "$1" systemctl show -P StatusText etcd | grep -qE "(leader of|one of) $2,"; }
+# print_names HOST: print the names of the members in order.
+print_names() { get "$1" '/_etcd/machines?sorted=true' | grep -o '"/_etcd/machines/[^"]*"' | tr -d '"' | sed 's,.*/,,' | xargs; }
+is_active() { [ "$(host_run "$1" systemctl is-active "$2")" = active ]; }
 
 case_package() {
-  started h1
+  boot_new h1
   install h1
-  within 20 active h1 etcd
+  within 20 is_active h1 etcd
   host_run h1 etcdctl set /message hello
   is hello host_run h1 etcdctl get /message
   is etcd host_run h1 stat -c %U /var/lib/etcd
   host_run h1 'curl -s http://127.0.0.1:4001/v2/keys/_etcd/machines | grep -q "$(cat /etc/machine-id)"'
 
-  # What systemd shows of it.
+  # The state that systemd shows.
   within 10 host_run h1 'systemctl show -P StatusText etcd | grep -q "^leader of 1, index "'
   host_run h1 'systemctl show etcd -p Type,NotifyAccess,WatchdogUSec | grep -q WatchdogUSec=30s'
-  # The journal has its levels, and its fields as they are.
+  # The journal has levels and fields.
   host_run h1 'journalctl -u etcd -o json | grep "serves clients" | grep -q "\"PRIORITY\":\"6\""'
-  host_run h1 'journalctl -u etcd ETCD_TERM=2 -o cat | grep -q "this member leads"'
+  host_run h1 'journalctl -u etcd ETCD_TERM=2 -o cat | grep -q "became leader"'
   is "" host_run h1 journalctl -u etcd -p warning -o cat --quiet
   is "" host_run h1 'systemd-analyze verify --man=no /usr/lib/systemd/system/etcd* 2>&1'
   host_run h1 'systemd-analyze security etcd.service' | awk '/Overall exposure/ { exit !($(NF-2) < 2.0) }'
 
-  # Its options are read again.
+  # A reload reads the options.
   host_run h1 'echo "verbose = true" >/etc/etcd/etcd.conf && systemctl reload etcd'
   within 5 host_run h1 'journalctl -u etcd -o cat | grep -q "read the options again"'
-  # It stops in time, and is there again with what it had.
+  # It stops in time and has its data after a reboot.
   local begun
   begun=$(date +%s%N)
   host_run h1 systemctl stop etcd
   [ $(($(date +%s%N) - begun)) -lt 2000000000 ] || fail "it took too long to stop"
   host_reboot h1
-  within 20 active h1 etcd
+  within 20 is_active h1 etcd
   is hello host_run h1 etcdctl get /message
 }
 
 case_sockets() {
-  started h1
+  boot_new h1
   install h1
-  within 20 active h1 etcd
+  within 20 is_active h1 etcd
   host_run h1 'systemctl disable --now etcd.service && systemctl enable --now etcd.socket etcd-peer.socket'
   is inactive host_run h1 'systemctl is-active etcd || true'
-  # Whoever connects waits until it is there.
+  # A connection waits until the service serves.
   is 'etcd 0.4.6' host_run h1 curl -s http://127.0.0.1:4001/version
-  within 10 active h1 etcd
+  within 10 is_active h1 etcd
   host_run h1 curl -sf http://127.0.0.1:7001/name
   host_run h1 'systemctl stop etcd.service'
   is 'etcd 0.4.6' host_run h1 curl -s http://127.0.0.1:4001/version
 }
 
 case_watchdog() {
-  started h1
+  boot_new h1
   install h1
-  within 20 active h1 etcd
+  within 20 is_active h1 etcd
   host_run h1 'mkdir -p /etc/systemd/system/etcd.service.d && printf "[Service]\nWatchdogSec=2\n" \
     >/etc/systemd/system/etcd.service.d/w.conf && systemctl daemon-reload && systemctl restart etcd'
-  # It lives as long as it says so.
+  # It is not restarted while it sends keep-alives.
   sleep 5
   is 0 host_run h1 systemctl show -P NRestarts etcd
   host_run h1 'kill -STOP $(systemctl show -P MainPID etcd)'
   within 20 host_run h1 '[ "$(systemctl show -P NRestarts etcd)" = 1 ]'
-  within 20 active h1 etcd
+  within 20 is_active h1 etcd
 }
 
 case_no_loop() {
-  started h1
+  boot_new h1
   install h1
-  within 20 active h1 etcd
-  # A directory of something else.
+  within 20 is_active h1 etcd
+  # A data directory with files of another program.
   host_run h1 'systemctl stop etcd && rm -rf /var/lib/etcd/* && install -d -o etcd -g etcd /var/lib/etcd/holiday'
   host_run h1 'systemctl start etcd' && fail "it started"
   sleep 3
   is failed host_run h1 'systemctl is-active etcd || true'
   is 65 host_run h1 systemctl show -P ExecMainStatus etcd
   is 0 host_run h1 systemctl show -P NRestarts etcd
-  # An option that will not do.
+  # An option that is not valid.
   host_run h1 'rm -r /var/lib/etcd/holiday && echo ETCD_SNAPSHOT_COUNT=many >>/etc/default/etcd'
   host_run h1 'systemctl start etcd' && fail "it started"
   is 78 host_run h1 systemctl show -P ExecMainStatus etcd
   host_run h1 'sed -i /MANY/Id /etc/default/etcd && systemctl start etcd'
-  within 20 active h1 etcd
+  within 20 is_active h1 etcd
 }
 
 case_purge() {
@@ -179,18 +179,18 @@ case_purge() {
       -o -path /var/log -o -path /var/cache -o -path /var/lib/apt -o -path /var/lib/dpkg -o -path /var/lib/systemd \
       \) -prune -o -print; find /run/systemd/system /etc/systemd 2>/dev/null; cut -d: -f1 /etc/passwd /etc/group' | sort
   }
-  started h1
+  boot_new h1
   files >"$HOSTS_STATE/before"
   install h1
-  within 20 active h1 etcd
+  within 20 is_active h1 etcd
   host_run h1 etcdctl set /a 1
   host_run h1 'systemctl enable etcd.socket && systemctl enable --now etcd-discovery'
   host_run h1 apt-get remove -y -q oxetcd >/dev/null 2>&1
   is inactive host_run h1 'systemctl is-active etcd || true'
   host_run h1 test -d /var/lib/etcd/wal
-  # Put in again it goes on with what it had.
+  # Installed again, it has its data.
   install h1
-  within 20 active h1 etcd
+  within 20 is_active h1 etcd
   is 1 host_run h1 etcdctl get /a
   host_run h1 apt-get remove -y -q oxetcd >/dev/null 2>&1
   host_run h1 apt-get purge -y -q oxetcd >/dev/null 2>&1
@@ -198,13 +198,13 @@ case_purge() {
   left=$(diff "$HOSTS_STATE/before" "$HOSTS_STATE/after" | grep '^[<>]' | grep -vE ' /etc/(passwd|group|shadow|gshadow)-$| /etc/\.pwd\.lock$') || true
   rm "$HOSTS_STATE/before" "$HOSTS_STATE/after"
   [ -z "$left" ] || fail "left behind: $left"
-  # And again.
+  # Installed once more.
   install h1
-  within 20 active h1 etcd
+  within 20 is_active h1 etcd
 }
 
-# later VERSION: the same files as the package of that version, in a repository that apt can be given.
-later() {
+# build_later_version VERSION: print the path of a repository with the same files as a package of that version.
+build_later_version() {
   local work=$HOSTS_STATE/h4/later name
   rm -rf "$work"
   mkdir -p "$work/repository"
@@ -221,57 +221,58 @@ later() {
   echo "$work/repository"
 }
 
-# upgrade HOST REPOSITORY: by apt, as its administrator would.
+# upgrade HOST REPOSITORY: upgrade with apt.
 upgrade() {
   cp -r "$2" "$(host_disk "$1")/root/repository"
   host_run "$1" 'rm -f /etc/apt/sources.list && echo "deb [trusted=yes] file:/root/repository ./" >/etc/apt/sources.list.d/next.list'
   host_run "$1" 'apt-get update -q && DEBIAN_FRONTEND=noninteractive apt-get upgrade -y -q' >"$HOSTS_STATE/$1/apt" 2>&1 ||
-    { cat "$HOSTS_STATE/$1/apt" >&2; fail "no upgrade on $1"; }
+    { cat "$HOSTS_STATE/$1/apt" >&2; fail "$1 was not upgraded"; }
 }
 
-# born HOST TOKEN: a new disk with the package and the host's cloud-config, booted.
-born() {
-  prepared "$1"
-  by_discovery "$2" "$1" | user_data "$1"
+# boot_with_token HOST TOKEN: boot a new disk with the package and a cloud-config.
+boot_with_token() {
+  install_on_disk "$1"
+  print_discovery_config "$2" "$1" | user_data "$1"
   host_boot "$1"
 }
 
-# family: h1, h2, h3 of one token of h4's discovery service, all started at once; the token is in the file `token`.
-family() {
+# form_cluster: boot h1, h2 and h3 at once with a token of the discovery service on h4; the token is in the file
+# `token`.
+form_cluster() {
   local number token boots
-  started h4
+  boot_new h4
   install h4
   host_run h4 "printf 'ETCD_DISCOVERY_ADDR=%s:8087\n' $(host_address h4) >/etc/default/etcd-discovery"
   host_run h4 systemctl disable --now --quiet etcd
   host_run h4 systemctl enable --now --quiet etcd-discovery
   token=$(host_run h4 curl -sf "http://$(host_address h4):8087/new?size=3")
   echo "$token" >"$HOSTS_STATE/h4/token"
-  # Waited for one by one: the hosts' own lives are children too.
+  # Each by its id, since the hosts are child processes too.
   boots=()
   for number in 1 2 3; do
-    born "h$number" "$token" &
+    boot_with_token "h$number" "$token" &
     boots+=($!)
   done
   for number in "${boots[@]}"; do wait "$number"; done
-  for number in 1 2 3; do within 60 active "h$number" etcd; done
+  for number in 1 2 3; do within 60 is_active "h$number" etcd; done
   within 30 put h1 /seen/1 yes
-  for number in 1 2 3; do within 30 has "h$number" /seen/1 yes; done
-  healthy
+  for number in 1 2 3; do within 30 has_value "h$number" /seen/1 yes; done
+  check_health
 }
 
-# healthy: three members, each of which has a leader.
-healthy() {
+# check_health: check that there are three members with a leader.
+check_health() {
   local number
-  for number in 1 2 3; do within 60 voters "h$number" 3; done
-  is "h1 h2 h3" names h2
+  for number in 1 2 3; do within 60 has_voters "h$number" 3; done
+  is "h1 h2 h3" print_names h2
   for number in 1 2 3; do
     within 10 host_run "h$number" "etcdctl --peers $(host_address "h$number"):4001 cluster-health"
   done
 }
 
-# saw HOST KEY...: the hook of that host ran for these, once each and for nothing else below /seen. Changes are
-# known by their index.
-saw() {
+# check_hook HOST KEY...: check that the hook of a host ran once for each of these keys below /seen and for no others.
+# Changes are identified by their index.
+check_hook() {
   local host=$1 lines='sort /var/tmp/seen | uniq | wc -l'
   shift
   within 30 host_run "$host" "[ \"\$($lines)\" -ge $# ]"
@@ -281,17 +282,17 @@ saw() {
 case_cloud_config() {
   local round number
   for round in $(seq "${SYSTEM_ROUNDS:-1}"); do
-    family
+    form_cluster
     for number in 2 3 4 5; do put "h$((number % 3 + 1))" "/seen/$number" yes; done
-    for number in 1 2 3; do saw "h$number" /seen/1 /seen/2 /seen/3 /seen/4 /seen/5; done
+    for number in 1 2 3; do check_hook "h$number" /seen/1 /seen/2 /seen/3 /seen/4 /seen/5; done
     [ "$round" = "${SYSTEM_ROUNDS:-1}" ] || hosts_end
   done
 }
 
-# What hosts live through, none of it seen to by anyone.
+# Reboots, partitions, power failures, a lost disk and an upgrade, without manual steps.
 case_life() {
   local number token writer work last
-  family
+  form_cluster
   token=$(cat "$HOSTS_STATE/h4/token")
   work=$HOSTS_STATE/h4
 
@@ -299,37 +300,37 @@ case_life() {
   number=$!
   within 30 put h1 /seen/rebooted yes
   wait "$number"
-  within 30 has h2 /seen/rebooted yes
-  healthy
+  within 30 has_value h2 /seen/rebooted yes
+  check_health
 
   host_cut h3
   within 30 put h1 /seen/cut yes
   sleep 3
   host_heal h3
-  within 30 has h3 /seen/cut yes
-  healthy
-  for number in 1 2 3; do saw "h$number" /seen/1 /seen/rebooted /seen/cut; done
+  within 30 has_value h3 /seen/cut yes
+  check_health
+  for number in 1 2 3; do check_hook "h$number" /seen/1 /seen/rebooted /seen/cut; done
 
-  # The power of all of them fails, and the discovery service comes back last.
+  # Power failure of all hosts; the discovery service starts last.
   for number in 1 2 3 4; do host_crash "h$number"; done
   for number in 1 2 3; do host_boot "h$number"; done
   within 30 put h1 /seen/dark yes
-  healthy
+  check_health
   host_boot h4
-  for number in 1 2 3; do saw "h$number" /seen/1 /seen/rebooted /seen/cut /seen/dark; done
+  for number in 1 2 3; do check_hook "h$number" /seen/1 /seen/rebooted /seen/cut /seen/dark; done
 
-  # Its power fails, and its disk is lost: it is given a new one, with the same package and cloud-config.
+  # Power failure and loss of the disk; the new disk has the same package and cloud-config.
   host_crash h1
   within 30 put h2 /seen/lost yes
   host_end h1
-  born h1 "$token"
-  within 60 has h1 /seen/lost yes
-  healthy
-  for number in 2 3; do saw "h$number" /seen/1 /seen/rebooted /seen/cut /seen/dark /seen/lost; done
-  # The hook of the new machine has nothing to remember: it begins with what is to come.
-  within 30 active h1 etcd-hooks
+  boot_with_token h1 "$token"
+  within 60 has_value h1 /seen/lost yes
+  check_health
+  for number in 2 3; do check_hook "h$number" /seen/1 /seen/rebooted /seen/cut /seen/dark /seen/lost; done
+  # The hook on the new disk has no state: it starts with the next change.
+  within 30 is_active h1 etcd-hooks
 
-  # A client that may try each member before it gives a write up.
+  # A client that tries every member before a write counts as failed.
   (
     count=0
     until [ -e "$work/stop" ]; do
@@ -344,21 +345,21 @@ case_life() {
   ) &
   writer=$!
   trap "kill $writer 2>/dev/null || true" EXIT
-  later 99.0-1 >/dev/null
+  build_later_version 99.0-1 >/dev/null
   for number in 1 2 3; do
     upgrade "h$number" "$work/later/repository"
     is 99.0-1 host_run "h$number" dpkg-query -W -f '${Version}' oxetcd
-    within 30 active "h$number" etcd
-    within 30 active "h$number" etcd-hooks
-    within 30 voters "h$number" 3
+    within 30 is_active "h$number" etcd
+    within 30 is_active "h$number" etcd-hooks
+    within 30 has_voters "h$number" 3
   done
   touch "$work/stop"
   wait "$writer"
   grep -q FAILED "$work/writes" && fail "a write failed"
   last=$(wc -l <"$work/writes")
-  [ "$last" -gt 10 ] || fail "there was no load"
-  healthy
-  # A write that was tried again may have happened twice; each change ran once, and the same ones everywhere.
+  [ "$last" -gt 10 ] || fail "too few writes"
+  check_health
+  # A repeated write may have been applied twice; the hook ran once for each change, on all hosts.
   for number in 1 2 3; do
     within 30 host_run "h$number" "grep -q '^/seen/load/$last ' /var/tmp/seen"
     is "$(seq "$last" | sort | xargs)" host_run "h$number" \
@@ -368,7 +369,7 @@ case_life() {
   done
   cmp "$work/seen.1" "$work/seen.2" && cmp "$work/seen.1" "$work/seen.3" || fail "the hooks saw different changes"
 
-  # And no more of it.
+  # Removal of the package.
   host_run h3 apt-get remove -y -q oxetcd >/dev/null 2>&1
   is "" host_run h3 'cat /proc/[0-9]*/comm | grep etcd || true'
   host_run h3 test -d /var/lib/etcd/wal
@@ -378,40 +379,44 @@ case_life() {
   is "" host_run h3 'grep -l etcd /etc/passwd /etc/group || true'
 }
 
-# block SECTION NUMBER: that block of commands of README's section, with addresses of hosts.
-block() {
-  awk -v section="## $1" -v number="$2" '
-    /^## / { inside = $0 == section }
-    inside && /^```sh$/ { count++; code = count == number; next }
-    /^```$/ { code = 0 }
-    code' README.md | sed "s/10\.0\.0\.\([0-9]\)\b/$HOSTS_NET.1\1/g"
+# print_section PAGE SECTION: print a section of a page of docs/.
+print_section() {
+  awk -v section="## $2" '/^## / { inside = $0 == section } inside' "docs/$1"
 }
 
-# README's section on the package, as it is written there.
+# print_block PAGE SECTION NUMBER: print a block of commands for a host, with the addresses of the hosts.
+print_block() {
+  print_section "$1" "$2" | awk -v number="$3" '
+    /^```sh host$/ { count++; code = count == number; next }
+    /^```$/ { code = 0 }
+    code' | sed "s/10\.0\.0\.\([0-9]\)\b/$HOSTS_NET.1\1/g"
+}
+
+# The section of docs/operations.md on the package.
 case_readme() {
   local unit path
-  started h1
-  started h2
+  boot_new h1
+  boot_new h2
   mkdir -p "$(host_disk h2)/root/target/package"
   cp "$SYSTEM_DEB" "$(host_disk h2)/root/target/package"
-  # All but the build.
-  host_run h2 "cd /root && $(block "Install it" 1 | grep -v '^packaging/build$')" >"$HOSTS_STATE/h2/apt" 2>&1 ||
+  # Without the build.
+  host_run h2 "cd /root && $(print_block operations.md "Install it" 1 | grep -v '^packaging/build$')" >"$HOSTS_STATE/h2/apt" 2>&1 ||
     { cat "$HOSTS_STATE/h2/apt" >&2; fail "not installed"; }
-  within 20 active h2 etcd
-  host_run h2 "set -e; export PAGER=cat; $(block "Install it" 2)" >/dev/null
-  # The first of three, then this one.
+  within 20 is_active h2 etcd
+  host_run h2 "set -e; export PAGER=cat; $(print_block operations.md "Install it" 2)" >/dev/null
+  # The first member, then this one.
   install h1
-  by_peers 1 >"$(host_disk h1)/etc/default/etcd"
+  print_peers_config 1 >"$(host_disk h1)/etc/default/etcd"
   host_run h1 systemctl restart etcd
-  host_run h2 "set -e; $(block "Install it" 3)"
-  within 30 voters h2 2
-  is "h1 n2" names h2
+  host_run h2 "set -e; $(print_block operations.md "Install it" 3)"
+  within 30 has_voters h2 2
+  is "h1 n2" print_names h2
   within 10 host_run h2 'systemctl status etcd | grep -q "follows h1\|leader of 2"'
-  # All that it names is there.
-  for unit in $(sed -n '/^## Install it/,/^## A machine/s/^| \(.*\) | .*/\1/p' README.md | grep -o '`[^`]*`' | tr -d '`'); do
+  # All units and paths in it exist.
+  for unit in $(print_section operations.md "Install it" | sed -n 's/^| \(.*\) | .*/\1/p' | grep -o '`[^`]*`' | tr -d '`'); do
     host_run h2 "systemctl cat ${unit/NAME/x}" >/dev/null || fail "no $unit"
   done
-  for path in $(sed -n '/^## Install it/,/^## A machine/p' README.md | grep -oE '/(etc|var)/[a-z./-]+[a-z]' | sort -u); do
+  for path in $(print_section operations.md "Install it" | grep -oE '/(etc|var)/[a-z./-]+[a-z]' | sort -u); do
     case $path in /var/lib/cloud/* | /var/lib/etcd-before-oxetcd) ;; *) host_run h2 test -e "$path" || fail "no $path" ;; esac
   done
   printf 'key: /a\ncommand: touch /run/seen\n' >"$(host_disk h2)/etc/etcd/hooks.d/x.yaml"
@@ -421,7 +426,7 @@ case_readme() {
   is inactive host_run h2 'systemctl is-active etcd-hook@x || true'
   host_run h2 'etcdctl set /a 2'
 
-  # And its section on cloud-config, with a document that says the same.
+  # The section on cloud-config, with an equivalent document.
   cat >"$(host_disk h2)/root/user-data.yaml" <<END
 #cloud-config
 coreos:
@@ -431,21 +436,21 @@ coreos:
     peer-addr: $(host_address h2):7001
     peers: $(host_address h1):7001
 END
-  host_run h2 "set -e; cd /root; $(block "A machine from its first boot" 1)"
-  within 20 active h2 etcd
-  within 30 voters h2 2
+  host_run h2 "set -e; cd /root; $(print_block cloud-config.md "Run it on a host" 1)"
+  within 20 is_active h2 etcd
+  within 30 has_voters h2 2
 }
 
-# The other package: put in, made a later one, and taken out, on a host that has rpm.
+# The .rpm: installed, upgraded and removed on a host with rpm.
 case_rpm() {
   local rpm disk before
   rpm=$(echo "${SYSTEM_DEB%/*}"/oxetcd-*.rpm)
   host_make h1
   disk=$(host_disk h1)
-  with h1 rpm
+  install_debian h1 rpm
   cp "$rpm" "$disk/root/oxetcd.rpm"
   host_boot h1
-  # Debian's systemd is in no database of rpm's.
+  # Without dependencies, since Debian's systemd is not in the database of rpm.
   host_run h1 rpm -i --nodeps /root/oxetcd.rpm
   host_run h1 systemctl start etcd
   host_run h1 etcdctl set /message hello
@@ -461,11 +466,11 @@ case_rpm() {
   host_run h1 test -d /var/lib/etcd/wal
 }
 
-# Debian's cloud-init itself has the document, and does its part of it.
+# With Debian's cloud-init, which applies its part of the document.
 case_cloud_init() {
   local disk seed
-  prepared h1
-  with h1 cloud-init
+  install_on_disk h1
+  install_debian h1 cloud-init
   disk=$(host_disk h1)
   seed=$disk/var/lib/cloud/seed/nocloud
   mkdir -p "$seed"
@@ -485,33 +490,33 @@ coreos:
       command: start
 END
   host_boot h1
-  within 60 active h1 etcd
-  is "by etcd-cloudinit" names h1
+  within 60 is_active h1 etcd
+  is "by etcd-cloudinit" print_names h1
   is "by cloud-init" host_run h1 cat /root/written
   is "" host_run h1 'journalctl -b -o cat | grep -i "ordering cycle" || true'
-  # One member from the first start on.
+  # It founds one cluster, at the first start.
   is 1 host_run h1 'journalctl -u etcd -o cat | grep -c " founds a cluster of its own"'
 }
 
-# In the place of Debian's own etcd, whose data is nobody's to delete.
+# Replacing Debian's etcd, whose data must be kept.
 case_debian() {
   host_make h1
-  with h1 etcd-server etcd-client
+  install_debian h1 etcd-server etcd-client
   host_boot h1
-  within 20 active h1 etcd
+  within 20 is_active h1 etcd
   host_run h1 'ETCDCTL_API=3 etcdctl put old value'
   install h1
-  within 20 active h1 etcd
+  within 20 is_active h1 etcd
   host_run h1 etcdctl set /new value
   host_run h1 test -d /var/lib/etcd-before-oxetcd/member
-  grep -q "WARNING: apt-get purge etcd-server would delete" "$HOSTS_STATE/h1/apt" || fail "nobody was warned"
+  grep -q "WARNING: apt-get purge etcd-server would delete" "$HOSTS_STATE/h1/apt" || fail "no warning"
   host_run h1 apt-get purge -y -q oxetcd >/dev/null 2>&1
   host_run h1 test -d /var/lib/etcd-before-oxetcd/member
 }
 
-# A document that is refused makes no member, least of all one that nobody asked for.
+# A refused document starts no member.
 case_refused() {
-  prepared h1
+  install_on_disk h1
   user_data h1 <<'END'
 #cloud-config
 coreos:
@@ -529,9 +534,9 @@ coreos:
     name: web1
 END
   host_run h1 systemctl restart etcd-cloudinit etcd
-  within 20 active h1 etcd
+  within 20 is_active h1 etcd
   is web1 host_run h1 'curl -s http://127.0.0.1:7001/name'
-  # It holds a key now, and is nobody else's: no start of another name will do, or is tried again and again.
+  # With another name the member is refused and not restarted, since its directory has a key.
   host_run h1 etcdctl set /a 1
   sed -i 's/web1/web2/' "$(host_disk h1)/var/lib/cloud/instance/user-data.txt"
   host_run h1 'systemctl restart etcd-cloudinit etcd' && fail "it started"
@@ -539,18 +544,18 @@ END
   is failed host_run h1 'systemctl is-active etcd || true'
 }
 
-# The package is started before anyone set it up; the cloud-config comes later.
+# The package starts with its defaults before the cloud-config is there.
 case_race_late() {
-  started h1
-  started h2
+  boot_new h1
+  boot_new h2
   install h1
-  within 20 active h1 etcd
-  by_peers 1 >"$(host_disk h1)/etc/default/etcd"
+  within 20 is_active h1 etcd
+  print_peers_config 1 >"$(host_disk h1)/etc/default/etcd"
   host_run h1 systemctl restart etcd
   within 20 put h1 /kept yes
 
   install h2
-  within 20 active h2 etcd
+  within 20 is_active h2 etcd
   user_data h2 <<END
 #cloud-config
 coreos:
@@ -561,25 +566,25 @@ coreos:
     peer-addr: \$private_ipv4:7001
 END
   host_run h2 systemctl start etcd-cloudinit
-  within 30 has h2 /kept yes
-  is "h1 second" names h2
-  within 30 voters h1 2
+  within 30 has_value h2 /kept yes
+  is "h1 second" print_names h2
+  within 30 has_voters h1 2
 }
 
-# The drop-in is written while etcd starts, and systemd does not know it yet.
+# The drop-in is written while etcd starts, before a daemon-reload.
 case_race_drop_in() {
-  started h1
+  boot_new h1
   install h1
-  within 20 active h1 etcd
+  within 20 is_active h1 etcd
   host_run h1 'systemctl stop etcd && rm -rf /var/lib/etcd/*'
   host_run h1 'mkdir -p /run/systemd/system/etcd.service.d &&
     printf "[Service]\nEnvironment=\"ETCD_NAME=meant %%%% \\\\\"it\\\\\"\"\n" >/run/systemd/system/etcd.service.d/20-cloudinit.conf'
   host_run h1 systemctl start --no-block etcd
-  # It founds nothing, and is started again.
+  # It does not found a cluster and is restarted.
   within 20 host_run h1 '[ "$(systemctl show -P NRestarts etcd)" -ge 2 ]'
   host_run h1 'journalctl -u etcd -o cat | grep -q "ETCD_NAME in the files of etcd.service is not what"'
   host_run h1 'test ! -e /var/lib/etcd/member'
   host_run h1 systemctl daemon-reload
-  within 20 active h1 etcd
+  within 20 is_active h1 etcd
   host_run h1 'curl -s http://127.0.0.1:4001/v2/keys/_etcd/machines' | grep -qF '"/_etcd/machines/meant % \"it\""'
 }

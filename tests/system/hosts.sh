@@ -1,6 +1,6 @@
-# Hosts to test on: each a booted systemd of its own, with its own disk, address and machine-id, on a bridge
-# of this machine. To be sourced; needs root and the Debian packages systemd-container, debootstrap,
-# iproute2 and util-linux.
+# Functions for test hosts: containers with a booted systemd, each with its own disk, address and machine-id, on
+# one bridge. To be sourced. Needs root and the Debian packages systemd-container, debootstrap, iproute2 and
+# util-linux.
 #
 #   HOSTS_STATE=/run/oxetcd-hosts     where their disks are (memory), removed by hosts_end
 #   HOSTS_CACHE=/var/cache/oxetcd-hosts   the minimal Debian they are made of, kept
@@ -13,20 +13,20 @@ HOSTS_CACHE=${HOSTS_CACHE:-/var/cache/oxetcd-hosts}
 HOSTS_BRIDGE=${HOSTS_BRIDGE:-oxh0}
 HOSTS_NET=${HOSTS_NET:-10.79.0}
 HOSTS_SUITE=${HOSTS_SUITE:-bookworm}
-# How long a boot, a stop, or anything else may take, in seconds.
+# Timeout of a boot or a stop, in seconds.
 HOSTS_PATIENCE=${HOSTS_PATIENCE:-60}
 
-# Why hosts cannot be had here; nothing if they can.
+# hosts_missing: print why hosts cannot be booted here; nothing if they can.
 hosts_missing() {
   [ "$(id -u)" = 0 ] || { echo "not root"; return; }
   local command
   for command in systemd-nspawn debootstrap ip nsenter; do
     command -v "$command" >/dev/null || { echo "no $command"; return; }
   done
-  unshare --mount --net true 2>/dev/null || echo "no namespaces may be made"
+  unshare --mount --net true 2>/dev/null || echo "namespaces are not permitted"
 }
 
-# The minimal Debian, made once: the archive is the one this machine's apt uses.
+# hosts_base: create the minimal Debian once, from the archive of the local apt, and print its path.
 hosts_base() {
   local base=$HOSTS_CACHE/$HOSTS_SUITE mirror
   if [ ! -e "$base/.done" ]; then
@@ -42,13 +42,13 @@ hosts_base() {
   echo "$base"
 }
 
-# host_disk NAME: where its root is on this machine.
+# host_disk NAME: print the path of its root.
 host_disk() { echo "$HOSTS_STATE/$1/root"; }
 
-# host_address NAME: its address, by the number at the end of its name.
+# host_address NAME: print its address, which follows from the number at the end of its name.
 host_address() { echo "$HOSTS_NET.$((10 + ${1##*[!0-9]}))"; }
 
-# host_make NAME: a disk and a network, not booted. A name is letters and a number from 0 to 99.
+# host_make NAME: create its disk and network without booting it. A name is letters and a number from 0 to 99.
 host_make() {
   local name=$1 base disk folder=$HOSTS_STATE/$1
   base=$(hosts_base) || return 1
@@ -60,7 +60,7 @@ host_make() {
   echo "$name" >"$disk/etc/hostname"
   printf '127.0.0.1 localhost\n%s %s\n' "$(host_address "$name")" "$name" >"$disk/etc/hosts"
   printf '%s' "$HOSTS_BRIDGE $name" | md5sum | cut -c1-32 >"$disk/etc/machine-id"
-  # So that the journal outlives a boot.
+  # So that the journal is kept over boots.
   mkdir -p "$disk/var/log/journal"
   local unit
   for unit in console-getty.service apt-daily.timer apt-daily-upgrade.timer systemd-networkd.service \
@@ -70,7 +70,7 @@ host_make() {
   host_plug "$name"
 }
 
-# host_plug NAME: its network namespace, with one end of a cable on the bridge.
+# host_plug NAME: create its network namespace and connect it to the bridge.
 host_plug() {
   local name=$1 port=$HOSTS_BRIDGE-$1
   if ! ip link show "$HOSTS_BRIDGE" >/dev/null 2>&1; then
@@ -84,11 +84,11 @@ host_plug() {
   ip link set "$port" master "$HOSTS_BRIDGE" up
   ip -n "$port" address add "$(host_address "$name")/24" dev eth0
   ip -n "$port" link set eth0 up
-  # A new port would listen for a while before it forwards.
+  # Otherwise a new port does not forward for some time.
   bridge link set dev "$port" state 3 2>/dev/null || true
 }
 
-# host_groups NAME: control groups of its own; two systems below one would end each other's services.
+# host_groups NAME: print its control groups; two systems in one group would stop each other's services.
 host_groups() {
   local mount
   for mount in /sys/fs/cgroup/unified /sys/fs/cgroup/systemd /sys/fs/cgroup; do
@@ -96,17 +96,17 @@ host_groups() {
   done
 }
 
-# host_boot NAME: boot it, and wait until it is up. It is started again as often as it reboots.
+# host_boot NAME: boot it and wait until it is up. It is started again after a reboot.
 host_boot() {
   local name=$1
-  setsid bash -c "$(declare -f host_groups host_life host_disk); $(declare -p HOSTS_STATE HOSTS_BRIDGE)
-    host_life $name" </dev/null >/dev/null 2>&1 &
-  echo $! >"$HOSTS_STATE/$name/life"
+  setsid bash -c "$(declare -f host_groups host_container host_disk); $(declare -p HOSTS_STATE HOSTS_BRIDGE)
+    host_container $name" </dev/null >/dev/null 2>&1 &
+  echo $! >"$HOSTS_STATE/$name/runner"
   host_wait "$name"
 }
 
-# host_life NAME: its container, again and again: 133 is how it ends when it wants to be started again.
-host_life() {
+# host_container NAME: run its container, again after exit status 133, which means reboot.
+host_container() {
   local name=$1 group status=133
   while [ "$status" = 133 ]; do
     status=0
@@ -115,14 +115,14 @@ host_life() {
         mkdir -p "$group" && echo "$BASHPID" >"$group/cgroup.procs"
       done
       echo "$BASHPID" >"$HOSTS_STATE/$name/container"
-      exec env -i PATH="$PATH" systemd-nspawn --quiet --directory="$(host_disk "$name")" --machine="$name" \
+      exec env -i PATH="$PATH" systemd-nspawn --quiet --directory="$(host_disk "$name")" --machine="$HOSTS_BRIDGE-$name" --hostname="$name" \
         --register=no --keep-unit --link-journal=no --resolv-conf=off --timezone=off --console=pipe \
         --network-namespace-path="/run/netns/$HOSTS_BRIDGE-$name" --capability=CAP_NET_ADMIN --boot
     ) </dev/null >>"$HOSTS_STATE/$name/console" 2>&1 || status=$?
   done
 }
 
-# host_init NAME: the process that is PID 1 in it; nothing if it does not run.
+# host_init NAME: print the id of its PID 1; nothing if it does not run.
 host_init() {
   local container process
   container=$(cat "$HOSTS_STATE/$1/container" 2>/dev/null) || return 0
@@ -134,7 +134,7 @@ host_init() {
   done
 }
 
-# host_run NAME COMMAND...: run a command in it; a single word is a line for its shell.
+# host_run NAME COMMAND...: run a command in it; a single word is a command line for its shell.
 host_run() {
   local name=$1 init
   shift
@@ -144,7 +144,7 @@ host_run() {
   nsenter -t "$init" -m -u -i -n -p -C -r -w env -i PATH=/usr/sbin:/usr/bin:/sbin:/bin HOME=/root LANG=C.UTF-8 "$@"
 }
 
-# host_wait NAME: until its boot is over.
+# host_wait NAME: wait until it is booted.
 host_wait() {
   local name=$1 end=$((SECONDS + HOSTS_PATIENCE)) state=
   while [ $SECONDS -lt $end ]; do
@@ -157,8 +157,8 @@ host_wait() {
   return 1
 }
 
-# host_gone PROCESS: wait until it is gone, or only waits to be reaped.
-host_gone() {
+# wait_gone PID: wait until a process has exited.
+wait_gone() {
   local end=$((SECONDS + HOSTS_PATIENCE))
   while [ $SECONDS -lt $end ]; do
     case $(sed 's/.*) //' "/proc/$1/stat" 2>/dev/null) in "" | Z*) return 0 ;; esac
@@ -167,30 +167,30 @@ host_gone() {
   return 1
 }
 
-# host_reboot NAME: as its administrator would; returns once it is up again.
+# host_reboot NAME: reboot it and wait until it is up.
 host_reboot() {
   local init
   init=$(host_init "$1")
   host_run "$1" systemctl reboot >/dev/null 2>&1 || true
-  host_gone "$init" && host_wait "$1"
+  wait_gone "$init" && host_wait "$1"
 }
 
-# host_crash NAME: as if its power had failed. Its disk stays.
+# host_crash NAME: simulate a power failure. Its disk is kept.
 host_crash() {
-  local init life
+  local init runner
   init=$(host_init "$1")
-  life=$(cat "$HOSTS_STATE/$1/life" 2>/dev/null)
+  runner=$(cat "$HOSTS_STATE/$1/runner" 2>/dev/null)
   [ -z "$init" ] || kill -KILL "$init"
-  [ -z "$init" ] || host_gone "$init"
-  [ -z "$life" ] || host_gone "$life"
-  rm -f "$HOSTS_STATE/$1/container" "$HOSTS_STATE/$1/life"
+  [ -z "$init" ] || wait_gone "$init"
+  [ -z "$runner" ] || wait_gone "$runner"
+  rm -f "$HOSTS_STATE/$1/container" "$HOSTS_STATE/$1/runner"
 }
 
-# host_cut NAME, host_heal NAME: pull its cable silently, and put it back.
+# host_cut NAME, host_heal NAME: cut and restore its network without a link event.
 host_cut() { bridge link set dev "$HOSTS_BRIDGE-$1" state 0; }
 host_heal() { bridge link set dev "$HOSTS_BRIDGE-$1" state 3; }
 
-# host_end NAME: nothing of it is left.
+# host_end NAME: remove it completely.
 host_end() {
   local name=$1 folder=$HOSTS_STATE/$1 group
   host_crash "$name" 2>/dev/null || true
@@ -204,7 +204,7 @@ host_end() {
   rmdir "$folder" 2>/dev/null || true
 }
 
-# hosts_end: all of them, and the bridge.
+# hosts_end: remove all hosts and the bridge.
 hosts_end() {
   local folder
   for folder in "$HOSTS_STATE"/*/; do

@@ -1,8 +1,8 @@
-"""Values that are hard to hand through systemd: a document with them, and a comparison with what came out.
+"""Values with characters that are special to systemd: prints a document with them, and compares the results.
 
-    values.py make SEED             print a document whose coreos.fleet and coreos.flannel have them all
-    values.py compare SEED FILE...  the files are the environments of the two services, as `env -0` prints them
-    values.py cases FOLDER          the folder has NAME.json, what is expected, and NAME.environment
+    values.py make SEED             print a document with the values in coreos.fleet and coreos.flannel
+    values.py compare SEED FILE...  compare the environments of the two services, as `env -0` prints them
+    values.py cases FOLDER          compare each NAME.environment with the expected NAME.json
 """
 
 import glob
@@ -17,7 +17,7 @@ FLANNEL = "etcd_endpoints etcd_cafile etcd_certfile etcd_keyfile etcd_username e
 
 
 def values(seed):
-    """Names and values, the same for the same seed; the recorded ones are in each."""
+    """Names and values: the recorded ones, and random ones that follow from the seed."""
     found = {}
     here = os.path.dirname(os.path.abspath(__file__))
     for path in sorted(glob.glob(os.path.join(here, "../data/cloud-config/*.json"))):
@@ -45,7 +45,7 @@ def make(seed):
         for name, value in values(seed).items():
             if name.startswith(begin):
                 key = name.removeprefix(begin).lower()
-                # Each letter by its number, so that neither YAML nor the addresses mean anything in it.
+                # Each character as an escape, so that YAML and the substitution leave it alone.
                 text = "".join(f"\\U{ord(letter):08x}" for letter in value)
                 print(f'    {key}: "{text}"')
     print("  units:")
@@ -60,13 +60,13 @@ def environment(path):
 
 
 def differences(what, got, expected, begins):
-    """How many values are not what was expected; each is printed."""
+    """Print each difference. Returns the number of differences."""
     wrong = [name for name, value in expected.items() if got.get(name, "") != value]
     for name in wrong:
-        print(f"{what}{name}: wrote {expected[name]!r}, systemd read {got.get(name)!r}")
+        print(f"{what}{name}: expected {expected[name]!r}, systemd read {got.get(name)!r}")
     strange = [name for name in got if name.startswith(begins) and name not in expected]
     for name in strange:
-        print(f"{what}{name}: nobody wrote it")
+        print(f"{what}{name}: not expected")
     return len(wrong) + len(strange)
 
 
@@ -76,7 +76,7 @@ def compare(seed, paths):
         got |= environment(path)
     expected = values(seed)
     wrong = differences("", got, expected, ("FLEET_", "FLANNELD_"))
-    print(f"{len(expected) - wrong} of {len(expected)} values arrived")
+    print(f"{len(expected) - wrong} of {len(expected)} values are as expected")
     return wrong == 0 and len(expected) > DRAWN
 
 
@@ -90,7 +90,7 @@ def cases(folder):
         begins = ("ETCD_", "FLEET_", "LOCKSMITHD_", "REBOOT_")
         what = f"{os.path.basename(name)}: "
         wrong += differences(what, environment(f"{name}.environment"), expected, begins) > 0
-    print(f"{len(paths) - wrong} of {len(paths)} recorded drop-ins are read as they were meant")
+    print(f"{len(paths) - wrong} of {len(paths)} recorded drop-ins are read as expected")
     return wrong == 0 and len(paths) > 40
 
 

@@ -1,4 +1,5 @@
-//! One run at a time: two would decide on what they found and then undo each other's work.
+//! The lock that excludes other runs: two at once would plan from the same state and overwrite each other's
+//! changes.
 
 use std::fs::{DirBuilder, File, OpenOptions, TryLockError};
 use std::io;
@@ -7,24 +8,24 @@ use std::path::Path;
 
 use nix::fcntl::OFlag;
 
-/// Where this machine's lock is: no user may open it, or they could hold every run up.
-const FOLDER: &str = "run/etcd-cloudinit";
+/// The directory of the lock of the running host. Only root may open the lock, so that no user can block runs.
+const DIRECTORY: &str = "run/etcd-cloudinit";
 
-/// Wait until no other run is under way; others wait until the answer is dropped, or the program ends.
+/// Takes the lock, waiting until no other run holds it. It is released when the file is dropped.
 ///
 /// # Errors
 ///
-/// The lock cannot be made or taken.
-pub(super) fn take(root: &Path, is_machine: bool) -> io::Result<File> {
-    // Below another root nothing is left behind, so the root is its own lock.
-    let file = match is_machine {
+/// The lock file cannot be created, opened or locked.
+pub(super) fn take(root: &Path, is_host: bool) -> io::Result<File> {
+    // Below another root no lock file is left over: the root directory is the lock.
+    let file = match is_host {
         true => open(root)?,
         false => File::open(root)?,
     };
     match file.try_lock() {
         Ok(()) => {}
         Err(TryLockError::WouldBlock) => {
-            eprintln!("etcd-cloudinit: another run is under way; waiting for it to end");
+            eprintln!("etcd-cloudinit: another run is in progress; waiting for it to end");
             file.lock()?;
         }
         Err(TryLockError::Error(error)) => return Err(error),
@@ -33,16 +34,16 @@ pub(super) fn take(root: &Path, is_machine: bool) -> io::Result<File> {
 }
 
 fn open(root: &Path) -> io::Result<File> {
-    let folder = root.join(FOLDER);
+    let directory = root.join(DIRECTORY);
     let mut builder = DirBuilder::new();
-    builder.recursive(true).mode(0o755).create(&folder)?;
+    builder.recursive(true).mode(0o755).create(&directory)?;
     OpenOptions::new()
         .write(true)
         .create(true)
         .truncate(false)
         .mode(0o600)
         .custom_flags(OFlag::O_NOFOLLOW.bits())
-        .open(folder.join("lock"))
+        .open(directory.join("lock"))
 }
 
 #[cfg(test)]
@@ -53,25 +54,25 @@ mod tests {
 
     #[test]
     fn the_second_waits_for_the_first() {
-        let root = tempfile::tempdir().expect("a folder");
-        for is_machine in [true, false] {
-            let first = take(root.path(), is_machine).expect("the lock");
-            let (tell, told) = mpsc::channel();
+        let root = tempfile::tempdir().expect("a directory");
+        for is_host in [true, false] {
+            let first = take(root.path(), is_host).expect("the lock");
+            let (sender, receiver) = mpsc::channel();
             std::thread::scope(|scope| {
                 scope.spawn(|| {
-                    let second = take(root.path(), is_machine).expect("the lock");
-                    tell.send("second").expect("somebody hears");
+                    let second = take(root.path(), is_host).expect("the lock");
+                    sender.send("second").expect("a receiver");
                     drop(second);
                 });
-                let other = match is_machine {
+                let other = match is_host {
                     true => open(root.path()),
                     false => File::open(root.path()),
                 };
                 let taken = other.expect("it is there").try_lock();
                 assert!(matches!(taken, Err(TryLockError::WouldBlock)));
-                assert!(told.try_recv().is_err());
+                assert!(receiver.try_recv().is_err());
                 drop(first);
-                assert_eq!(told.recv(), Ok("second"));
+                assert_eq!(receiver.recv(), Ok("second"));
             });
         }
     }

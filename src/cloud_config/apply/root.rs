@@ -1,51 +1,51 @@
-//! Paths below a root: what leads out of it by links leads back in.
+//! Resolves paths below another root, so that no symbolic link leads out of it.
 
 use std::fs;
 use std::io;
 use std::path::{Component, Path, PathBuf};
 
-/// How many links are followed.
+/// Maximum number of symbolic links that are followed.
 const LINKS_MAX: usize = 40;
 
-/// Where `path` really is, if `root` is taken for `/`. Its last part is not followed: it may be a link,
-/// or not be there.
+/// Resolves `path` with `root` as `/`, except for its last component, which may be a symbolic link or not
+/// exist.
 ///
 /// # Errors
 ///
-/// Links that lead nowhere but on, or cannot be read.
-pub(super) fn within(root: &Path, path: &str) -> io::Result<PathBuf> {
-    resolved(root, path, Last::Kept)
+/// Too many symbolic links, as in a loop, or one that cannot be read.
+pub(super) fn resolve_parent(root: &Path, path: &str) -> io::Result<PathBuf> {
+    resolve_links(root, path, Last::Kept)
 }
 
-/// The same with its last part followed, too.
+/// Resolves all components of `path` with `root` as `/`.
 ///
 /// # Errors
 ///
-/// Links that lead nowhere but on, or cannot be read.
-pub(super) fn behind(root: &Path, path: &str) -> io::Result<PathBuf> {
-    resolved(root, path, Last::Followed)
+/// Too many symbolic links, as in a loop, or one that cannot be read.
+pub(super) fn resolve(root: &Path, path: &str) -> io::Result<PathBuf> {
+    resolve_links(root, path, Last::Followed)
 }
 
-/// What is done with the last part of a path, if it is a link.
+/// The treatment of a symbolic link in the last component.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Last {
     Kept,
     Followed,
 }
 
-fn resolved(root: &Path, path: &str, last: Last) -> io::Result<PathBuf> {
-    let mut todo: Vec<PathBuf> = parts(Path::new(path));
+fn resolve_links(root: &Path, path: &str, last: Last) -> io::Result<PathBuf> {
+    let mut rest: Vec<PathBuf> = components(Path::new(path));
     let mut below = PathBuf::new();
     let mut links = 0;
-    while let Some(part) = todo.pop() {
+    while let Some(part) = rest.pop() {
         if part.as_os_str() == ".." {
             below.pop();
             continue;
         }
-        let place = root.join(&below).join(&part);
-        let link = match todo.is_empty() && last == Last::Kept {
+        let full = root.join(&below).join(&part);
+        let link = match rest.is_empty() && last == Last::Kept {
             true => None,
-            false => link(&place)?,
+            false => read_link(&full)?,
         };
         let Some(target) = link else {
             below.push(part);
@@ -54,31 +54,31 @@ fn resolved(root: &Path, path: &str, last: Last) -> io::Result<PathBuf> {
         links += 1;
         if links > LINKS_MAX {
             return Err(io::Error::other(format!(
-                "{path} goes through too many links"
+                "{path} has more than {LINKS_MAX} symbolic links"
             )));
         }
         if target.is_absolute() {
             below.clear();
         }
-        todo.extend(parts(&target));
+        rest.extend(components(&target));
     }
     Ok(root.join(below))
 }
 
-/// The parts of a path, the last one first.
-fn parts(path: &Path) -> Vec<PathBuf> {
-    let mut parts: Vec<PathBuf> = path
+/// The components of a path, the last one first.
+fn components(path: &Path) -> Vec<PathBuf> {
+    let mut components: Vec<PathBuf> = path
         .components()
         .filter(|part| matches!(part, Component::Normal(_) | Component::ParentDir))
         .map(|part| PathBuf::from(part.as_os_str()))
         .collect();
-    parts.reverse();
-    parts
+    components.reverse();
+    components
 }
 
-fn link(place: &Path) -> io::Result<Option<PathBuf>> {
-    match fs::symlink_metadata(place) {
-        Ok(found) if found.is_symlink() => fs::read_link(place).map(Some),
+fn read_link(full: &Path) -> io::Result<Option<PathBuf>> {
+    match fs::symlink_metadata(full) {
+        Ok(found) if found.is_symlink() => fs::read_link(full).map(Some),
         Ok(_) => Ok(None),
         Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
         Err(error) => Err(error),
@@ -93,14 +93,14 @@ mod tests {
 
     #[test]
     fn no_link_leads_out() {
-        let folder = tempfile::tempdir().expect("a folder");
-        let root = folder.path();
-        fs::create_dir_all(root.join("a/b")).expect("a folder");
+        let directory = tempfile::tempdir().expect("a directory");
+        let root = directory.path();
+        fs::create_dir_all(root.join("a/b")).expect("a directory");
         symlink("/run", root.join("a/absolute")).expect("a link");
         symlink("../../../..", root.join("a/b/up")).expect("a link");
         symlink("loop", root.join("loop")).expect("a link");
         let at = |path: &str| {
-            within(root, path).map(|place| place.strip_prefix(root).map(PathBuf::from))
+            resolve_parent(root, path).map(|full| full.strip_prefix(root).map(PathBuf::from))
         };
         let good = |path: &str, expected: &str| {
             assert_eq!(
@@ -115,9 +115,9 @@ mod tests {
         good("/new/x/y", "new/x/y");
         symlink("up/../etc/x", root.join("a/b/relative")).expect("a link");
         symlink("/a/b/relative", root.join("twice")).expect("a link");
-        let behind = |path: &str| behind(root, path).map(|place| place == root.join("etc/x"));
-        assert!(behind("/twice").expect("a path"));
-        assert!(behind("/etc/x").expect("a path"));
+        let is_x = |path: &str| resolve(root, path).map(|full| full == root.join("etc/x"));
+        assert!(is_x("/twice").expect("a path"));
+        assert!(is_x("/etc/x").expect("a path"));
         assert!(at("/loop/x").is_err());
     }
 }

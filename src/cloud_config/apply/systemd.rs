@@ -1,4 +1,4 @@
-//! How systemd finds its units, and what was queued since boot.
+//! The state of units in systemd, and the record of the commands queued since boot.
 
 use std::collections::BTreeSet;
 use std::fs;
@@ -8,45 +8,50 @@ use std::process::{Command, Output, Stdio};
 
 use super::disk::Wanted;
 
-/// Verbs and units that earlier runs queued, a JSON array each line. It is gone at the next boot.
+/// The verbs and units that earlier runs queued, one JSON array per line. `/run` is cleared at boot.
 const QUEUED: &str = "run/etcd-cloudinit/queued";
 
-/// Whether a unit is enabled; if nobody can be asked, no.
+/// Whether a unit is enabled; false if systemd cannot be queried.
 pub(super) fn is_enabled(unit: &str) -> bool {
-    ask("is-enabled", unit).is_ok_and(|output| output.status.success())
+    query("is-enabled", unit).is_ok_and(|output| output.status.success())
 }
 
-/// Whether a unit runs or is about to: a change that comes while it starts is lost on it, too, unless it is
-/// started again. One that is on its way out reads its files when it comes back. If nobody can be asked, no.
-pub(super) fn runs(unit: &str) -> bool {
-    ask("is-active", unit).is_ok_and(|output| is_up(String::from_utf8_lossy(&output.stdout).trim()))
+/// Whether a unit is running or starting: a starting unit may miss a change as well, and has to be restarted. A
+/// unit that is stopping reads its files when it starts again. False if systemd cannot be queried.
+pub(super) fn is_active(unit: &str) -> bool {
+    let output = query("is-active", unit);
+    output.is_ok_and(|output| has_read_files(String::from_utf8_lossy(&output.stdout).trim()))
 }
 
-/// What `systemctl WORD UNIT` answers.
-fn ask(word: &str, unit: &str) -> io::Result<Output> {
+/// Runs `systemctl VERB UNIT`.
+fn query(verb: &str, unit: &str) -> io::Result<Output> {
     Command::new("systemctl")
-        .args([word, "--", unit])
+        .args([verb, "--", unit])
         .stdin(Stdio::null())
         .stderr(Stdio::null())
         .output()
 }
 
-/// Whether this state of a unit, in systemd's word, is one in which it has read its files. A unit that waits
-/// for its next try is activating.
-fn is_up(state: &str) -> bool {
+/// Whether a unit in this state of systemd has read its files. A unit that waits for its next start attempt is
+/// activating.
+fn has_read_files(state: &str) -> bool {
     matches!(state, "active" | "activating" | "reloading" | "refreshing")
 }
 
-/// What was queued since boot. A line that is none of ours is left out.
-pub(super) fn remembered(root: &Path) -> BTreeSet<(String, String)> {
+/// Reads the verbs and units queued since boot. Lines of another form are skipped.
+pub(super) fn load_queued(root: &Path) -> BTreeSet<(String, String)> {
     let text = fs::read_to_string(root.join(QUEUED)).unwrap_or_default();
     text.lines()
         .filter_map(|line| serde_json::from_str(line).ok())
         .collect()
 }
 
-/// Keep what was queued.
-pub(super) fn remember(root: &Path, queued: &BTreeSet<(String, String)>) -> io::Result<()> {
+/// Writes the verbs and units queued since boot.
+///
+/// # Errors
+///
+/// The file cannot be written.
+pub(super) fn save_queued(root: &Path, queued: &BTreeSet<(String, String)>) -> io::Result<()> {
     let line = |(verb, unit): &(String, String)| format!("{}\n", serde_json::json!([verb, unit]));
     let text: String = queued.iter().map(line).collect();
     let wanted = Wanted {
@@ -54,9 +59,9 @@ pub(super) fn remember(root: &Path, queued: &BTreeSet<(String, String)>) -> io::
         mode: 0o644,
         owner: None,
     };
-    let place = root.join(QUEUED);
-    if !wanted.is_there(&place) {
-        wanted.put(&place)?;
+    let target = root.join(QUEUED);
+    if !wanted.is_current(&target) {
+        wanted.write(&target)?;
     }
     Ok(())
 }
@@ -66,8 +71,8 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_unit_that_starts_has_read_its_files() {
-        let up = |state: &&str| is_up(state);
+    fn a_starting_unit_has_read_its_files() {
+        let up = |state: &&str| has_read_files(state);
         let states = [
             "active",
             "reloading",
@@ -83,11 +88,11 @@ mod tests {
     }
 
     #[test]
-    fn what_was_queued_is_remembered() {
-        let root = tempfile::tempdir().expect("a folder");
-        assert_eq!(remembered(root.path()), BTreeSet::new());
+    fn queued_commands_are_read_back() {
+        let root = tempfile::tempdir().expect("a directory");
+        assert_eq!(load_queued(root.path()), BTreeSet::new());
         let queued = BTreeSet::from([(String::from("start"), String::from("a\"b.service"))]);
-        remember(root.path(), &queued).expect("a file");
-        assert_eq!(remembered(root.path()), queued);
+        save_queued(root.path(), &queued).expect("a file");
+        assert_eq!(load_queued(root.path()), queued);
     }
 }

@@ -2,33 +2,36 @@
 
 use std::collections::BTreeSet;
 
-use super::refuse;
 use crate::cloud_config::accounts::{Accounts, Id, Owner};
-use crate::cloud_config::document::{Document, FileEntry, Placed, User};
+use crate::cloud_config::document::{Document, FileEntry, Located, User};
 use crate::cloud_config::form::gunzip;
-use crate::cloud_config::report::{Report, shown};
-use crate::cloud_config::scalar::from_base64;
+use crate::cloud_config::paths::clean;
+use crate::cloud_config::report::{Report, quoted};
+use crate::cloud_config::scalar::decode_base64;
 
-/// How large a compressed file's content may become, in bytes.
+/// Maximum size of a file after decompression, in bytes.
 const CONTENT_BYTES_MAX: usize = 16 << 20;
 
-/// How long a part of a path may be, in bytes.
+/// Maximum length of one component of a path, in bytes.
 const NAME_BYTES_MAX: usize = 255;
+
+/// Maximum length of a path, in bytes; `PATH_MAX` leaves room for the name of the temporary file.
+const PATH_BYTES_MAX: usize = 4000;
 
 /// A file to write.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct File {
-    /// Where it goes: absolute, without `.` and `..`.
+    /// Its path: absolute, without `.` and `..`.
     pub path: String,
-    /// What is in it.
+    /// Its content.
     pub content: Vec<u8>,
     /// Its permissions.
     pub mode: u32,
-    /// Who owns it; none for whoever writes it.
+    /// Its owner; `None` for the user who runs the program.
     pub owner: Option<Owner>,
 }
 
-/// Who may do what with a file that says nothing about it.
+/// The permissions of a file for which the document sets none.
 pub const MODE: u32 = 0o644;
 
 pub(super) fn check(document: &Document, accounts: &Accounts, report: &mut Report) -> Vec<File> {
@@ -46,64 +49,55 @@ pub(super) fn check(document: &Document, accounts: &Accounts, report: &mut Repor
         files.retain(|other| other.path != file.path);
         files.push(file);
     }
-    none_is_below_another(document, &files, report);
+    check_nesting(document, &files, report);
     files
 }
 
 fn path(entry: &FileEntry, report: &mut Report) -> Option<String> {
-    let Some(Placed { value, place }) = &entry.path else {
-        return refuse(entry.place, String::from("a file has no path"), report);
+    let Some(Located { value, position }) = &entry.path else {
+        return report.reject(entry.position, "a file has no path");
     };
     if value.contains('\0') {
-        return refuse(
-            *place,
-            format!("path {} has a zero byte in it", shown(value)),
-            report,
+        return report.reject(
+            *position,
+            format!("path {} contains a NUL byte", quoted(value)),
         );
     }
     let path = clean(value);
     if path == "/" {
-        let message = format!("path {} names a directory, expected a file", shown(value));
-        return refuse(*place, message, report);
+        let message = format!(
+            "path {} is the root directory, expected a file",
+            quoted(value)
+        );
+        return report.reject(*position, message);
     }
-    if path.split('/').any(|part| part.len() > NAME_BYTES_MAX) || path.len() > 4000 {
-        return refuse(*place, format!("path {} is too long", shown(value)), report);
+    if path.split('/').any(|part| part.len() > NAME_BYTES_MAX) || path.len() > PATH_BYTES_MAX {
+        let message = format!(
+            "path {} is too long, expected at most {NAME_BYTES_MAX} bytes per component and {PATH_BYTES_MAX} in total",
+            quoted(value)
+        );
+        return report.reject(*position, message);
     }
     if path.starts_with("/usr/") {
         let message = format!(
             "path {} is below /usr, which may be read-only",
-            shown(value)
+            quoted(value)
         );
-        report.warning(*place, message);
+        report.warning(*position, message);
     }
     Some(path)
 }
 
-/// An absolute path without `.` and `..`; nothing leads above `/`.
-pub(crate) fn clean(path: &str) -> String {
-    let mut parts: Vec<&str> = Vec::new();
-    for part in path.split('/') {
-        match part {
-            "" | "." => {}
-            ".." => {
-                parts.pop();
-            }
-            part => parts.push(part),
-        }
-    }
-    format!("/{}", parts.join("/"))
-}
-
 fn content(entry: &FileEntry, report: &mut Report) -> Option<Vec<u8>> {
     let empty = String::new();
-    let (text, place) = match &entry.content {
-        Some(content) => (&content.value, content.place),
-        None => (&empty, entry.place),
+    let (text, position) = match &entry.content {
+        Some(content) => (&content.value, content.position),
+        None => (&empty, entry.position),
     };
     let Some(encoding) = &entry.encoding else {
         return Some(text.clone().into_bytes());
     };
-    let (packed, base64) = match encoding.value.as_str() {
+    let (compressed, base64) = match encoding.value.as_str() {
         "" => (false, false),
         "b64" | "base64" => (false, true),
         "gz" | "gzip" => (true, false),
@@ -111,30 +105,34 @@ fn content(entry: &FileEntry, report: &mut Report) -> Option<Vec<u8>> {
         other => {
             let message = format!(
                 "encoding is {}, expected base64, gzip or gzip+base64",
-                shown(other)
+                quoted(other)
             );
-            report.error(encoding.place, message);
-            return refuse(place, String::from("content cannot be decoded"), report);
+            report.error(encoding.position, message);
+            return report.reject(position, "content cannot be decoded");
         }
     };
     let mut bytes = match base64 {
-        true => match from_base64(text) {
+        true => match decode_base64(text) {
             Ok(bytes) => bytes,
-            Err(error) => return refuse(place, format!("content is no base64: {error}"), report),
+            Err(error) => {
+                return report.reject(position, format!("content is not valid base64: {error}"));
+            }
         },
         false => text.clone().into_bytes(),
     };
-    if packed {
+    if compressed {
         bytes = match gunzip(&bytes, CONTENT_BYTES_MAX) {
             Ok(bytes) => bytes,
-            Err(why) => return refuse(place, format!("content {why}"), report),
+            Err(error) => {
+                return report.reject(position, format!("cannot decompress content: {error}"));
+            }
         };
     }
     Some(bytes)
 }
 
 fn mode(entry: &FileEntry, report: &mut Report) -> Option<u32> {
-    /// What a regular file's mode begins with, as stat(2) and git show it.
+    /// The file type bits of a regular file, as stat(2) and git show them.
     const REGULAR: u32 = 0o100_000;
     let permissions = entry.permissions.as_ref()?;
     let text = permissions.value.as_str();
@@ -147,9 +145,9 @@ fn mode(entry: &FileEntry, report: &mut Report) -> Option<u32> {
         Ok(_) | Err(_) => {
             let message = format!(
                 "permissions are {}, expected octal digits such as 0644",
-                shown(text)
+                quoted(text)
             );
-            refuse(permissions.place, message, report)
+            report.reject(permissions.position, message)
         }
     }
 }
@@ -164,40 +162,40 @@ fn owner(
     if owner.value.is_empty() {
         return None;
     }
-    let Some(parsed) = whose(&owner.value, document, accounts) else {
+    let Some(parsed) = parse_owner(&owner.value, document, accounts) else {
         let message = format!(
             "owner is {}, expected user or user:group",
-            shown(&owner.value)
+            quoted(&owner.value)
         );
-        return refuse(owner.place, message, report);
+        return report.reject(owner.position, message);
     };
-    // Looked at for another machine, whose users nobody knows here.
+    // With --validate the accounts of the host are not known.
     if !accounts.are_known() {
         return Some(parsed);
     }
     if let Some(Id::Name(name)) = &parsed.user
         && accounts.user(name).is_none()
-        && coming(name, document).is_none()
+        && new_user(name, document).is_none()
     {
-        let message = format!("there is no user {}", shown(name));
-        return refuse(owner.place, message, report);
+        let message = format!("user {} does not exist", quoted(name));
+        return report.reject(owner.position, message);
     }
     if let Some(Id::Name(name)) = &parsed.group
         && !accounts.has_group(name)
-        && coming(name, document).is_none()
+        && new_user(name, document).is_none()
     {
-        let message = format!("there is no group {}", shown(name));
-        return refuse(owner.place, message, report);
+        let message = format!("group {} does not exist", quoted(name));
+        return report.reject(owner.position, message);
     }
     Some(parsed)
 }
 
-/// The owner that a text names, as chown(1) has it: a dot stands for the colon where no user has it in the
-/// name, and a group that is left out behind it is the user's own.
-fn whose(text: &str, document: &Document, accounts: &Accounts) -> Option<Owner> {
-    let is_there = |name: &str| accounts.user(name).is_some() || coming(name, document).is_some();
-    let dotted = accounts.are_known() && !text.contains(':') && !is_there(text);
-    let text = match dotted {
+/// Parses an owner like chown(1): a dot stands for the colon unless a user has that name, and if no group
+/// follows the colon it is the user's primary group.
+fn parse_owner(text: &str, document: &Document, accounts: &Accounts) -> Option<Owner> {
+    let is_user = |name: &str| accounts.user(name).is_some() || new_user(name, document).is_some();
+    let has_dot = accounts.are_known() && !text.contains(':') && !is_user(text);
+    let text = match has_dot {
         true => text.replacen('.', ":", 1),
         false => String::from(text),
     };
@@ -205,7 +203,7 @@ fn whose(text: &str, document: &Document, accounts: &Accounts) -> Option<Owner> 
     let Some(name) = text.strip_suffix(':') else {
         return Some(parsed);
     };
-    let group = match (accounts.user(name), coming(name, document)) {
+    let group = match (accounts.user(name), new_user(name, document)) {
         (Some(account), _) => Some(Id::Number(account.gid)),
         (None, Some(user)) => match &user.primary_group {
             Some(group) => Owner::parse(&format!(":{group}"))?.group,
@@ -216,13 +214,14 @@ fn whose(text: &str, document: &Document, accounts: &Accounts) -> Option<Owner> 
     Some(Owner { group, ..parsed })
 }
 
-/// A user that the document makes.
-fn coming<'d>(name: &str, document: &'d Document) -> Option<&'d User> {
+/// A user that the document creates.
+fn new_user<'d>(name: &str, document: &'d Document) -> Option<&'d User> {
     let named = |user: &&User| user.name.as_ref().is_some_and(|one| one.value == name);
     document.users.iter().find(named)
 }
 
-fn none_is_below_another(document: &Document, files: &[File], report: &mut Report) {
+/// Rejects a file below another file.
+fn check_nesting(document: &Document, files: &[File], report: &mut Report) {
     let paths: BTreeSet<&str> = files.iter().map(|file| file.path.as_str()).collect();
     for entry in &document.write_files {
         let Some(path) = &entry.path else {
@@ -234,10 +233,10 @@ fn none_is_below_another(document: &Document, files: &[File], report: &mut Repor
             above = parent;
             if paths.contains(parent) {
                 let message = format!(
-                    "path {} is below {parent}, which is a file here too",
-                    shown(&cleaned)
+                    "path {} is below {parent}, which the document writes as a file",
+                    quoted(&cleaned)
                 );
-                report.error(path.place, message);
+                report.error(path.position, message);
             }
         }
     }
@@ -246,16 +245,16 @@ fn none_is_below_another(document: &Document, files: &[File], report: &mut Repor
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::cloud_config::report::Place;
+    use crate::cloud_config::report::Position;
 
     fn decoded(text: &str) -> Option<Vec<u8>> {
-        let placed = |value: &str| Placed {
+        let located = |value: &str| Located {
             value: String::from(value),
-            place: Place::default(),
+            position: Position::default(),
         };
         let entry = FileEntry {
-            content: Some(placed(text)),
-            encoding: Some(placed("base64")),
+            content: Some(located(text)),
+            encoding: Some(located("base64")),
             ..FileEntry::default()
         };
         let mut report = Report::default();
@@ -265,7 +264,7 @@ mod tests {
     }
 
     #[test]
-    fn base64_is_read_as_it_was() {
+    fn base64_is_decoded_like_coreos_cloudinit() {
         for good in ["aGVsbG8=", "aGVs\nbG8=\n", "aGVs\r\nbG8\r\n=", "aGVsbG9="] {
             assert_eq!(decoded(good).as_deref(), Some(&b"hello"[..]), "{good:?}");
         }
@@ -282,18 +281,18 @@ mod tests {
         assert_eq!(decoded("").as_deref(), Some(&b""[..]));
     }
 
-    fn placed(text: &str) -> Option<Placed<String>> {
-        Some(Placed {
+    fn located(text: &str) -> Option<Located<String>> {
+        Some(Located {
             value: String::from(text),
-            place: Place::default(),
+            position: Position::default(),
         })
     }
 
     #[test]
-    fn permissions_may_say_that_it_is_a_file() {
+    fn permissions_may_include_the_file_type() {
         let of = |text: &str| {
             let entry = FileEntry {
-                permissions: placed(text),
+                permissions: located(text),
                 ..FileEntry::default()
             };
             mode(&entry, &mut Report::default())
@@ -307,14 +306,14 @@ mod tests {
     }
 
     #[test]
-    fn owners_are_what_chown_takes_them_for() {
+    fn owners_are_parsed_like_chown() {
         let accounts = Accounts::parse(
             "core:x:500:501::/home/core:\nj.doe:x:7:8::/:\n",
             "core:x:501:\ndocker:x:233:\nstaff:x:50:\n",
             "",
         );
         let user = |name: &str, group: Option<&str>| User {
-            name: placed(name),
+            name: located(name),
             primary_group: group.map(String::from),
             ..User::default()
         };
@@ -324,11 +323,11 @@ mod tests {
         };
         let of = |text: &str, accounts: &Accounts| {
             let entry = FileEntry {
-                owner: placed(text),
+                owner: located(text),
                 ..FileEntry::default()
             };
             let owner = owner(&entry, &document, accounts, &mut Report::default());
-            owner.map(|owner| owner.text())
+            owner.map(|owner| owner.to_text())
         };
         for (text, expected) in [
             ("core", Some("core")),
@@ -348,21 +347,7 @@ mod tests {
         ] {
             assert_eq!(of(text, &accounts).as_deref(), expected, "{text}");
         }
-        let nobody = Accounts::default();
-        assert_eq!(of("core.docker", &nobody).as_deref(), Some("core.docker"));
-    }
-
-    #[test]
-    fn paths_stay_below_the_root() {
-        for (path, expected) in [
-            ("relative/file", "/relative/file"),
-            ("/a/../b/./file", "/b/file"),
-            ("../../etc/climb", "/etc/climb"),
-            ("//x//y", "/x/y"),
-            ("", "/"),
-            ("/..", "/"),
-        ] {
-            assert_eq!(clean(path), expected);
-        }
+        let unknown = Accounts::default();
+        assert_eq!(of("core.docker", &unknown).as_deref(), Some("core.docker"));
     }
 }

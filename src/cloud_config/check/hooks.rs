@@ -4,98 +4,87 @@ use std::collections::BTreeSet;
 
 use serde_yaml::{Mapping, Value};
 
-use super::files::clean;
-use super::refuse;
-use crate::cloud_config::document::{self, Placed, Setting};
-use crate::cloud_config::report::{Place, Report, shown};
-use crate::cloud_config::{quote, written};
+use crate::cloud_config::document::{self, Located, Setting};
+use crate::cloud_config::hook_record::{HookFile, HostHooks};
+use crate::cloud_config::paths;
+use crate::cloud_config::quote;
+use crate::cloud_config::report::{Position, Report, quoted};
 use crate::hook;
 
-/// A hook.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Hook {
-    /// Its name: letters, digits, `-`, `_` and `.`.
-    pub name: String,
-    /// Its file, YAML.
-    pub content: String,
-}
-
-/// What becomes of a machine's hooks.
+/// The changes to the hooks of a host.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Hooks {
-    /// Those of the document.
-    pub wanted: Vec<Hook>,
-    /// Those that an earlier document had and this one has not, as they are on the machine.
-    pub gone: Vec<Hook>,
-    /// Whether other files of hooks are there than those that are gone.
-    pub others: bool,
-    /// Whether there is a record of earlier ones.
-    pub recorded: bool,
+pub struct HookChanges {
+    /// The hooks of the document.
+    pub write: Vec<HookFile>,
+    /// The hooks that an earlier run wrote and that are no longer in the document, with their contents.
+    pub remove: Vec<HookFile>,
+    /// Whether there are hook files besides those to remove.
+    pub has_others: bool,
+    /// Whether there is a record of an earlier run.
+    pub has_record: bool,
 }
 
 pub(super) fn check(
     document: &document::Document,
-    machine: &written::Hooks,
+    host: &HostHooks,
     report: &mut Report,
-) -> Option<Hooks> {
-    let wanted = wanted(document.hooks.as_ref()?, report);
+) -> Option<HookChanges> {
+    let write = to_files(document.hooks.as_ref()?, report);
     let paths = document
         .write_files
         .iter()
         .filter_map(|file| file.path.as_ref());
-    let files: BTreeSet<String> = paths.map(|path| clean(&path.value)).collect();
-    let is_named = |name: &str| {
-        wanted.iter().any(|hook| hook.name == name) || files.contains(&written::path(name))
+    let paths: BTreeSet<String> = paths.map(|path| paths::clean(&path.value)).collect();
+    let is_written = |name: &str| {
+        write.iter().any(|hook| hook.name == name) || paths.contains(&paths::hook(name))
     };
-    let mut gone = Vec::new();
-    for (name, content) in &machine.written {
-        if is_named(name) || !machine.there.contains_key(name) {
+    let mut remove = Vec::new();
+    for (name, content) in &host.recorded {
+        if is_written(name) || !host.files.contains_key(name) {
             continue;
         }
-        if machine.is_as_written(name) {
+        if host.is_unchanged(name) {
             let (name, content) = (name.clone(), content.clone());
-            gone.push(Hook { name, content });
+            remove.push(HookFile { name, content });
             continue;
         }
         let message = format!(
-            "hook {name} is no longer in the document, but {} was changed since it was written; it stays",
-            written::path(name)
+            "hook {name} is no longer in the document, but {} was changed since it was written; the file is kept",
+            paths::hook(name)
         );
-        report.note(Place::default(), message);
+        report.note(Position::default(), message);
     }
-    let is_other = |name: &String| gone.iter().all(|hook: &Hook| hook.name != *name);
-    Some(Hooks {
-        others: machine.there.keys().any(is_other),
-        recorded: !machine.written.is_empty(),
-        wanted,
-        gone,
+    let is_other = |name: &String| remove.iter().all(|hook: &HookFile| hook.name != *name);
+    Some(HookChanges {
+        has_others: host.files.keys().any(is_other),
+        has_record: !host.recorded.is_empty(),
+        write,
+        remove,
     })
 }
 
-fn wanted(hooks: &[document::Hook], report: &mut Report) -> Vec<Hook> {
+fn to_files(hooks: &[document::Hook], report: &mut Report) -> Vec<HookFile> {
     let mut names = BTreeSet::new();
-    let mut checked = Vec::new();
+    let mut files = Vec::new();
     for hook in hooks {
-        let Some(one) = one(hook, report) else {
+        let Some(file) = to_file(hook, report) else {
             continue;
         };
-        if !names.insert(one.name.clone()) {
-            report.error(
-                hook.place,
-                format!("there are two hooks named {}", one.name),
-            );
+        if !names.insert(file.name.clone()) {
+            let message = format!("duplicate hook name {}", file.name);
+            report.error(hook.position, message);
         }
-        checked.push(one);
+        files.push(file);
     }
-    checked
+    files
 }
 
-fn one(hook: &document::Hook, report: &mut Report) -> Option<Hook> {
+fn to_file(hook: &document::Hook, report: &mut Report) -> Option<HookFile> {
     let name = name(hook, report);
     let mut file = Mapping::new();
     for (key, setting) in &hook.settings {
         let value = match setting {
-            Setting::Truth(truth) => Value::from(*truth),
+            Setting::Bool(value) => Value::from(*value),
             Setting::Text(text) => Value::from(text.as_str()),
             Setting::Number(text) => number(key, text, report)?,
             Setting::List(words) => words
@@ -110,46 +99,45 @@ fn one(hook: &document::Hook, report: &mut Report) -> Option<Hook> {
     let content = match serde_yaml::to_string(&file) {
         Ok(content) => content,
         Err(error) => {
-            return refuse(
-                hook.place,
+            return report.reject(
+                hook.position,
                 format!("hook {name} cannot be written: {error}"),
-                report,
             );
         }
     };
-    // Whoever runs it has the last word.
+    // The schema of hook files is that of etcdctl.
     let problems = hook::parse(&content).err().unwrap_or_default();
     for problem in &problems {
-        report.error(hook.place, format!("hook {name}: {problem}"));
+        report.error(hook.position, format!("hook {name}: {problem}"));
     }
-    problems.is_empty().then_some(Hook { name, content })
+    problems.is_empty().then_some(HookFile { name, content })
 }
 
 fn name(hook: &document::Hook, report: &mut Report) -> Option<String> {
-    let Some(Placed { value, place }) = &hook.name else {
-        return refuse(hook.place, String::from("a hook has no name"), report);
+    let Some(Located { value, position }) = &hook.name else {
+        return report.reject(hook.position, "a hook has no name");
     };
-    let letter = |byte: u8| byte.is_ascii_alphanumeric() || b"-_.".contains(&byte);
-    let good = value.bytes().all(letter) && !value.starts_with(['.', '-']);
-    if !good || value.is_empty() || value.len() > 200 {
+    let is_allowed = |byte: u8| byte.is_ascii_alphanumeric() || b"-_.".contains(&byte);
+    let is_valid = value.bytes().all(is_allowed) && !value.starts_with(['.', '-']);
+    if !is_valid || value.is_empty() || value.len() > 200 {
         let message = format!(
-            "{} is no name for a hook, expected letters, digits, -, _ and .",
-            shown(value)
+            "{} is not a valid name of a hook, expected at most 200 letters, digits, -, _ and .",
+            quoted(value)
         );
-        return refuse(*place, message, report);
+        return report.reject(*position, message);
     }
     Some(value.clone())
 }
 
-fn number(key: &str, value: &Placed<String>, report: &mut Report) -> Option<Value> {
+fn number(key: &str, value: &Located<String>, report: &mut Report) -> Option<Value> {
     let text = value.value.as_str();
     let digits = text.starts_with(|letter: char| letter.is_ascii_digit() || letter == '.');
     match (text.parse::<u64>(), text.parse::<f64>()) {
         (Ok(whole), _) => Some(Value::from(whole)),
         (Err(_), Ok(number)) if digits && number.is_finite() => Some(Value::from(number)),
         (Err(_), _) => {
-            let message = format!("a hook's {key} is {}, expected a number", shown(text));
-            refuse(value.place, message, report)
+            let message = format!("the {key} of a hook is {}, expected a number", quoted(text));
+            report.reject(value.position, message)
         }
     }
 }
@@ -161,9 +149,9 @@ fn environment(
 ) -> Option<Value> {
     let mut mapping = Mapping::new();
     for (name, value) in variables {
-        if let Some(why) = quote::unfit(name, value) {
-            let message = format!("the value of {} of a hook {why}", shown(name));
-            return refuse(hook.place, message, report);
+        if let Some(reason) = quote::find_unfit(name, value) {
+            let message = format!("the value of {} of a hook {reason}", quoted(name));
+            return report.reject(hook.position, message);
         }
         mapping.insert(Value::from(name.as_str()), Value::from(value.as_str()));
     }
@@ -174,17 +162,17 @@ fn environment(
 mod tests {
     use super::*;
 
-    fn placed(value: &str) -> Placed<String> {
-        Placed {
+    fn located(value: &str) -> Located<String> {
+        Located {
             value: String::from(value),
-            place: Place::default(),
+            position: Position::default(),
         }
     }
 
     fn hook(settings: Vec<(&'static str, Setting)>) -> document::Hook {
         document::Hook {
-            place: Place::default(),
-            name: Some(placed("proxy")),
+            position: Position::default(),
+            name: Some(located("proxy")),
             settings,
         }
     }
@@ -194,21 +182,21 @@ mod tests {
     }
 
     #[test]
-    fn what_is_written_is_read_back() {
+    fn the_file_of_a_hook_is_read_back() {
         let words = ["echo", "yes", "0x1", "a: b\n"].map(String::from);
         let hook = hook(vec![
             ("key", text("/services")),
             ("command", Setting::List(words.to_vec())),
-            ("recursive", Setting::Truth(true)),
-            ("timeout", Setting::Number(placed("2.5"))),
-            ("debounce", Setting::Number(placed("100"))),
+            ("recursive", Setting::Bool(true)),
+            ("timeout", Setting::Number(located("2.5"))),
+            ("debounce", Setting::Number(located("100"))),
             (
                 "environment",
                 Setting::Map(vec![("A".into(), "null".into())]),
             ),
         ]);
         let mut report = Report::default();
-        let checked = wanted(&[hook], &mut report);
+        let checked = to_files(&[hook], &mut report);
         assert_eq!(report, Report::default());
         let read: Value = serde_yaml::from_str(&checked[0].content).expect("YAML");
         assert_eq!(read["key"], "/services");
@@ -221,37 +209,37 @@ mod tests {
     }
 
     #[test]
-    fn what_is_missing_or_odd_is_said() {
-        let refused = |hooks: &[document::Hook]| {
+    fn missing_and_invalid_settings_are_rejected() {
+        let is_rejected = |hooks: &[document::Hook]| {
             let mut report = Report::default();
-            wanted(hooks, &mut report);
+            to_files(hooks, &mut report);
             report.has_errors()
         };
         let (key, command) = (("key", text("/k")), ("command", text("true")));
         let good = hook(vec![key.clone(), command.clone()]);
-        assert!(!refused(std::slice::from_ref(&good)));
-        assert!(refused(&[hook(vec![key.clone()])]));
-        assert!(refused(&[hook(vec![command.clone()])]));
+        assert!(!is_rejected(std::slice::from_ref(&good)));
+        assert!(is_rejected(&[hook(vec![key.clone()])]));
+        assert!(is_rejected(&[hook(vec![command.clone()])]));
         let with = |more| hook(vec![key.clone(), command.clone(), more]);
-        assert!(refused(&[with((
+        assert!(is_rejected(&[with((
             "timeout",
-            Setting::Number(placed("soon"))
+            Setting::Number(located("soon"))
         ))]));
-        assert!(refused(&[with((
+        assert!(is_rejected(&[with((
             "environment",
             Setting::Map(vec![("1=".into(), "x".into())])
         ))]));
         for name in [
             None,
-            Some(placed("../x")),
-            Some(placed("")),
-            Some(placed(".x")),
+            Some(located("../x")),
+            Some(located("")),
+            Some(located(".x")),
         ] {
-            assert!(refused(&[document::Hook {
+            assert!(is_rejected(&[document::Hook {
                 name,
                 ..good.clone()
             }]));
         }
-        assert!(refused(&[good.clone(), good]));
+        assert!(is_rejected(&[good.clone(), good]));
     }
 }

@@ -2,78 +2,77 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::refuse;
-use crate::cloud_config::document::{self, Placed};
-use crate::cloud_config::report::{Report, nearest, shown};
+use crate::cloud_config::document::{self, Located};
+use crate::cloud_config::report::{Report, quoted, suggestion};
 
 /// A unit.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Unit {
-    /// Its name: no path, nothing that systemctl would take for several.
+    /// Its name: a file name without white space, so that systemctl takes it as one unit.
     pub name: String,
-    /// Its file; none to leave the one that is there.
+    /// The content of the unit file; `None` to keep an existing file.
     pub content: Option<String>,
-    /// Parts of other files for it.
+    /// Its drop-ins.
     pub drop_ins: Vec<DropIn>,
-    /// Whether nobody may start it.
+    /// Whether it is masked.
     pub mask: bool,
-    /// Whether it is started at each boot.
+    /// Whether it is enabled.
     pub enable: bool,
-    /// Whether all this is for this boot only.
+    /// Whether unit file, mask and enablement last until the next boot only.
     pub runtime: bool,
-    /// What to do with it now.
+    /// The command to run for it.
     pub verb: Option<Verb>,
 }
 
 impl Unit {
-    /// Whether it is for systemd's network daemon.
+    /// Whether it is a file of systemd-networkd.
     pub fn is_network(&self) -> bool {
         let endings = [".network", ".netdev", ".link"];
         endings.iter().any(|ending| self.name.ends_with(ending))
     }
 
-    /// Where its file goes.
+    /// The path of its unit file.
     pub fn path(&self) -> String {
-        let volatile = if self.runtime { "run" } else { "etc" };
-        let folder = if self.is_network() {
+        let top = if self.runtime { "run" } else { "etc" };
+        let directory = if self.is_network() {
             "network"
         } else {
             "system"
         };
-        format!("/{volatile}/systemd/{folder}/{}", self.name)
+        format!("/{top}/systemd/{directory}/{}", self.name)
     }
 
-    /// Where a drop-in of it goes.
+    /// The path of a drop-in.
     pub fn drop_in_path(&self, name: &str) -> String {
         format!("{}.d/{name}", self.path())
     }
 }
 
-/// A part of a unit's configuration.
+/// A drop-in of a unit.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct DropIn {
-    /// The name of its file.
+    /// Its file name.
     pub name: String,
-    /// What is in it.
+    /// Its content.
     pub content: String,
 }
 
-/// What can be done with a unit.
+/// A command for a unit.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Verb {
-    /// Start it.
+    /// Start the unit.
     Start,
-    /// Stop it.
+    /// Stop the unit.
     Stop,
-    /// Stop and start it, or just start it.
+    /// Restart the unit; start it if it is not running.
     Restart,
-    /// Have it read its configuration again.
+    /// Reload the configuration of the unit.
     Reload,
-    /// Restart it if it runs.
+    /// Restart the unit if it is running.
     TryRestart,
-    /// Reload it if it can, otherwise restart it.
+    /// Reload the unit if it supports that, otherwise restart it.
     ReloadOrRestart,
-    /// The same if it runs.
+    /// The same if the unit is running.
     ReloadOrTryRestart,
 }
 
@@ -88,7 +87,7 @@ impl Verb {
         Self::ReloadOrTryRestart,
     ];
 
-    /// As a document writes it.
+    /// The command as a document writes it.
     pub fn word(self) -> &'static str {
         match self {
             Self::Start => "start",
@@ -101,8 +100,8 @@ impl Verb {
         }
     }
 
-    /// As systemctl takes it, which has a shorter word for the last one.
-    pub fn of_systemctl(self) -> &'static str {
+    /// The command as systemctl(1) accepts it.
+    pub fn systemctl_word(self) -> &'static str {
         match self {
             Self::ReloadOrTryRestart => "try-reload-or-restart",
             Self::Start
@@ -114,8 +113,8 @@ impl Verb {
         }
     }
 
-    /// Whether a masked unit stands in its way.
-    fn starts(self) -> bool {
+    /// Whether it can start the unit, which fails if the unit is masked.
+    fn is_start(self) -> bool {
         match self {
             Self::Start | Self::Restart | Self::ReloadOrRestart => true,
             Self::Stop | Self::Reload | Self::TryRestart | Self::ReloadOrTryRestart => false,
@@ -123,7 +122,7 @@ impl Verb {
     }
 }
 
-/// What systemd takes for a unit, and what its network daemon takes.
+/// The suffixes of the names of units and of systemd-networkd files.
 const SUFFIXES: &[&str] = &[
     "automount",
     "device",
@@ -144,9 +143,9 @@ const SUFFIXES: &[&str] = &[
 pub(super) fn check(units: &[document::Unit], report: &mut Report) -> Vec<Unit> {
     let checked: Vec<(Unit, &document::Unit)> = units
         .iter()
-        .filter_map(|unit| Some((one(unit, report)?, unit)))
+        .filter_map(|unit| Some((check_unit(unit, report)?, unit)))
         .collect();
-    once_each(&checked, report);
+    report_duplicates(&checked, report);
     let masked: BTreeSet<&str> = checked
         .iter()
         .filter(|(unit, _)| unit.mask)
@@ -156,61 +155,65 @@ pub(super) fn check(units: &[document::Unit], report: &mut Report) -> Vec<Unit> 
         if !masked.contains(unit.name.as_str()) {
             continue;
         }
-        if let Some(verb) = unit.verb.filter(|verb| verb.starts()) {
-            let place = written
+        if let Some(verb) = unit.verb.filter(|verb| verb.is_start()) {
+            let position = written
                 .command
                 .as_ref()
-                .map_or(written.place, |command| command.place);
-            let message = format!("{} is masked, so it cannot {}", unit.name, verb.word());
-            report.error(place, message);
+                .map_or(written.position, |command| command.position);
+            let message = format!(
+                "{} is masked; the command {} would fail",
+                unit.name,
+                verb.word()
+            );
+            report.error(position, message);
         }
         if unit.enable {
-            let message = format!("{} is masked, so it cannot be enabled", unit.name);
-            report.error(written.place, message);
+            let message = format!("{} is masked and cannot be enabled", unit.name);
+            report.error(written.position, message);
         }
     }
     checked.into_iter().map(|(unit, _)| unit).collect()
 }
 
-/// Nothing is lost of a unit that is listed again unless both have the same file, but it will hardly be meant.
-fn once_each(checked: &[(Unit, &document::Unit)], report: &mut Report) {
+/// Warns of a unit that is listed more than once. All items are applied, but it is probably not intended.
+fn report_duplicates(checked: &[(Unit, &document::Unit)], report: &mut Report) {
     let mut lines: BTreeMap<&str, usize> = BTreeMap::new();
     for (unit, written) in checked {
-        let line = written.place.line;
+        let line = written.position.line;
         if let Some(first) = lines.insert(&unit.name, line) {
             let message = format!(
-                "unit {} is on line {first} already; both are carried out, and of the same file the later one wins",
+                "duplicate unit {}, first on line {first}: both are applied, and of the same file the last is used",
                 unit.name
             );
-            report.warning(written.place, message);
+            report.warning(written.position, message);
         }
     }
 }
 
-fn one(unit: &document::Unit, report: &mut Report) -> Option<Unit> {
+fn check_unit(unit: &document::Unit, report: &mut Report) -> Option<Unit> {
     let Some(name) = unit.name.as_ref().filter(|name| !name.value.is_empty()) else {
-        report.note(unit.place, "a unit has no name; left out");
+        report.note(unit.position, "a unit has no name; ignored");
         return None;
     };
-    let good = file_name(name, "a unit", report)?;
-    let suffix = good.rsplit_once('.').map_or("", |(_, suffix)| suffix);
+    let file_name = check_file_name(name, "a unit", report)?;
+    let suffix = file_name.rsplit_once('.').map_or("", |(_, suffix)| suffix);
     if !SUFFIXES.contains(&suffix) {
         let message = format!(
-            "{} does not end as a unit's name does, such as .service",
-            shown(&good)
+            "{} does not have the suffix of a unit, such as .service",
+            quoted(&file_name)
         );
-        report.warning(name.place, message);
+        report.warning(name.position, message);
     }
     let verb = match &unit.command {
-        Some(command) if !command.value.is_empty() => Some(verb(command, report)?),
+        Some(command) if !command.value.is_empty() => Some(parse_verb(command, report)?),
         Some(_) | None => None,
     };
     if unit.mask && unit.content.is_some() {
-        let message = format!("{good} is masked, so its content is left out");
-        report.note(unit.place, message);
+        let message = format!("{file_name} is masked; its content is ignored");
+        report.note(unit.position, message);
     }
     Some(Unit {
-        name: good,
+        name: file_name,
         content: unit
             .content
             .clone()
@@ -218,7 +221,7 @@ fn one(unit: &document::Unit, report: &mut Report) -> Option<Unit> {
         drop_ins: unit
             .drop_ins
             .iter()
-            .filter_map(|one| drop_in(one, report))
+            .filter_map(|one| check_drop_in(one, report))
             .collect(),
         mask: unit.mask,
         enable: unit.enable,
@@ -227,55 +230,53 @@ fn one(unit: &document::Unit, report: &mut Report) -> Option<Unit> {
     })
 }
 
-fn drop_in(drop_in: &document::DropIn, report: &mut Report) -> Option<DropIn> {
+fn check_drop_in(drop_in: &document::DropIn, report: &mut Report) -> Option<DropIn> {
     let Some(name) = drop_in.name.as_ref().filter(|name| !name.value.is_empty()) else {
-        report.warning(drop_in.place, "a drop-in has no name; left out");
+        report.warning(drop_in.position, "a drop-in has no name; ignored");
         return None;
     };
-    let good = file_name(name, "a drop-in", report)?;
-    if !good.ends_with(".conf") {
+    let file_name = check_file_name(name, "a drop-in", report)?;
+    if !file_name.ends_with(".conf") {
         let message = format!(
-            "{} does not end with .conf, so systemd will not read it",
-            shown(&good)
+            "{} does not have the suffix .conf; systemd does not read it",
+            quoted(&file_name)
         );
-        report.warning(name.place, message);
+        report.warning(name.position, message);
     }
     Some(DropIn {
-        name: good,
+        name: file_name,
         content: drop_in.content.clone(),
     })
 }
 
-/// A name that is one file in one directory.
-fn file_name(name: &Placed<String>, what: &str, report: &mut Report) -> Option<String> {
+/// The name of one file in one directory.
+fn check_file_name(name: &Located<String>, what: &str, report: &mut Report) -> Option<String> {
     let value = &name.value;
-    let letters = value
-        .chars()
-        .all(|letter| !letter.is_control() && !letter.is_whitespace());
-    if value.contains('/') || !letters || value.len() > 255 || matches!(value.as_str(), "." | "..")
-    {
+    let is_allowed = |c: char| !c.is_control() && !c.is_whitespace() && c != '/';
+    let is_valid = value.chars().all(is_allowed) && value.len() <= 255;
+    if !is_valid || matches!(value.as_str(), "." | "..") {
         let message = format!(
-            "{} is no name for {what}, expected a file name without a path or blanks",
-            shown(value)
+            "{} is not a valid name of {what}, expected a file name of at most 255 bytes without / and white space",
+            quoted(value)
         );
-        return refuse(name.place, message, report);
+        return report.reject(name.position, message);
     }
     Some(value.clone())
 }
 
-fn verb(command: &Placed<String>, report: &mut Report) -> Option<Verb> {
+fn parse_verb(command: &Located<String>, report: &mut Report) -> Option<Verb> {
     let found = Verb::ALL
         .into_iter()
         .find(|verb| verb.word() == command.value);
     if found.is_none() {
         let words = Verb::ALL.map(Verb::word);
-        let near = nearest(&command.value, words);
+        let suggestion = suggestion(&command.value, words);
         let message = format!(
-            "command is {}, expected one of {}{near}",
-            shown(&command.value),
+            "command is {}, expected one of {}{suggestion}",
+            quoted(&command.value),
             words.join(", ")
         );
-        report.error(command.place, message);
+        report.error(command.position, message);
     }
     found
 }

@@ -1,35 +1,35 @@
 //! `users` and `ssh_authorized_keys`
 
-use super::{is_plain_line, refuse};
+use super::text::is_line;
 use crate::cloud_config::accounts::Accounts;
-use crate::cloud_config::document::{self, Document, Placed};
-use crate::cloud_config::report::{Place, Report, shown};
+use crate::cloud_config::document::{self, Document, Located};
+use crate::cloud_config::report::{Position, Report, quoted};
 
-/// A user to make or change.
+/// A user to create or change.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct User {
     /// The login name.
     pub name: String,
-    /// Whether it is there already; then only the password counts.
+    /// Whether the user exists; then only the password is changed.
     pub exists: bool,
-    /// The password's hash.
+    /// The password hash.
     pub password: Option<String>,
-    /// What `useradd` takes beside name and password.
+    /// The other options of useradd(8).
     pub details: document::User,
 }
 
-/// Someone who gets keys.
+/// A user who gets SSH keys.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct KeyHolder {
     /// The login name.
     pub user: String,
     /// The home directory.
     pub home: String,
-    /// The keys, one line each.
+    /// The SSH keys, one line each.
     pub keys: Vec<String>,
 }
 
-/// A user that is listed again is the one that was listed before: it gets the last password, and all keys.
+/// Checks the users. If one is listed more than once, the last password and all keys are used.
 pub(super) fn check(
     users: &[document::User],
     accounts: &Accounts,
@@ -37,28 +37,28 @@ pub(super) fn check(
 ) -> Vec<User> {
     let mut checked: Vec<User> = Vec::new();
     for written in users {
-        let Some(user) = one(written, accounts, report) else {
+        let Some(user) = check_user(written, accounts, report) else {
             continue;
         };
         if let Some(first) = checked.iter_mut().find(|other| other.name == user.name) {
             let message = format!(
-                "user {} is on line {} already; only the password and the keys count here",
-                user.name, first.details.place.line
+                "duplicate user {}, first on line {}: only the password and the keys of this item are used",
+                user.name, first.details.position.line
             );
-            report.warning(written.place, message);
-            let given = user.password.filter(|password| !password.is_empty());
-            first.password = given.or(first.password.take());
+            report.warning(written.position, message);
+            let password = user.password.filter(|password| !password.is_empty());
+            first.password = password.or(first.password.take());
             continue;
         }
-        groups_are_there(&user, &checked, accounts, report);
+        check_groups(&user, &checked, accounts, report);
         checked.push(user);
     }
     checked
 }
 
-/// `useradd` takes only groups that are there: on the machine, or made with a user that is listed before.
-fn groups_are_there(user: &User, before: &[User], accounts: &Accounts, report: &mut Report) {
-    // One that is there stays in its groups; and another machine's groups are not known here.
+/// useradd(8) accepts only existing groups: those of the host, and those created with an earlier user.
+fn check_groups(user: &User, before: &[User], accounts: &Accounts, report: &mut Report) {
+    // The groups of an existing user are kept; with --validate the groups of the host are not known.
     if user.exists || !accounts.are_known() {
         return;
     }
@@ -66,31 +66,31 @@ fn groups_are_there(user: &User, before: &[User], accounts: &Accounts, report: &
     let primary = details
         .primary_group
         .iter()
-        .map(|group| (group, user.details.place));
+        .map(|group| (group, user.details.position));
     let others = details
         .groups
         .iter()
-        .map(|group| (&group.value, group.place));
-    for (group, place) in primary.chain(others) {
-        let made = || {
+        .map(|group| (&group.value, group.position));
+    for (group, position) in primary.chain(others) {
+        let is_created = || {
             before
                 .iter()
-                .any(|one| makes_group(one) && one.name == *group)
+                .any(|one| creates_group(one) && one.name == *group)
         };
-        if group.is_empty() || accounts.has_group_or_number(group) || made() {
+        if group.is_empty() || accounts.has_group_or_number(group) || is_created() {
             continue;
         }
         let message = format!(
-            "there is no group {} for user {}; expected one of the machine, or of a user before this one",
-            shown(group),
+            "group {} of user {} does not exist, expected a group of the host or of an earlier user",
+            quoted(group),
             user.name
         );
-        report.error(place, message);
+        report.error(position, message);
     }
 }
 
-/// Whether a group of the same name is made with a user.
-fn makes_group(user: &User) -> bool {
+/// Whether a group of the same name is created with a user.
+fn creates_group(user: &User) -> bool {
     let details = &user.details;
     let other = details
         .primary_group
@@ -99,17 +99,20 @@ fn makes_group(user: &User) -> bool {
     !user.exists && !details.no_user_group && !other
 }
 
-fn one(user: &document::User, accounts: &Accounts, report: &mut Report) -> Option<User> {
+fn check_user(user: &document::User, accounts: &Accounts, report: &mut Report) -> Option<User> {
     let Some(name) = user.name.as_ref().filter(|name| !name.value.is_empty()) else {
-        report.note(user.place, "a user has no name; left out");
+        report.note(user.position, "a user has no name; ignored");
         return None;
     };
-    let letter = |byte: u8| byte.is_ascii_alphanumeric() || b"-_.$".contains(&byte);
-    if name.value.len() > 32 || !name.value.bytes().all(letter) || name.value.starts_with('-') {
-        let message = format!("{} is no name for a user", shown(&name.value));
-        return refuse(name.place, message, report);
+    let is_allowed = |byte: u8| byte.is_ascii_alphanumeric() || b"-_.$".contains(&byte);
+    if name.value.len() > 32 || !name.value.bytes().all(is_allowed) || name.value.starts_with('-') {
+        let message = format!(
+            "{} is not a valid name of a user, expected at most 32 letters, digits, -, _, . and $",
+            quoted(&name.value)
+        );
+        return report.reject(name.position, message);
     }
-    // A line for another user could hide in any of these.
+    // In /etc/passwd a colon or a line break could add another user.
     let texts = [
         &user.password,
         &user.gecos,
@@ -119,13 +122,13 @@ fn one(user: &document::User, accounts: &Accounts, report: &mut Report) -> Optio
     let groups = user.groups.iter().map(|group| &group.value);
     let home = user.home.iter().map(|home| &home.value);
     for text in texts.into_iter().flatten().chain(groups).chain(home) {
-        if !is_plain_line(text) || text.contains(':') {
+        if !is_line(text) || text.contains(':') {
             let message = format!(
-                "user {} has {}, expected no : and no line breaks",
+                "user {} has the value {}, expected no colon and no line break",
                 name.value,
-                shown(text)
+                quoted(text)
             );
-            return refuse(user.place, message, report);
+            return report.reject(user.position, message);
         }
     }
     if let Some(home) = user
@@ -134,10 +137,10 @@ fn one(user: &document::User, accounts: &Accounts, report: &mut Report) -> Optio
         .filter(|home| !home.value.starts_with('/'))
     {
         let message = format!(
-            "homedir is {}, expected a path that begins with /",
-            shown(&home.value)
+            "homedir is {}, expected an absolute path",
+            quoted(&home.value)
         );
-        return refuse(home.place, message, report);
+        return report.reject(home.position, message);
     }
     Some(User {
         name: name.value.clone(),
@@ -147,7 +150,7 @@ fn one(user: &document::User, accounts: &Accounts, report: &mut Report) -> Optio
     })
 }
 
-/// Who gets which keys: those at the top of the document go to one user, the others to their own.
+/// The users who get SSH keys: those at the top level go to `ssh_user`, those of a user to that user.
 pub(super) fn key_holders(
     document: &Document,
     accounts: &Accounts,
@@ -164,7 +167,7 @@ pub(super) fn key_holders(
         holders.extend(holder(
             ssh_user,
             top,
-            first.place,
+            first.position,
             document,
             accounts,
             report,
@@ -180,7 +183,7 @@ pub(super) fn key_holders(
             holders.extend(holder(
                 &name.value,
                 keys,
-                user.place,
+                user.position,
                 document,
                 accounts,
                 report,
@@ -193,26 +196,29 @@ pub(super) fn key_holders(
 fn holder(
     name: &str,
     keys: Vec<String>,
-    place: Place,
+    position: Position,
     document: &Document,
     accounts: &Accounts,
     report: &mut Report,
 ) -> Option<KeyHolder> {
-    let usual = match name {
+    let default = match name {
         "root" => String::from("/root"),
         _ => format!("/home/{name}"),
     };
     let named = |user: &&document::User| user.name.as_ref().is_some_and(|one| one.value == name);
     let home = match (accounts.user(name), document.users.iter().find(named)) {
         (Some(account), _) => account.home.clone(),
-        (None, Some(user)) => user.home.as_ref().map_or(usual, |home| home.value.clone()),
-        (None, None) if !accounts.are_known() => usual,
+        (None, Some(user)) => user
+            .home
+            .as_ref()
+            .map_or(default, |home| home.value.clone()),
+        (None, None) if !accounts.are_known() => default,
         (None, None) => {
             let message = format!(
-                "there is no user {} who could have the keys; name one by --ssh-user",
-                shown(name)
+                "user {}, who would get the SSH keys, does not exist; select another with --ssh-user",
+                quoted(name)
             );
-            return refuse(place, message, report);
+            return report.reject(position, message);
         }
     };
     Some(KeyHolder {
@@ -222,8 +228,8 @@ fn holder(
     })
 }
 
-/// The keys, each on its line.
-fn keys(texts: &[Placed<String>], report: &mut Report) -> Vec<String> {
+/// The lines of the keys.
+fn keys(texts: &[Located<String>], report: &mut Report) -> Vec<String> {
     let mut keys = Vec::new();
     for text in texts {
         for line in text
@@ -232,10 +238,10 @@ fn keys(texts: &[Placed<String>], report: &mut Report) -> Vec<String> {
             .map(str::trim)
             .filter(|line| !line.is_empty())
         {
-            if is_plain_line(line) {
+            if is_line(line) {
                 keys.push(String::from(line));
             } else {
-                report.error(text.place, "a key has a control character in it");
+                report.error(text.position, "an SSH key contains a control character");
             }
         }
     }
@@ -246,17 +252,17 @@ fn keys(texts: &[Placed<String>], report: &mut Report) -> Vec<String> {
 mod tests {
     use super::*;
 
-    /// A user of a document, at a line.
+    /// A user on a line of a document.
     fn user(line: usize, name: &str, groups: &[&str]) -> document::User {
-        let place = Place::line(line);
-        let placed = |text: &str| Placed {
+        let position = Position::line(line);
+        let located = |text: &str| Located {
             value: String::from(text),
-            place,
+            position,
         };
         document::User {
-            place,
-            name: Some(placed(name)),
-            groups: groups.iter().map(|group| placed(group)).collect(),
+            position,
+            name: Some(located(name)),
+            groups: groups.iter().map(|group| located(group)).collect(),
             ..document::User::default()
         }
     }
@@ -266,7 +272,7 @@ mod tests {
     }
 
     #[test]
-    fn a_user_that_is_listed_twice_is_made_once() {
+    fn a_user_that_is_listed_twice_is_created_once() {
         let mut report = Report::default();
         let mut again = user(7, "new", &["nowhere"]);
         again.password = Some(String::from("$6$hash"));
@@ -275,20 +281,20 @@ mod tests {
         assert_eq!(checked.len(), 1);
         assert_eq!(checked[0].password.as_deref(), Some("$6$hash"));
         assert_eq!(checked[0].details.groups[0].value, "docker");
-        let text = report.text("f");
+        let text = report.to_text("f");
         assert!(
-            text.starts_with("f:7: warning: user new is on line 3 already"),
+            text.starts_with("f:7: warning: duplicate user new, first on line 3"),
             "{text}"
         );
         assert!(!report.has_errors());
     }
 
     #[test]
-    fn groups_are_there_or_come_with_a_user_before() {
-        let said = |users: &[document::User], accounts: &Accounts| {
+    fn groups_exist_or_are_created_with_an_earlier_user() {
+        let reported = |users: &[document::User], accounts: &Accounts| {
             let mut report = Report::default();
             check(users, accounts, &mut report);
-            let lines = report.findings().into_iter().map(|one| one.place.line);
+            let lines = report.findings().into_iter().map(|one| one.position.line);
             lines.collect::<Vec<_>>()
         };
         let known = accounts();
@@ -296,21 +302,21 @@ mod tests {
             user(1, "a", &["docker", "233"]),
             user(2, "b", &["a", "docker"]),
         ];
-        assert_eq!(said(&good, &known), [0; 0]);
-        // Its own group is not there when it is asked for, and a number may be nobody's.
+        assert_eq!(reported(&good, &known), [0; 0]);
+        // Its own group does not exist yet, and no group has this number.
         let bad = [
             user(1, "a", &["a"]),
             user(2, "b", &["234"]),
             user(3, "c", &["x"]),
         ];
-        assert_eq!(said(&bad, &known), [1, 2, 3]);
-        assert_eq!(said(&bad, &Accounts::default()), [0; 0]);
-        assert_eq!(said(&[user(1, "core", &["x"])], &known), [0; 0]);
+        assert_eq!(reported(&bad, &known), [1, 2, 3]);
+        assert_eq!(reported(&bad, &Accounts::default()), [0; 0]);
+        assert_eq!(reported(&[user(1, "core", &["x"])], &known), [0; 0]);
 
         let mut without = user(1, "a", &[]);
         without.no_user_group = true;
         let mut primary = user(2, "b", &[]);
         primary.primary_group = Some(String::from("a"));
-        assert_eq!(said(&[without, primary], &known), [2]);
+        assert_eq!(reported(&[without, primary], &known), [2]);
     }
 }

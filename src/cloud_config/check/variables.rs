@@ -1,25 +1,25 @@
-//! Sections that become variables of a service.
+//! The sections that set environment variables of a service.
 
 use std::collections::BTreeMap;
 
 use crate::cloud_config::document::{Document, Variables};
 use crate::cloud_config::quote;
-use crate::cloud_config::report::{Report, shown};
+use crate::cloud_config::report::{Report, quoted};
 use crate::config::refused;
 
 pub(super) fn environments(
     document: &Document,
     report: &mut Report,
 ) -> BTreeMap<&'static str, BTreeMap<String, String>> {
-    etcd_would_refuse(&document.etcd, report);
+    check_etcd(&document.etcd, report);
     if let Some(start) = document.locksmith.values.get("REBOOT_WINDOW_START")
         && !is_window_start(&start.value)
     {
         let message = format!(
             "coreos.locksmith.window_start is {}, expected a time such as 04:00 or Thu 04:00",
-            shown(&start.value)
+            quoted(&start.value)
         );
-        report.warning(start.place, message);
+        report.warning(start.position, message);
     }
     let mut environments = BTreeMap::new();
     for (service, section, variables) in [
@@ -39,8 +39,8 @@ pub(super) fn environments(
     environments
 }
 
-/// Values are handed on as they are; those that `etcd` does not start with are said, in its own words.
-fn etcd_would_refuse(etcd: &Variables, report: &mut Report) {
+/// Reports the values that etcd does not start with, in the words of etcd. They are passed on as they are.
+fn check_etcd(etcd: &Variables, report: &mut Report) {
     let lookup = |name: &str| etcd.values.get(name).map(|one| one.value.clone());
     let mut refused = refused::refused(lookup);
     if let Some(discovery) = etcd.values.get("ETCD_DISCOVERY")
@@ -48,34 +48,34 @@ fn etcd_would_refuse(etcd: &Variables, report: &mut Report) {
     {
         let message = format!(
             "coreos.etcd.discovery is {}, expected a URL such as https://discovery.example.com/TOKEN",
-            shown(&discovery.value)
+            quoted(&discovery.value)
         );
-        report.warning(discovery.place, message);
+        report.warning(discovery.position, message);
         refused.retain(|(name, _)| name != "ETCD_DISCOVERY");
     }
-    for (name, why) in refused {
+    for (name, error) in refused {
         let Some(variable) = etcd.values.get(&name) else {
             continue;
         };
-        let message = format!("etcd will not start: {why}");
-        match is_of_its_time(&name, &variable.value) {
-            true => report.note(variable.place, message),
-            false => report.warning(variable.place, message),
+        let message = format!("etcd will not start: {error}");
+        match was_accepted(&name, &variable.value) {
+            true => report.note(variable.position, message),
+            false => report.warning(variable.position, message),
         }
     }
-    // Elsewhere an empty variable is as good as none. This one stands over that of the unit.
+    // Other variables may be empty, which is the same as unset. This one overrides that of the unit.
     if let Some(directory) = etcd.values.get("ETCD_DATA_DIR")
         && directory.value.trim().is_empty()
     {
         let message = "etcd will not start: coreos.etcd.data_dir is empty, expected the path of a directory; \
-                       leave it out for that of the unit";
-        report.warning(directory.place, message);
+                       remove it to use that of the unit";
+        report.warning(directory.position, message);
     }
 }
 
-/// Whether the tools of the time called a value clean that this `etcd` does not start with: they looked at
-/// no number, list or full address. Documents that were clean then stay so.
-fn is_of_its_time(name: &str, value: &str) -> bool {
+/// Whether coreos-cloudinit found no fault with a value that this etcd does not start with: it did not check
+/// numbers, lists and complete addresses. Documents without findings there have none here.
+fn was_accepted(name: &str, value: &str) -> bool {
     match name {
         "ETCD_ADDR" | "ETCD_PEER_ADDR" => value.contains(':') && !value.starts_with(':'),
         "ETCD_NAME" | "ETCD_READY" | "ETCD_WATCH_HISTORY" | "ETCD_WATCH_HISTORY_BYTES" => false,
@@ -83,7 +83,7 @@ fn is_of_its_time(name: &str, value: &str) -> bool {
     }
 }
 
-/// The values, each fit for an environment.
+/// The values that an environment variable can have. The others are reported.
 pub(super) fn checked(
     variables: &Variables,
     section: &str,
@@ -91,20 +91,20 @@ pub(super) fn checked(
 ) -> BTreeMap<String, String> {
     let mut values = BTreeMap::new();
     for (name, variable) in &variables.values {
-        match quote::unfit(name, &variable.value) {
+        match quote::find_unfit(name, &variable.value) {
             None => {
                 values.insert(name.clone(), variable.value.clone());
             }
-            Some(why) => report.error(
-                variable.place,
-                format!("{section}: the value of {name} {why}"),
+            Some(reason) => report.error(
+                variable.position,
+                format!("{section}: the value of {name} {reason}"),
             ),
         }
     }
     values
 }
 
-/// Whether a text could be a URL of a token.
+/// Whether a text can be the URL of a discovery token.
 fn is_discovery(text: &str) -> bool {
     let rest = text
         .strip_prefix("https://")
@@ -112,8 +112,8 @@ fn is_discovery(text: &str) -> bool {
     let Some(rest) = rest else {
         return text.is_empty();
     };
-    let escapes = rest.split('%').skip(1).all(|behind| {
-        let digits = behind.as_bytes().get(..2).unwrap_or_default();
+    let escapes = rest.split('%').skip(1).all(|after| {
+        let digits = after.as_bytes().get(..2).unwrap_or_default();
         digits.len() == 2 && digits.iter().all(u8::is_ascii_hexdigit)
     });
     escapes
@@ -122,7 +122,7 @@ fn is_discovery(text: &str) -> bool {
         && rest.bytes().all(|byte| byte.is_ascii_graphic())
 }
 
-/// `hh:mm`, perhaps with a day before it.
+/// Whether a text is `hh:mm`, optionally after a day of the week.
 fn is_window_start(text: &str) -> bool {
     const DAYS: [&str; 7] = ["sun", "mon", "tue", "wed", "thu", "fri", "sat"];
     let time = match text.split_once(' ') {
@@ -144,23 +144,23 @@ fn is_window_start(text: &str) -> bool {
 mod tests {
     use super::*;
     use crate::cloud_config::document::Variable;
-    use crate::cloud_config::report::Place;
+    use crate::cloud_config::report::Position;
 
-    fn said(values: &[(&str, &str)]) -> String {
+    fn reported(values: &[(&str, &str)]) -> String {
         let mut etcd = Variables::default();
         for (at, (name, value)) in values.iter().enumerate() {
             let variable = Variable {
                 value: String::from(*value),
-                place: Place::line(at + 1),
+                position: Position::line(at + 1),
             };
             etcd.values.insert(String::from(*name), variable);
         }
         let mut report = Report::default();
-        etcd_would_refuse(&etcd, &mut report);
-        report.text("f")
+        check_etcd(&etcd, &mut report);
+        report.to_text("f")
     }
 
-    /// (Variable, value, how the only line about it begins.)
+    /// (variable, value, start of the only line about it)
     const REFUSED: &[(&str, &str, &str)] = &[
         (
             "ETCD_ADDR",
@@ -242,11 +242,11 @@ mod tests {
     ];
 
     #[test]
-    fn what_etcd_does_not_start_with_is_said() {
-        for (name, value, begins) in REFUSED {
-            let said = said(&[(*name, *value)]);
-            assert!(said.starts_with(&format!("f:1: {begins}")), "{said}");
-            assert_eq!(said.lines().count(), 1, "{said}");
+    fn values_that_etcd_does_not_start_with_are_reported() {
+        for (name, value, start) in REFUSED {
+            let text = reported(&[(*name, *value)]);
+            assert!(text.starts_with(&format!("f:1: {start}")), "{text}");
+            assert_eq!(text.lines().count(), 1, "{text}");
         }
         let good = [
             ("ETCD_ADDR", "10.0.0.5:4001"),
@@ -256,11 +256,11 @@ mod tests {
             ("ETCD_PEERS_FILE", "/no/such/peers"),
             ("ETCD_NAME", " "),
         ];
-        assert_eq!(said(&good), "");
+        assert_eq!(reported(&good), "");
     }
 
     #[test]
-    fn urls_and_times_are_looked_at() {
+    fn urls_and_times_are_checked() {
         for good in [
             "https://d.example.test/abc",
             "http://10.0.0.1:4001/v2/keys/_etcd/a%20b",

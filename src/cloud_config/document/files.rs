@@ -1,24 +1,23 @@
 //! `write_files`
 
-use super::{Placed, text};
-use crate::cloud_config::node::Node;
-use crate::cloud_config::report::{Place, Report};
+use crate::cloud_config::node::{Located, Node};
+use crate::cloud_config::report::{Position, Report};
 
-/// A file.
+/// An item of `write_files`.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct FileEntry {
-    /// Where it begins.
-    pub place: Place,
-    /// Where it goes.
-    pub path: Option<Placed<String>>,
-    /// What is in it, still encoded; without it the file is empty.
-    pub content: Option<Placed<String>>,
-    /// How the content is encoded.
-    pub encoding: Option<Placed<String>>,
-    /// Who may do what, octal.
-    pub permissions: Option<Placed<String>>,
-    /// `user` or `user:group`, names or numbers.
-    pub owner: Option<Placed<String>>,
+    /// Its first line.
+    pub position: Position,
+    /// The path of the file.
+    pub path: Option<Located<String>>,
+    /// The content, still encoded; `None` for an empty file.
+    pub content: Option<Located<String>>,
+    /// The encoding of the content.
+    pub encoding: Option<Located<String>>,
+    /// The permissions, octal.
+    pub permissions: Option<Located<String>>,
+    /// `user` or `user:group`, by name or by number.
+    pub owner: Option<Located<String>>,
 }
 
 const KEYS: &[&str] = &["content", "encoding", "owner", "path", "permissions"];
@@ -26,7 +25,7 @@ const KEYS: &[&str] = &["content", "encoding", "owner", "path", "permissions"];
 pub(super) fn parse(node: &Node, report: &mut Report) -> Option<FileEntry> {
     const WHAT: &str = "a file";
     let mut file = FileEntry {
-        place: node.place.whole_line(),
+        position: node.position.without_column(),
         ..FileEntry::default()
     };
     let entries = node.entries(WHAT, report);
@@ -41,11 +40,11 @@ pub(super) fn parse(node: &Node, report: &mut Report) -> Option<FileEntry> {
             "permissions" => &mut file.permissions,
             "owner" => &mut file.owner,
             _ => {
-                entry.is_unknown(WHAT, KEYS, report);
+                entry.report_unknown(WHAT, KEYS, report);
                 continue;
             }
         };
-        let value = text(&entry, &format!("a file's {}", entry.name), report);
+        let value = entry.text(&format!("the {} of a file", entry.name), report);
         *part = value.or(part.take());
     }
     Some(file)

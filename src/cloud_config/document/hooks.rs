@@ -1,30 +1,29 @@
 //! `coreos.exec-watch`: commands to run when a key changes.
 
-use super::{Placed, text, texts};
-use crate::cloud_config::node::{Entry, Node, Value};
-use crate::cloud_config::report::{Place, Report};
+use crate::cloud_config::node::{Entry, Located, Node, Value};
+use crate::cloud_config::report::{Position, Report};
 
-/// A hook.
+/// An item of `exec-watch`.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Hook {
-    /// Where it begins.
-    pub place: Place,
-    /// Its name, and that of its file.
-    pub name: Option<Placed<String>>,
-    /// What its file says, by the file's own keys, of which a later one wins.
+    /// Its first line.
+    pub position: Position,
+    /// The name of the hook and of its file.
+    pub name: Option<Located<String>>,
+    /// The settings by the keys of a hook file; a later one overrides an earlier one.
     pub settings: Vec<(&'static str, Setting)>,
 }
 
-/// What one key of a hook's file says.
+/// The value of one key of a hook file.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Setting {
-    /// Yes or no.
-    Truth(bool),
+    /// A boolean.
+    Bool(bool),
     /// A text.
     Text(String),
-    /// A number, still as it is written.
-    Number(Placed<String>),
-    /// Texts.
+    /// A number, as it is written.
+    Number(Located<String>),
+    /// A list of texts.
     List(Vec<String>),
     /// Texts by name.
     Map(Vec<(String, String)>),
@@ -49,7 +48,7 @@ const KEYS: &[&str] = &[
 pub(super) fn parse(node: &Node, report: &mut Report) -> Option<Hook> {
     const WHAT: &str = "a hook";
     let mut hook = Hook {
-        place: node.place.whole_line(),
+        position: node.position.without_column(),
         ..Hook::default()
     };
     let entries = node.entries(WHAT, report);
@@ -58,7 +57,7 @@ pub(super) fn parse(node: &Node, report: &mut Report) -> Option<Hook> {
     }
     for entry in entries {
         if entry.name == "name" {
-            hook.name = text(&entry, "a hook's name", report).or(hook.name);
+            hook.name = entry.text("the name of a hook", report).or(hook.name);
         } else {
             hook.settings.extend(setting(&entry, report));
         }
@@ -67,24 +66,24 @@ pub(super) fn parse(node: &Node, report: &mut Report) -> Option<Hook> {
 }
 
 fn setting(entry: &Entry<'_>, report: &mut Report) -> Option<(&'static str, Setting)> {
-    let what = format!("a hook's {}", entry.name);
+    let what = format!("the {} of a hook", entry.name);
     let node = entry.value;
-    let mut truth = || node.truth(&what, report).map(Setting::Truth);
+    let mut boolean = || node.bool(&what, report).map(Setting::Bool);
     Some(match entry.name.as_str() {
-        "recursive" => ("recursive", truth()?),
-        "initial" => ("initial", truth()?),
-        "json" => ("json", truth()?),
+        "recursive" => ("recursive", boolean()?),
+        "initial" => ("initial", boolean()?),
+        "json" => ("json", boolean()?),
         "key" => ("key", Setting::Text(node.text(&what, report)?)),
         "user" => ("user", Setting::Text(node.text(&what, report)?)),
         "on_failure" => ("on-failure", Setting::Text(node.text(&what, report)?)),
-        "timeout" => ("timeout", Setting::Number(text(entry, &what, report)?)),
-        "debounce" => ("debounce", Setting::Number(text(entry, &what, report)?)),
-        "retry" => ("retry", Setting::Number(text(entry, &what, report)?)),
-        "concurrency" => ("concurrency", Setting::Number(text(entry, &what, report)?)),
-        "environment" => ("environment", variables(node, &what, report)),
+        "timeout" => ("timeout", Setting::Number(entry.text(&what, report)?)),
+        "debounce" => ("debounce", Setting::Number(entry.text(&what, report)?)),
+        "retry" => ("retry", Setting::Number(entry.text(&what, report)?)),
+        "concurrency" => ("concurrency", Setting::Number(entry.text(&what, report)?)),
+        "environment" => ("environment", parse_variables(node, &what, report)),
         "command" => match &node.value {
             Value::List(_) => {
-                let words = texts(entry, &what, report);
+                let words = entry.texts(&what, report);
                 let words = words.into_iter().map(|word| word.value).collect();
                 ("command", Setting::List(words))
             }
@@ -93,24 +92,27 @@ fn setting(entry: &Entry<'_>, report: &mut Report) -> Option<(&'static str, Sett
             }
         },
         _ => {
-            entry.is_unknown("a hook", KEYS, report);
+            entry.report_unknown("a hook", KEYS, report);
             return None;
         }
     })
 }
 
-fn variables(node: &Node, what: &str, report: &mut Report) -> Setting {
+fn parse_variables(node: &Node, what: &str, report: &mut Report) -> Setting {
     let mut variables = Vec::new();
     for variable in node.entries(what, report) {
-        if let Some(value) = variable.value.text("a variable", report) {
-            variables.push((original(node, &variable.name), value));
+        if let Some(value) = variable
+            .value
+            .text("an environment variable of a hook", report)
+        {
+            variables.push((spelling(node, &variable.name), value));
         }
     }
     Setting::Map(variables)
 }
 
-/// The key of a mapping as it was written: `-` and `_` are not the same in a variable's name.
-fn original(node: &Node, name: &str) -> String {
+/// The key of a mapping as it is written: in the name of a variable `-` and `_` are different.
+fn spelling(node: &Node, name: &str) -> String {
     let Value::Map(pairs) = &node.value else {
         return String::from(name);
     };

@@ -1,6 +1,6 @@
-//! What a document says: each section as it is written, nothing checked but its kind.
+//! The sections of a document as they are written; only the kinds of the values are checked.
 //!
-//! A part of the wrong kind, or with a key nobody knows, is left out with a warning; the rest counts.
+//! A value of the wrong kind and an unknown key are ignored with a warning; the rest is used.
 
 mod files;
 mod hooks;
@@ -8,6 +8,9 @@ mod units;
 mod users;
 mod variables;
 
+use std::fmt;
+
+pub use super::node::Located;
 pub use files::FileEntry;
 pub use hooks::{Hook, Setting};
 pub use units::{DropIn, Unit};
@@ -15,27 +18,18 @@ pub use users::User;
 pub use variables::{FLANNEL, Variable, Variables};
 
 use super::node::{Entry, Node, Value};
-use super::report::{Place, Report, nearest, shown};
+use super::report::{Report, quoted, suggestion};
 use super::substitute;
 
-/// A value, and where its key is.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Placed<T> {
-    /// The value.
-    pub value: T,
-    /// Where it is.
-    pub place: Place,
-}
-
-/// A document, as it is written.
+/// A document as it is written.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Document {
     /// `hostname`
-    pub hostname: Option<Placed<String>>,
+    pub hostname: Option<Located<String>>,
     /// `manage_etc_hosts`
-    pub manage_etc_hosts: Option<Placed<String>>,
+    pub manage_etc_hosts: Option<Located<String>>,
     /// `ssh_authorized_keys`
-    pub ssh_authorized_keys: Vec<Placed<String>>,
+    pub ssh_authorized_keys: Vec<Located<String>>,
     /// `users`
     pub users: Vec<User>,
     /// `write_files`
@@ -50,11 +44,11 @@ pub struct Document {
     pub locksmith: Variables,
     /// `coreos.units`
     pub units: Vec<Unit>,
-    /// `coreos.exec-watch`; none if that section does not count.
+    /// `coreos.exec-watch`; `None` if that section is not selected.
     pub hooks: Option<Vec<Hook>>,
 }
 
-/// The sections at the top of a document.
+/// The sections at the top level of a document.
 const TOP: &[&str] = &[
     "coreos",
     "hostname",
@@ -74,20 +68,37 @@ const COREOS: &[&str] = &[
     "units",
 ];
 
-/// Sections below `coreos` that other tools handled.
-const NOT_OURS: &[&str] = &["etcd2", "oem", "update"];
+/// Sections below `coreos` that this program does not support.
+const UNSUPPORTED: &[&str] = &["etcd2", "oem", "update"];
 
-/// Which sections count.
+/// The sections to apply.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Sections(Option<Vec<String>>);
 
+/// The error for a name that is not that of a section.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct UnknownSection {
+    name: String,
+}
+
+impl fmt::Display for UnknownSection {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let suggestion = suggestion(&self.name, TOP.iter().copied());
+        write!(f, "unknown section {}{suggestion}", quoted(&self.name))
+    }
+}
+
+impl std::error::Error for UnknownSection {}
+
 impl Sections {
-    /// From names such as `coreos`, `write_files` or `coreos.units`, with `-` or `_`.
+    /// The sections with names such as `coreos`, `write_files` or `coreos.units`, spelled with `-` or `_`.
     ///
     /// # Errors
     ///
-    /// A name that is no section, as a sentence.
-    pub fn named<'a>(names: impl IntoIterator<Item = &'a str>) -> Result<Self, String> {
+    /// [`UnknownSection`]: a name is not that of a section.
+    pub fn from_names<'a>(
+        names: impl IntoIterator<Item = &'a str>,
+    ) -> Result<Self, UnknownSection> {
         let mut chosen = Vec::new();
         for name in names {
             let name = name.trim().replace('-', "_");
@@ -96,22 +107,21 @@ impl Sections {
                 None => TOP.contains(&name.as_str()),
             };
             if !known {
-                let near = nearest(&name, TOP.iter().copied());
-                return Err(format!("{} is no section{near}", shown(&name)));
+                return Err(UnknownSection { name });
             }
             chosen.push(name);
         }
         Ok(Self(Some(chosen)))
     }
 
-    fn top(&self, name: &str) -> bool {
+    fn has_top(&self, name: &str) -> bool {
         self.0.as_ref().is_none_or(|chosen| {
-            let below = |one: &String| one.split('.').next() == Some(name);
-            chosen.iter().any(below)
+            let covers = |one: &String| one.split('.').next() == Some(name);
+            chosen.iter().any(covers)
         })
     }
 
-    fn coreos(&self, name: &str) -> bool {
+    fn has_coreos(&self, name: &str) -> bool {
         self.0.as_ref().is_none_or(|chosen| {
             let covers =
                 |one: &String| one == "coreos" || one.strip_prefix("coreos.") == Some(name);
@@ -119,16 +129,16 @@ impl Sections {
         })
     }
 
-    /// Whether keys that no section has are reported.
+    /// Whether all sections are selected; only then unknown ones are reported.
     fn are_all(&self) -> bool {
         self.0.is_none()
     }
 }
 
-/// What a document says in the sections that count.
+/// Reads the selected sections of a document.
 pub fn parse(node: &Node, sections: &Sections, report: &mut Report) -> Document {
     let mut document = Document {
-        hooks: sections.coreos("exec_watch").then(Vec::new),
+        hooks: sections.has_coreos("exec_watch").then(Vec::new),
         ..Document::default()
     };
     if node.value == Value::Null {
@@ -137,36 +147,36 @@ pub fn parse(node: &Node, sections: &Sections, report: &mut Report) -> Document 
     for entry in node.entries("the document", report) {
         if !TOP.contains(&entry.name.as_str()) {
             if sections.are_all() {
-                entry.is_unknown("a cloud-config", TOP, report);
+                entry.report_unknown("a cloud-config", TOP, report);
             }
-        } else if sections.top(&entry.name) {
-            document.top(&entry, sections, report);
+        } else if sections.has_top(&entry.name) {
+            document.read_top(&entry, sections, report);
         }
     }
     document
 }
 
 impl Document {
-    fn top(&mut self, entry: &Entry<'_>, sections: &Sections, report: &mut Report) {
+    fn read_top(&mut self, entry: &Entry<'_>, sections: &Sections, report: &mut Report) {
         if entry.name != "coreos" {
-            addresses_are_known(entry, report);
+            report_unknown_addresses(entry, report);
         }
         match entry.name.as_str() {
             "coreos" => {
                 for entry in entry.value.entries("coreos", report) {
-                    if sections.coreos(&entry.name) {
-                        addresses_are_known(&entry, report);
-                        self.coreos(&entry, report);
+                    if sections.has_coreos(&entry.name) {
+                        report_unknown_addresses(&entry, report);
+                        self.read_coreos(&entry, report);
                     }
                 }
             }
-            "hostname" => self.hostname = text(entry, "hostname", report).or(self.hostname.take()),
+            "hostname" => self.hostname = entry.text("hostname", report).or(self.hostname.take()),
             "manage_etc_hosts" => {
-                let value = text(entry, "manage_etc_hosts", report);
+                let value = entry.text("manage_etc_hosts", report);
                 self.manage_etc_hosts = value.or(self.manage_etc_hosts.take());
             }
             "ssh_authorized_keys" => {
-                let keys = texts(entry, "ssh_authorized_keys", report);
+                let keys = entry.texts("ssh_authorized_keys", report);
                 self.ssh_authorized_keys.extend(keys);
             }
             "users" => {
@@ -182,7 +192,7 @@ impl Document {
         }
     }
 
-    fn coreos(&mut self, entry: &Entry<'_>, report: &mut Report) {
+    fn read_coreos(&mut self, entry: &Entry<'_>, report: &mut Report) {
         match entry.name.as_str() {
             "etcd" => variables::etcd(entry.value, &mut self.etcd, report),
             "fleet" => variables::fleet(entry.value, &mut self.fleet, report),
@@ -198,43 +208,21 @@ impl Document {
                 let hooks = items.iter().filter_map(|item| hooks::parse(item, report));
                 self.hooks.get_or_insert_default().extend(hooks);
             }
-            name if NOT_OURS.contains(&name) => {
-                let message = format!("coreos.{name} is not handled here; left out");
-                report.warning(entry.place, message);
+            name if UNSUPPORTED.contains(&name) => {
+                let message = format!("coreos.{name} is not supported; ignored");
+                report.warning(entry.position, message);
             }
             name if TOP.contains(&name) => {
-                let message = format!("{name} belongs at the top, not below coreos; left out");
-                report.warning(entry.place, message);
+                let message = format!("{name} belongs at the top level, not below coreos; ignored");
+                report.warning(entry.position, message);
             }
-            _ => entry.is_unknown("coreos", COREOS, report),
+            _ => entry.report_unknown("coreos", COREOS, report),
         }
     }
 }
 
-/// A text, with the place of its key.
-fn text(entry: &Entry<'_>, what: &str, report: &mut Report) -> Option<Placed<String>> {
-    let value = entry.value.text(what, report)?;
-    Some(Placed {
-        value,
-        place: entry.place,
-    })
-}
-
-/// A list of texts, each with its own place.
-fn texts(entry: &Entry<'_>, what: &str, report: &mut Report) -> Vec<Placed<String>> {
-    let mut found = Vec::new();
-    let item_of = format!("an item of {what}");
-    for item in entry.value.items(what, report) {
-        found.extend(item.text(&item_of, report).map(|value| Placed {
-            value,
-            place: item.place.whole_line(),
-        }));
-    }
-    found
-}
-
-/// An address that is asked for and unknown would leave a hole in the document.
-fn addresses_are_known(entry: &Entry<'_>, report: &mut Report) {
+/// Reports each address variable without a known address: its value would be incomplete.
+fn report_unknown_addresses(entry: &Entry<'_>, report: &mut Report) {
     let mut parts = vec![entry.value];
     while let Some(node) = parts.pop() {
         match &node.value {
@@ -242,13 +230,13 @@ fn addresses_are_known(entry: &Entry<'_>, report: &mut Report) {
             Value::List(items) => parts.extend(items),
             Value::Map(pairs) => parts.extend(pairs.iter().flat_map(|(key, value)| [key, value])),
             Value::Scalar { text, .. } => {
-                if let Some(kind) = substitute::unknown(text) {
+                if let Some(kind) = substitute::find_unknown(text) {
                     let (name, variable) = (kind.name(), kind.variable());
                     let message = format!(
-                        "${name} is not known; set {variable} in the environment or /etc/environment, or \
+                        "${name} is not known; set {variable} in the environment or in /etc/environment, or \
                          use --detect-addresses"
                     );
-                    report.error(node.place.whole_line(), message);
+                    report.error(node.position.without_column(), message);
                 }
             }
         }

@@ -1,38 +1,37 @@
 //! `coreos.units`
 
-use super::{Placed, text};
-use crate::cloud_config::node::Node;
-use crate::cloud_config::report::{Place, Report};
+use crate::cloud_config::node::{Located, Node};
+use crate::cloud_config::report::{Position, Report};
 
-/// A unit.
+/// An item of `units`.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Unit {
-    /// Where it begins.
-    pub place: Place,
-    /// Its name, such as `etcd.service`.
-    pub name: Option<Placed<String>>,
-    /// Its file; none to leave the one that is there.
+    /// Its first line.
+    pub position: Position,
+    /// The name of the unit, such as `etcd.service`.
+    pub name: Option<Located<String>>,
+    /// The content of the unit file; `None` to keep an existing file.
     pub content: Option<String>,
-    /// Parts of other files for it.
+    /// Drop-ins of the unit.
     pub drop_ins: Vec<DropIn>,
-    /// Whether nobody may start it.
+    /// Whether the unit is masked.
     pub mask: bool,
-    /// Whether it is started at each boot.
+    /// Whether the unit is enabled.
     pub enable: bool,
-    /// Whether all this is for this boot only.
+    /// Whether unit file, mask and enablement last until the next boot only.
     pub runtime: bool,
-    /// What to do with it now.
-    pub command: Option<Placed<String>>,
+    /// The command to run for the unit, such as `start`.
+    pub command: Option<Located<String>>,
 }
 
-/// A part of a unit's configuration, in a file of its own.
+/// An item of `drop-ins`.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct DropIn {
-    /// Where it begins.
-    pub place: Place,
-    /// The name of its file.
-    pub name: Option<Placed<String>>,
-    /// What is in it.
+    /// Its first line.
+    pub position: Position,
+    /// The file name.
+    pub name: Option<Located<String>>,
+    /// The content.
     pub content: String,
 }
 
@@ -43,7 +42,7 @@ const KEYS: &[&str] = &[
 pub(super) fn parse(node: &Node, report: &mut Report) -> Option<Unit> {
     const WHAT: &str = "a unit";
     let mut unit = Unit {
-        place: node.place.whole_line(),
+        position: node.position.without_column(),
         ..Unit::default()
     };
     let entries = node.entries(WHAT, report);
@@ -51,20 +50,20 @@ pub(super) fn parse(node: &Node, report: &mut Report) -> Option<Unit> {
         return None;
     }
     for entry in entries {
-        let what = format!("a unit's {}", entry.name);
+        let what = format!("the {} of a unit", entry.name);
         match entry.name.as_str() {
-            "name" => unit.name = text(&entry, &what, report).or(unit.name),
+            "name" => unit.name = entry.text(&what, report).or(unit.name),
             "content" => unit.content = entry.value.text(&what, report).or(unit.content),
             "drop_ins" => {
                 let items = entry.value.items(&what, report);
                 unit.drop_ins
                     .extend(items.iter().map(|item| drop_in(item, report)));
             }
-            "mask" => unit.mask = entry.value.truth(&what, report).unwrap_or(unit.mask),
-            "enable" => unit.enable = entry.value.truth(&what, report).unwrap_or(unit.enable),
-            "runtime" => unit.runtime = entry.value.truth(&what, report).unwrap_or(unit.runtime),
-            "command" => unit.command = text(&entry, &what, report).or(unit.command),
-            _ => entry.is_unknown(WHAT, KEYS, report),
+            "mask" => unit.mask = entry.value.bool(&what, report).unwrap_or(unit.mask),
+            "enable" => unit.enable = entry.value.bool(&what, report).unwrap_or(unit.enable),
+            "runtime" => unit.runtime = entry.value.bool(&what, report).unwrap_or(unit.runtime),
+            "command" => unit.command = entry.text(&what, report).or(unit.command),
+            _ => entry.report_unknown(WHAT, KEYS, report),
         }
     }
     Some(unit)
@@ -73,17 +72,17 @@ pub(super) fn parse(node: &Node, report: &mut Report) -> Option<Unit> {
 fn drop_in(node: &Node, report: &mut Report) -> DropIn {
     const WHAT: &str = "a drop-in";
     let mut drop_in = DropIn {
-        place: node.place.whole_line(),
+        position: node.position.without_column(),
         ..DropIn::default()
     };
     for entry in node.entries(WHAT, report) {
         match entry.name.as_str() {
-            "name" => drop_in.name = text(&entry, "a drop-in's name", report).or(drop_in.name),
+            "name" => drop_in.name = entry.text("the name of a drop-in", report).or(drop_in.name),
             "content" => {
-                let content = entry.value.text("a drop-in's content", report);
+                let content = entry.value.text("the content of a drop-in", report);
                 drop_in.content = content.unwrap_or(drop_in.content);
             }
-            _ => entry.is_unknown(WHAT, &["content", "name"], report),
+            _ => entry.report_unknown(WHAT, &["content", "name"], report),
         }
     }
     drop_in

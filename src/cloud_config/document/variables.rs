@@ -1,19 +1,19 @@
-//! Sections that become variables of a service: etcd, fleet, flannel, locksmith.
+//! The sections that set environment variables of a service: etcd, fleet, flannel and locksmith.
 
 use std::collections::BTreeMap;
 
 use crate::cloud_config::node::{Entry, Node, Value};
-use crate::cloud_config::report::{Place, Report, shown};
-use crate::cloud_config::scalar::{decimal, integer, truth};
+use crate::cloud_config::report::{Position, Report, quoted};
+use crate::cloud_config::scalar::{parse_bool, parse_float, parse_integer};
 use crate::config::options::{Form, OPTIONS, Opt, Section};
 
-/// One variable of a service's environment.
+/// An environment variable of a service.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Variable {
     /// Its value.
     pub value: String,
-    /// Where its key is in the document.
-    pub place: Place,
+    /// The line of its key.
+    pub position: Position,
 }
 
 /// The variables of one service.
@@ -21,17 +21,18 @@ pub struct Variable {
 pub struct Variables {
     /// By name.
     pub values: BTreeMap<String, Variable>,
-    /// Whether the document says anything at all about this service, be it of use or not.
-    pub given: bool,
+    /// Whether the section has any value, valid or not.
+    pub is_set: bool,
 }
 
-/// What a value may be.
+/// The type of an option's value.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Kind {
-    /// Any text, kept as it was written.
+    /// Any text, kept as it is written.
     Text,
-    Truth,
-    Whole,
+    Bool,
+    Integer,
+    /// A number, possibly with a fraction.
     Number,
 }
 
@@ -40,11 +41,11 @@ struct EtcdOption {
     key: String,
     variable: String,
     kind: Kind,
-    /// Whether the daemon takes it and does nothing with it.
-    idle: bool,
+    /// Whether the daemon accepts and ignores it.
+    ignored: bool,
 }
 
-/// Options of etcd 2. Both tools of the time handed them on, although etcd 0.4 does not know them.
+/// Options of etcd 2. coreos-cloudinit passed them on, although etcd 0.4 does not have them.
 const ETCD2_OPTIONS: &[&str] = &[
     "advertise_client_urls",
     "discovery_fallback",
@@ -64,7 +65,7 @@ const ETCD2_OPTIONS: &[&str] = &[
     "proxy",
 ];
 
-/// Spellings from before 0.4.
+/// Names of options before etcd 0.4, and their names since.
 const OLD_OPTIONS: &[(&str, &str)] = &[
     ("discovery_url", "discovery"),
     ("max_cluster_size", "cluster_active_size"),
@@ -96,7 +97,7 @@ const FLEET: &[&str] = &[
     "verbosity",
 ];
 
-/// flannel: (key, variable), in the order of the file they are written to.
+/// The options of flannel (key, variable), in the order of the file they are written to.
 pub const FLANNEL: &[(&str, &str)] = &[
     ("etcd_endpoints", "FLANNELD_ETCD_ENDPOINTS"),
     ("etcd_cafile", "FLANNELD_ETCD_CAFILE"),
@@ -127,59 +128,59 @@ pub(super) fn etcd(node: &Node, variables: &mut Variables, report: &mut Report) 
     let options = etcd_options();
     let names: Vec<&str> = options.iter().map(|one| one.key.as_str()).collect();
     for mut entry in node.entries("coreos.etcd", report) {
-        variables.given |= matches!(entry.value.value, Value::Scalar { .. });
+        variables.is_set |= matches!(entry.value.value, Value::Scalar { .. });
         if let Some((old, name)) = OLD_OPTIONS.iter().find(|(old, _)| *old == entry.name) {
             report.warning(
-                entry.place,
-                format!("{old} is an old spelling; write {name}"),
+                entry.position,
+                format!("{old} is the name before etcd 0.4; use {name}"),
             );
             entry.name = String::from(*name);
         }
         if let Some(option) = options.iter().find(|one| one.key == entry.name) {
-            if option.idle {
-                let message = format!("{} is accepted without effect", entry.name);
-                report.note(entry.place, message);
+            if option.ignored {
+                let message = format!("{} is accepted but has no effect", entry.name);
+                report.note(entry.position, message);
             }
             let value = value(&entry, "coreos.etcd", option.kind, report);
-            variables.set(&option.variable, value, entry.place);
+            variables.set(&option.variable, value, entry.position);
         } else if ETCD2_OPTIONS.contains(&entry.name.as_str()) {
-            let message = format!("{} is an option of etcd 2, without effect here", entry.name);
-            report.warning(entry.place, message);
+            let message = format!("{} is an option of etcd 2 and has no effect", entry.name);
+            report.warning(entry.position, message);
             let value = value(&entry, "coreos.etcd", Kind::Text, report);
             let variable = format!("ETCD_{}", entry.name.to_ascii_uppercase());
-            variables.set(&variable, value, entry.place);
+            variables.set(&variable, value, entry.position);
         } else {
-            entry.is_unknown("coreos.etcd", &names, report);
+            entry.report_unknown("coreos.etcd", &names, report);
         }
     }
 }
 
 pub(super) fn fleet(node: &Node, variables: &mut Variables, report: &mut Report) {
     for entry in node.entries("coreos.fleet", report) {
-        let letters = |byte: u8| byte.is_ascii_alphanumeric() || byte == b'_';
-        if entry.name.is_empty() || !entry.name.bytes().all(letters) {
-            entry.is_unknown("coreos.fleet", FLEET, report);
+        let is_allowed = |byte: u8| byte.is_ascii_alphanumeric() || byte == b'_';
+        if entry.name.is_empty() || !entry.name.bytes().all(is_allowed) {
+            entry.report_unknown("coreos.fleet", FLEET, report);
             continue;
         }
         if !FLEET.contains(&entry.name.as_str()) {
-            let message = format!("{} is no option of fleet that is known here", entry.name);
-            report.note(entry.place, message);
+            let message = format!("{} is not a known option of fleet; set anyway", entry.name);
+            report.note(entry.position, message);
         }
         let value = value(&entry, "coreos.fleet", Kind::Text, report);
         let variable = format!("FLEET_{}", entry.name.to_ascii_uppercase());
-        variables.set(&variable, value, entry.place);
+        variables.set(&variable, value, entry.position);
     }
 }
 
 pub(super) fn flannel(node: &Node, variables: &mut Variables, report: &mut Report) {
-    of_table(node, "coreos.flannel", FLANNEL, variables, report);
+    read_table(node, "coreos.flannel", FLANNEL, variables, report);
 }
 
 pub(super) fn locksmith(node: &Node, variables: &mut Variables, report: &mut Report) {
-    of_table(node, "coreos.locksmith", LOCKSMITH, variables, report);
+    read_table(node, "coreos.locksmith", LOCKSMITH, variables, report);
 }
 
-fn of_table(
+fn read_table(
     node: &Node,
     section: &str,
     table: &[(&str, &str)],
@@ -189,38 +190,38 @@ fn of_table(
     let names: Vec<&str> = table.iter().map(|(name, _)| *name).collect();
     for entry in node.entries(section, report) {
         let Some((_, variable)) = table.iter().find(|(name, _)| *name == entry.name) else {
-            entry.is_unknown(section, &names, report);
+            entry.report_unknown(section, &names, report);
             continue;
         };
         let value = value(&entry, section, Kind::Text, report);
-        // These services take an empty variable for a value.
+        // An empty variable would override the default of these services.
         let value = value.filter(|value| !value.is_empty());
-        variables.set(variable, value, entry.place);
+        variables.set(variable, value, entry.position);
     }
 }
 
 impl Variables {
-    fn set(&mut self, name: &str, value: Option<String>, place: Place) {
+    fn set(&mut self, name: &str, value: Option<String>, position: Position) {
         if let Some(value) = value {
-            self.given = true;
-            let variable = Variable { value, place };
+            self.is_set = true;
+            let variable = Variable { value, position };
             self.values.insert(String::from(name), variable);
         }
     }
 }
 
-/// All keys of `coreos.etcd`: the daemon's variables without `ETCD_`, in small letters.
+/// All keys of `coreos.etcd`: the variables of the daemon without `ETCD_`, in lower case.
 fn etcd_options() -> Vec<EtcdOption> {
     let of_option = |option: &'static Opt| {
         option.variables.iter().map(|variable| EtcdOption {
             key: variable.trim_start_matches("ETCD_").to_ascii_lowercase(),
-            // etcd 0.4.6 itself knows only this spelling; ours knows both.
+            // etcd 0.4.6 knows only this spelling; this daemon knows both.
             variable: match *variable {
                 "ETCD_SNAPSHOT_COUNT" => String::from("ETCD_SNAPSHOTCOUNT"),
                 other => String::from(other),
             },
             kind: kind(option),
-            idle: option.section == Section::Ignored,
+            ignored: option.section == Section::Ignored,
         })
     };
     OPTIONS.iter().flat_map(of_option).collect()
@@ -228,75 +229,75 @@ fn etcd_options() -> Vec<EtcdOption> {
 
 fn kind(option: &Opt) -> Kind {
     match option.form {
-        Form::Switch => Kind::Truth,
+        Form::Switch => Kind::Bool,
         Form::Value("SECONDS") => Kind::Number,
-        Form::Value("COUNT" | "BYTES" | "MILLISECONDS") => Kind::Whole,
+        Form::Value("COUNT" | "BYTES" | "MILLISECONDS") => Kind::Integer,
         Form::Value(_) => Kind::Text,
     }
 }
 
-/// A value as its option takes it. What can't be taken is reported.
+/// A value as its option accepts it. Any other value is reported.
 fn value(entry: &Entry<'_>, section: &str, kind: Kind, report: &mut Report) -> Option<String> {
     let what = format!("{section}.{}", entry.name);
     let text = entry.value.text(&what, report)?;
     let plain = matches!(entry.value.value, Value::Scalar { plain: true, .. });
     let (value, expected) = match kind {
         Kind::Text => return Some(text),
-        Kind::Truth => (switch(&text), "true or false"),
-        Kind::Whole => (whole(&text, plain), "a whole number"),
-        Kind::Number => (number(&text, plain), "a number"),
+        Kind::Bool => (to_bool(&text), "true or false"),
+        Kind::Integer => (to_integer(&text, plain), "an integer"),
+        Kind::Number => (to_number(&text, plain), "a number"),
     };
     if let Some(value) = value {
-        let written_so = plain && (kind != Kind::Whole || integer(&text, plain).is_some());
-        if !written_so {
+        let is_exact = plain && (kind != Kind::Integer || parse_integer(&text, plain).is_some());
+        if !is_exact {
             let message = format!(
                 "{what} is {}, expected {expected}; {value} is used",
-                shown(&text)
+                quoted(&text)
             );
-            report.warning(entry.place, message);
+            report.warning(entry.position, message);
         }
         return Some(value);
     }
-    // The number before the point was what counted; so it does, but not in silence.
-    if let (Kind::Whole, Some(near)) = (kind, truncated(&text)) {
+    // As in coreos-cloudinit the fraction is dropped, but with a warning.
+    if let (Kind::Integer, Some(integer)) = (kind, truncate(&text)) {
         let message = format!(
-            "{what} is {}, expected {expected}; {near} is used",
-            shown(&text)
+            "{what} is {}, expected {expected}; {integer} is used",
+            quoted(&text)
         );
-        report.warning(entry.place, message);
-        return Some(near);
+        report.warning(entry.position, message);
+        return Some(integer);
     }
-    let message = format!("{what} is {}, expected {expected}; left out", shown(&text));
-    report.warning(entry.place, message);
+    let message = format!("{what} is {}, expected {expected}; ignored", quoted(&text));
+    report.warning(entry.position, message);
     None
 }
 
-fn switch(text: &str) -> Option<String> {
+fn to_bool(text: &str) -> Option<String> {
     let value = match text {
         "1" => true,
         "0" => false,
-        word => truth(word)?,
+        word => parse_bool(word)?,
     };
     Some(value.to_string())
 }
 
-fn whole(text: &str, plain: bool) -> Option<String> {
-    if let Some(number) = integer(text, plain) {
+fn to_integer(text: &str, plain: bool) -> Option<String> {
+    if let Some(number) = parse_integer(text, plain) {
         return Some(number.to_string());
     }
-    let number = decimal(text, plain)?;
+    let number = parse_float(text, plain)?;
     (number.fract() == 0.0 && number.abs() < 1e15).then(|| number.to_string())
 }
 
-fn number(text: &str, plain: bool) -> Option<String> {
-    match integer(text, plain) {
+fn to_number(text: &str, plain: bool) -> Option<String> {
+    match parse_integer(text, plain) {
         Some(number) => Some(number.to_string()),
-        None => decimal(text, plain).map(|number| number.to_string()),
+        None => parse_float(text, plain).map(|number| number.to_string()),
     }
 }
 
-fn truncated(text: &str) -> Option<String> {
-    let number = decimal(text, false)?;
+fn truncate(text: &str) -> Option<String> {
+    let number = parse_float(text, false)?;
     (number.abs() < 1e15).then(|| number.trunc().to_string())
 }
 
@@ -305,7 +306,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn numbers_are_read_as_yaml_writes_them() {
+    fn numbers_are_read_as_yaml_1_1_writes_them() {
         for (text, plain, expected) in [
             ("9", true, Some("9")),
             ("1_000", true, Some("1000")),
@@ -326,17 +327,17 @@ mod tests {
             ("0x-5", true, None),
             ("99999999999999999999", true, None),
         ] {
-            assert_eq!(whole(text, plain).as_deref(), expected, "{text}");
+            assert_eq!(to_integer(text, plain).as_deref(), expected, "{text}");
         }
-        assert_eq!(number("1800.5", true).as_deref(), Some("1800.5"));
-        assert_eq!(number("1e3", true).as_deref(), Some("1000"));
-        assert_eq!(number(".inf", true), None);
-        assert_eq!(number("nan", true), None);
-        assert_eq!(number("5s", true), None);
+        assert_eq!(to_number("1800.5", true).as_deref(), Some("1800.5"));
+        assert_eq!(to_number("1e3", true).as_deref(), Some("1000"));
+        assert_eq!(to_number(".inf", true), None);
+        assert_eq!(to_number("nan", true), None);
+        assert_eq!(to_number("5s", true), None);
     }
 
     #[test]
-    fn each_key_of_etcd_is_known_once() {
+    fn the_keys_of_etcd_are_unique() {
         let mut keys: Vec<String> = etcd_options().into_iter().map(|one| one.key).collect();
         assert!(keys.contains(&String::from("peer_addr")));
         assert!(

@@ -1,62 +1,64 @@
 //! The files of hooks, and the service that runs them.
 
-use super::{Plan, Step, Wakes};
-use crate::cloud_config::check::{Hook, Hooks, Verb};
-use crate::cloud_config::written::{self, RECORD};
+use super::step::{Notify, Plan, Step};
+use crate::cloud_config::check::{HookChanges, Verb};
+use crate::cloud_config::hook_record::{self, HookFile};
+use crate::cloud_config::paths::{self, HOOK_RECORD};
 
 /// The service that runs all hooks.
-const ALL: &str = "etcd-hooks.service";
+const HOOKS_SERVICE: &str = "etcd-hooks.service";
 
 impl Plan {
-    /// Write the hooks of the document and take away those it no longer has.
+    /// Writes the hooks of the document and removes those that it no longer has.
     ///
-    /// The record names a file before it is there and until it is gone: nothing is forgotten if this is
-    /// cut short.
-    pub(super) fn hooks(&mut self, hooks: &Hooks) {
-        let wakes = || Wakes::Service(String::from(ALL));
-        if !hooks.wanted.is_empty() || !hooks.gone.is_empty() {
-            self.record(hooks.wanted.iter().chain(&hooks.gone));
+    /// The record lists each file before it is written and until it is removed, so that an interrupted run
+    /// does not lose track of it.
+    pub(super) fn add_hooks(&mut self, hooks: &HookChanges) {
+        let notify = || Notify::Service(String::from(HOOKS_SERVICE));
+        if !hooks.write.is_empty() || !hooks.remove.is_empty() {
+            self.write_record(hooks.write.iter().chain(&hooks.remove));
         }
-        for hook in &hooks.wanted {
+        for hook in &hooks.write {
             let content = hook.content.clone().into_bytes();
-            self.write(written::path(&hook.name), content, wakes());
+            self.write(paths::hook(&hook.name), content, notify());
         }
-        for hook in &hooks.gone {
-            let path = written::path(&hook.name);
-            let wakes = wakes();
-            self.steps.push(Step::Remove { path, wakes });
+        for hook in &hooks.remove {
+            let path = paths::hook(&hook.name);
+            let notify = notify();
+            self.steps.push(Step::Remove { path, notify });
         }
-        if !hooks.wanted.is_empty() {
-            if !hooks.gone.is_empty() {
-                self.record(&hooks.wanted);
+        if !hooks.write.is_empty() {
+            if !hooks.remove.is_empty() {
+                self.write_record(&hooks.write);
             }
-        } else if hooks.recorded {
+        } else if hooks.has_record {
             self.steps.push(Step::Remove {
-                path: String::from(RECORD),
-                wakes: Wakes::Nobody,
+                path: String::from(HOOK_RECORD),
+                notify: Notify::Nothing,
             });
         }
-        self.hook_services(hooks);
+        self.queue_hook_services(hooks);
     }
 
-    fn record<'h>(&mut self, hooks: impl IntoIterator<Item = &'h Hook>) {
-        let text = written::record(hooks);
-        self.write(String::from(RECORD), text.into_bytes(), Wakes::Nobody);
+    fn write_record<'h>(&mut self, hooks: impl IntoIterator<Item = &'h HookFile>) {
+        let text = hook_record::to_text(hooks);
+        let path = String::from(HOOK_RECORD);
+        self.write(path, text.into_bytes(), Notify::Nothing);
     }
 
-    /// Hooks run together or each in a service of its own. Units that the document names itself are left
-    /// to it.
-    fn hook_services(&mut self, hooks: &Hooks) {
-        for hook in &hooks.gone {
+    /// Queues the service of all hooks and stops those of removed hooks, unless the document lists them.
+    fn queue_hook_services(&mut self, hooks: &HookChanges) {
+        for hook in &hooks.remove {
             let unit = format!("etcd-hook@{}.service", hook.name);
-            self.unless_named(unit, Some(Verb::Stop));
+            self.queue_unless_listed(unit, Some(Verb::Stop));
         }
-        if !hooks.wanted.is_empty() {
-            self.unless_named(String::from(ALL), Some(Verb::Start));
-        } else if !hooks.gone.is_empty() {
-            // Those that others put there go on without the ones that are gone.
-            let verb = (!hooks.others).then_some(Verb::Stop);
-            self.unless_named(String::from(ALL), verb);
+        let service = String::from(HOOKS_SERVICE);
+        if !hooks.write.is_empty() {
+            self.queue_unless_listed(service, Some(Verb::Start));
+        } else if !hooks.remove.is_empty() {
+            // With other hook files the service keeps running, without the removed hooks.
+            let verb = (!hooks.has_others).then_some(Verb::Stop);
+            self.queue_unless_listed(service, verb);
         }
     }
 }

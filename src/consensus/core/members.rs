@@ -69,7 +69,7 @@ impl Watch {
 
 impl Core {
     /// The leader's part of a tick: learners that caught up get a vote, and who has to go goes.
-    pub(super) fn tend_members(&mut self, now: Duration) {
+    pub(super) fn maintain_members(&mut self, now: Duration) {
         self.watch.tick(now, self.election_timeout());
         if !self.leads() {
             return;
@@ -169,12 +169,12 @@ impl Core {
     }
 
     /// A member says where it is reached.
-    pub fn calls(&mut self, from: MemberId, at: String) {
+    pub fn address_changed(&mut self, from: MemberId, at: String) {
         let Some(member) = self.applier.member(from) else {
             return;
         };
         let moved = &mut self.watch.moved;
-        self.readdressed |= if member.peer_url == at {
+        self.has_new_address |= if member.peer_url == at {
             moved.remove(&from).is_some()
         } else {
             info!(
@@ -186,7 +186,7 @@ impl Core {
     }
 
     /// The members, each where it was last heard to be.
-    pub(super) fn members_where_they_are(&mut self) -> Vec<Member> {
+    pub(super) fn members_with_current_urls(&mut self) -> Vec<Member> {
         let mut members = self.applier.members();
         let Watch { heard, moved, .. } = &mut self.watch;
         let known = |id: &MemberId| members.iter().any(|member| member.id == *id);

@@ -1,12 +1,14 @@
-//! One member's part in the cluster: the raft node, the store's writing side, and everyone who waits.
+//! One member's part in the cluster: the raft node, the writing side of the store, and the pending requests.
 //!
-//! No IO, no clock, no thread: inputs go in with the moment they came at, [`Work`] comes out. The driver
-//! runs it on real disks and sockets, the simulation on simulated ones.
+//! No IO, no clock, no thread: inputs go in with the time of their arrival, [`Work`] comes out. The driver
+//! runs the core on real disks and sockets, the simulation on simulated ones.
 
 mod members;
 mod propose;
-mod round;
+mod ready;
+
 mod time;
+mod work;
 
 use std::sync::{Arc, RwLock, RwLockReadGuard};
 use std::time::Duration;
@@ -15,135 +17,102 @@ use raft::eraftpb;
 use raft::{RawNode, SnapshotStatus, StateRole};
 use tracing::{debug, info, warn};
 
+use super::applied_state::{AppliedState, RaftStatus, Role};
 use super::apply::Applier;
 use super::change::ChangeRefused;
 use super::clock::Clock;
 use super::convert;
-use super::driver::Inputs;
-use super::handle::Request;
-use super::log::Log;
+use super::error::StartError;
+use super::hashes::Hashes;
+use super::input::{Inputs, Request};
 use super::member_changes::Changes;
 use super::message::{Body, Message, RaftKind};
-use super::pending_reads::Reads;
+use super::pending_reads::PendingReads;
 use super::pending_ready::PendingReadies;
-use super::pending_writes::Writes;
+use super::pending_writes::PendingWrites;
+use super::raft_log::RaftLog;
 use super::settings::Settings;
-use super::snapshots::{HashJob, Hashes, SnapshotJob, Snapshots};
-use super::subscriptions::Watches;
-use super::view::{AppliedState, RaftStatus, Role};
-use crate::cluster::{Member, MemberId};
+use super::snapshot_schedule::SnapshotSchedule;
+use super::subscriptions::Subscriptions;
+use crate::cluster::MemberId;
 use crate::store::{ClusterTime, CommandId, Store, codec};
-use crate::wal::{Batch, Entry, HardState, SnapshotMeta};
+use crate::wal::{HardState, SnapshotMeta};
+
+pub use work::{Recovered, WalWrite, Work};
 
 /// One member's part in the cluster.
 pub struct Core {
     settings: Settings,
-    raft: RawNode<Log>,
+    raft: RawNode<RaftLog>,
     clock: Clock,
     applier: Applier,
-    writes: Writes,
-    reads: Reads,
+    writes: PendingWrites,
+    reads: PendingReads,
     changes: Changes,
-    unsynced: PendingReadies,
-    snapshots: Snapshots,
+    pending_readies: PendingReadies,
+    snapshots: SnapshotSchedule,
     hashes: Hashes,
     hard_state: HardState,
-    /// Entries to be proposed together; the leader's.
+    /// Entries to propose together, at the leader.
     proposals: Vec<(Option<CommandId>, eraftpb::Entry)>,
-    /// Messages of our own, for the next work.
+    /// Messages that do not come from the raft crate, for the next work.
     outgoing: Vec<Message>,
-    /// A snapshot the leader sent, until the raft crate takes it or not.
+    /// A snapshot from the leader, until the raft crate accepts it.
     received: Option<(SnapshotMeta, Store)>,
-    /// The round a snapshot is being installed in, and its index: applied once that is on disk.
+    /// The number of the `Ready` with the snapshot being installed, and the snapshot's index: applied once
+    /// that `Ready` is on disk.
     installing: Option<(u64, u64)>,
-    /// The stamp of the last expiry, or reading of the clock, that was proposed, until it is applied.
+    /// The stamp of the last proposed expiry or clock reading, until it is applied.
     clock_proposed: Option<ClusterTime>,
     watch: members::Watch,
-    /// A member is elsewhere than it was: for the next work.
-    readdressed: bool,
-    /// The round after which what was removed from the membership is so on this disk for good.
-    confirms: Option<u64>,
-    /// For the next work: who is known for certain to have been removed.
-    gone: Option<Vec<MemberId>>,
-    /// This member is one of them.
+    /// Whether a member's peer URL changed; for the next work.
+    has_new_address: bool,
+    /// The number of the `Ready` that makes the last membership change durable on this disk.
+    membership_ready: Option<u64>,
+    /// The ids of all removed members, for the next work.
+    removed_ids: Option<Vec<MemberId>>,
+    /// Whether this member is one of them.
     removed: bool,
-    standing: RaftStatus,
-}
-
-/// What a member recovered from its disk.
-pub struct Recovered {
-    /// Raft's own state.
-    pub hard_state: HardState,
-    /// The snapshot the store was made of.
-    pub snapshot: SnapshotMeta,
-    /// The entries after it.
-    pub entries: Vec<Entry>,
-}
-
-/// What is to be done outside, in the order of the fields but for `messages`, which may leave at once.
-#[derive(Default)]
-pub struct Work {
-    /// For other members.
-    pub messages: Vec<Message>,
-    /// For the disk; its number goes to [`Core::persisted`] once it is synced.
-    pub write: Option<Write>,
-    /// A snapshot to encode and write off the driver's thread.
-    pub snapshot: Option<SnapshotJob>,
-    /// A hash to compute off the driver's thread.
-    pub hash: Option<HashJob>,
-    /// The members, when they changed.
-    pub members: Option<Vec<Member>>,
-    /// All ids that were members and were removed, when this disk knows of more of them: whoever calls
-    /// with one is told so. Before, this member might start again and not know it.
-    pub gone: Option<Vec<MemberId>>,
-}
-
-/// What must be on disk.
-#[derive(Debug)]
-pub struct Write {
-    /// Grows by at least one with each write.
-    pub number: u64,
-    /// What to write.
-    pub batch: Batch,
+    raft_status: RaftStatus,
 }
 
 impl Core {
-    /// A member that starts, or starts again, at the moment `now`. The store of `view` is as of the
-    /// recovered snapshot; the entries after it are applied as they turn out to be committed.
+    /// Start a member at the time `now`. The store of `applied` is as of the recovered snapshot; the entries
+    /// after it are applied once they are known to be committed.
     ///
     /// # Errors
     ///
-    /// What the raft crate finds wrong with settings or recovered state; `wal` has checked the latter.
+    /// [`StartError::Raft`]: the raft crate refused the settings or the recovered state.
     pub fn start(
         settings: Settings,
         recovered: Recovered,
-        view: Arc<RwLock<AppliedState>>,
+        applied: Arc<RwLock<AppliedState>>,
         inputs: Inputs,
         now: Duration,
-    ) -> Result<Self, String> {
+    ) -> Result<Self, StartError> {
         let Recovered {
             hard_state,
             snapshot,
             entries,
         } = recovered;
-        let clock = time::recovered(read(&view).store.clock(), &snapshot, &entries, now);
-        let applied = snapshot.index;
+        let clock = time::recover_clock(read(&applied).store.clock(), &snapshot, &entries, now);
+        let applied_index = snapshot.index;
         let configuration = snapshot.configuration.clone();
-        let log = Log::new(hard_state, snapshot, entries, settings.trailing_entries);
-        let logger = super::raft_log::logger();
-        let raft = RawNode::new(&settings.raft(applied), log, &logger)
-            .map_err(|error| error.to_string())?;
-        let gone = read(&view).store.removed().collect();
-        let watches = Watches::new(inputs, read(&view).watchers.clone());
-        let standing = read(&view).standing;
+        let log = RaftLog::new(hard_state, snapshot, entries, settings.trailing_entries);
+        let logger = super::raft_logger::logger();
+        let raft = RawNode::new(&settings.to_raft_config(applied_index), log, &logger)
+            .map_err(StartError::Raft)?;
+        let removed_ids = read(&applied).store.removed().collect();
+        let subscriptions = Subscriptions::new(inputs, read(&applied).watchers.clone());
+        let raft_status = read(&applied).raft_status;
         let hash_every = settings.hash_every;
         Ok(Self {
             clock,
-            writes: Writes::new(settings.member, settings.boot),
-            reads: Reads::new(settings.member, settings.boot),
+            writes: PendingWrites::new(settings.member, settings.boot),
+            reads: PendingReads::new(settings.member, settings.boot),
             changes: Changes::default(),
-            unsynced: PendingReadies::default(),
-            snapshots: Snapshots::new(&settings, applied),
+            pending_readies: PendingReadies::default(),
+            snapshots: SnapshotSchedule::new(&settings, applied_index),
             hashes: Hashes::default(),
             hard_state,
             proposals: Vec::new(),
@@ -152,26 +121,32 @@ impl Core {
             installing: None,
             clock_proposed: None,
             watch: members::Watch::new(now),
-            readdressed: false,
-            confirms: None,
-            gone: Some(gone),
+            has_new_address: false,
+            membership_ready: None,
+            removed_ids: Some(removed_ids),
             removed: false,
-            standing,
-            applier: Applier::new(view, watches, applied, configuration, hash_every),
+            raft_status,
+            applier: Applier::new(
+                applied,
+                subscriptions,
+                applied_index,
+                configuration,
+                hash_every,
+            ),
             raft,
             settings,
         })
     }
 
-    /// A single voter need not wait for an election timeout: nobody else can lead.
+    /// Campaign at once if this member is the only voter: waiting for an election timeout is not necessary.
     pub fn campaign_if_alone(&mut self) {
         if self.applier.configuration().voters == [self.settings.member.get()] {
-            // Fails only if there is something to apply first; then the timeout does it.
+            // Fails only if there are entries to apply first; then it campaigns after the timeout.
             let _ = self.raft.campaign();
         }
     }
 
-    /// Someone at this member asks for something.
+    /// Accept a request of a client of this member.
     pub fn request(&mut self, request: Request, now: Duration) {
         match request {
             Request::Write {
@@ -189,7 +164,7 @@ impl Core {
                 since,
                 answer,
             } => {
-                // Whoever asked may have gone; dropping the answer ends the watch.
+                // The client may have disconnected; dropping the answer ends the watch.
                 let _ = answer.send(self.applier.watch(interest, stream, since));
             }
             Request::Unwatch(id) => self.applier.unwatch(id),
@@ -204,11 +179,11 @@ impl Core {
         }
     }
 
-    /// A message from another member arrived. A snapshot comes by [`Core::snapshot_received`] instead.
+    /// Handle a message from another member. A snapshot message goes to [`Core::snapshot_received`] instead.
     pub fn step(&mut self, message: Message, now: Duration) {
         let (from, to) = (message.from.get(), message.to.get());
         if message.to != self.settings.member {
-            warn!(%message.from, %message.to, "dropped a message that is not for this member");
+            warn!(from = %message.from, to = %message.to, "message for another member dropped");
             return;
         }
         if self.applier.configuration().contains(from) {
@@ -218,69 +193,73 @@ impl Core {
             Body::Raft(raft) => {
                 self.follow_clock(&raft, now);
                 if raft.kind == RaftKind::TimeoutNow && !self.may_campaign() {
-                    debug!(%message.from, "asked to campaign while the disk is behind");
+                    debug!(from = %message.from, "request to campaign ignored, the disk is behind");
                     return;
                 }
-                if let Err(error) = self.raft.step(convert::message_in(from, to, raft)) {
-                    debug!(%message.from, %error, "a message was not taken");
+                if let Err(error) = self.raft.step(convert::to_raft_message(from, to, raft)) {
+                    debug!(from = %message.from, %error, "message refused by raft");
                 }
             }
             Body::Forward(forwarded) => self.propose_commands(forwarded, now),
             Body::StoreHash { index, hash } => {
-                self.standing.diverged |= self.hashes.theirs(message.from, index, hash);
+                self.raft_status.diverged |= self.hashes.add_other(message.from, index, hash);
             }
         }
     }
 
-    /// A snapshot from the leader is durable here, and `store` was made of it.
+    /// Handle a snapshot from the leader that is durable here; `store` was decoded from it.
     pub fn snapshot_received(&mut self, message: Message, store: Store, now: Duration) {
         if let Body::Raft(raft) = &message.body
             && raft.kind == RaftKind::Snapshot
-            && let Some(mark) = &raft.snapshot
+            && let Some(meta) = &raft.snapshot
         {
-            let mark = mark.clone();
+            let meta = meta.clone();
             self.step(message, now);
-            // A late copy of an older one must not take the place of one that waits to be installed.
+            // A late copy of an older snapshot must not replace the one that is about to be installed.
             let pending = self.raft.raft.raft_log.unstable_snapshot().as_ref();
-            if pending.is_some_and(|snapshot| snapshot.get_metadata().index == mark.index) {
-                self.received = Some((mark, store));
+            if pending.is_some_and(|snapshot| snapshot.get_metadata().index == meta.index) {
+                self.received = Some((meta, store));
             }
         }
     }
 
-    /// All writes up to `number` are on disk.
+    /// Note that all WAL writes up to `number` are on disk.
     pub fn persisted(&mut self, number: u64) {
-        if let Some((reached, messages)) = self.unsynced.synced(number) {
+        if let Some((reached, messages)) = self.pending_readies.take_persisted(number) {
             self.raft.on_persist_ready(reached);
             self.outgoing.extend(messages);
-            if let Some((_, index)) = self.installing.take_if(|(round, _)| *round <= reached) {
+            if let Some((_, index)) = self.installing.take_if(|(ready, _)| *ready <= reached) {
                 self.raft.advance_apply_to(index);
             }
-            if self.confirms.take_if(|round| *round <= reached).is_some() {
-                self.gone = Some(self.applier.with_store(|store| store.removed().collect()));
+            if self
+                .membership_ready
+                .take_if(|ready| *ready <= reached)
+                .is_some()
+            {
+                self.removed_ids = Some(self.applier.with_store(|store| store.removed().collect()));
             }
         }
     }
 
-    /// A tick of [`Settings::tick`] has passed.
+    /// Advance Raft's time by one tick of [`Settings::tick`].
     pub fn tick(&mut self, now: Duration) {
         if self.may_campaign() {
             self.raft.tick();
         }
         self.writes.expire(now);
         self.reads.expire(now);
-        self.hand_on_again(now);
-        self.tend_members(now);
+        self.forward_retries(now);
+        self.maintain_members(now);
         if self.leads() {
             self.propose_clock(now);
         }
     }
 
-    /// Whether the raft crate may begin an election, or need not.
+    /// Whether the raft crate may be ticked: it may campaign, or it leads.
     ///
-    /// Not until a snapshot is on disk: it would look through entries that are gone. And one that votes
-    /// alone leads as soon as it campaigns, with no vote to ask for and so nothing to wait for its disk: it
-    /// must have its log there before.
+    /// A member must not campaign before the snapshot being installed is on disk, because the raft crate
+    /// would read entries that the snapshot replaced. The only voter leads as soon as it campaigns, without
+    /// a vote request that waits for its disk, so its whole log must be on disk before.
     fn may_campaign(&self) -> bool {
         let log = &self.raft.raft.raft_log;
         let alone = self.applier.configuration().voters == [self.settings.member.get()];
@@ -288,12 +267,12 @@ impl Core {
         self.installing.is_none() && (self.leads() || !(alone && behind))
     }
 
-    /// A message to this member could not be delivered.
+    /// Note that a message to this member could not be delivered.
     pub fn unreachable(&mut self, member: MemberId) {
         self.raft.report_unreachable(member.get());
     }
 
-    /// The snapshot sent to this member is durable there, or it failed.
+    /// Note that the snapshot sent to this member is durable there (`ok`), or that the transfer failed.
     pub fn snapshot_sent(&mut self, member: MemberId, ok: bool) {
         let status = if ok {
             SnapshotStatus::Finish
@@ -303,24 +282,25 @@ impl Core {
         self.raft.report_snapshot(member.get(), status);
     }
 
-    /// The snapshot of this [`SnapshotJob`] is durable here, `bytes` long; or it failed.
-    pub fn snapshot_written(&mut self, mark: SnapshotMeta, bytes: Option<u64>) {
+    /// Note that a [`SnapshotJob`](super::snapshot_schedule::SnapshotJob) is done: the snapshot is durable and
+    /// has this size in bytes, or it failed.
+    pub fn snapshot_written(&mut self, meta: SnapshotMeta, bytes: Option<u64>) {
         let Some(bytes) = bytes else {
-            self.snapshots.failed();
+            self.snapshots.record_failed();
             return;
         };
-        // A snapshot from the leader may have overtaken it.
-        if mark.index > self.raft.store().snapshot_mark().index {
-            self.raft.mut_store().compact(mark.clone());
-            self.snapshots.written(mark, bytes);
+        // A newer snapshot from the leader may have been installed meanwhile.
+        if meta.index > self.raft.store().snapshot_meta().index {
+            self.raft.mut_store().compact(meta.clone());
+            self.snapshots.record_written(meta, bytes);
         } else {
-            self.snapshots.failed();
+            self.snapshots.record_failed();
         }
     }
 
-    /// The hash of this [`HashJob`].
+    /// Handle the result of a [`HashJob`](super::hashes::HashJob), and send it to all members.
     pub fn hashed(&mut self, index: u64, hash: u64) {
-        self.standing.diverged |= self.hashes.own(index, hash);
+        self.raft_status.diverged |= self.hashes.add_own(index, hash);
         let from = self.settings.member;
         for member in self
             .applier
@@ -336,7 +316,8 @@ impl Core {
         }
     }
 
-    /// Give leadership to whoever is furthest along, if this member has it and another can take it.
+    /// Transfer leadership to the voter whose log is most complete, if this member leads and another voter
+    /// is active.
     pub fn transfer_leadership(&mut self) {
         if !self.leads() || self.raft.raft.lead_transferee.is_some() {
             return;
@@ -358,7 +339,7 @@ impl Core {
         self.raft.raft.state == StateRole::Leader
     }
 
-    /// Who leads, if this member knows.
+    /// The leader, if this member knows it.
     pub fn leader(&self) -> Option<MemberId> {
         MemberId::new(self.raft.raft.leader_id)
     }
@@ -369,55 +350,57 @@ impl Core {
     }
 
     /// The index of the last applied entry.
-    pub fn applied(&self) -> u64 {
-        self.applier.applied()
+    pub fn applied_index(&self) -> u64 {
+        self.applier.applied_index()
     }
 
-    /// What is to be done next; none when there is nothing until the next input.
+    /// The next work to do; none until there is another input.
     pub fn work(&mut self, now: Duration) -> Option<Work> {
-        self.notice_leader(now);
-        self.hand_on_fresh(now);
+        self.follow_leader(now);
+        self.forward_new(now);
         self.propose_change(now);
         self.propose();
         if self.leader().is_some()
-            && let Some(context) = self.reads.ask(self.term(), now)
+            && let Some(context) = self.reads.start_query(self.term(), now)
         {
             self.raft.read_index(context.to_vec());
         }
         let mut work = Work::default();
         if self.raft.has_ready() {
-            self.round(&mut work, now);
-        } else if self.outgoing.is_empty() && self.gone.is_none() && !self.readdressed {
+            self.handle_ready(&mut work, now);
+        } else if self.outgoing.is_empty() && self.removed_ids.is_none() && !self.has_new_address {
             return None;
         }
-        if std::mem::take(&mut self.readdressed) {
-            work.members = Some(self.members_where_they_are());
+        if std::mem::take(&mut self.has_new_address) {
+            work.members = Some(self.members_with_current_urls());
         }
-        work.gone = self.gone.take();
-        self.address(&mut work, now);
+        work.removed_ids = self.removed_ids.take();
+        self.add_outgoing(&mut work, now);
         Some(work)
     }
 
-    /// The term or the leader changed: whatever was handed to the last one is handed on again.
-    fn notice_leader(&mut self, now: Duration) {
+    /// If the term, the leader or the role changed: publish it, and send all pending writes again.
+    fn follow_leader(&mut self, now: Duration) {
         let (term, leader, role) = (self.term(), self.leader(), role(self.raft.raft.state));
-        let before = self.standing;
+        let before = self.raft_status;
         if (before.term, before.leader, before.role) == (term, leader, role) {
             return;
         }
         if before.leader != leader {
-            self.standing.led_since = now;
+            self.raft_status.led_since = now;
             match leader {
-                Some(leader) if leader == self.settings.member => info!(term, "this member leads"),
-                Some(leader) => info!(term, %leader, "follows a leader"),
+                Some(leader) if leader == self.settings.member => {
+                    info!(term, "became leader");
+                }
+                Some(leader) => info!(term, %leader, "leader changed"),
                 None => warn!(term, "no leader"),
             }
         }
-        self.standing = RaftStatus {
+        self.raft_status = RaftStatus {
             term,
             leader,
             role,
-            ..self.standing
+            ..self.raft_status
         };
         if before.role == Role::Leader {
             let leader = leader.and_then(|id| self.applier.member(id));
@@ -429,7 +412,7 @@ impl Core {
             self.watch.lead(now);
         }
         self.clock_proposed = None;
-        self.hand_on_again(now);
+        self.forward_retries(now);
     }
 }
 
@@ -441,7 +424,8 @@ fn role(state: StateRole) -> Role {
     }
 }
 
-fn read(view: &RwLock<AppliedState>) -> RwLockReadGuard<'_, AppliedState> {
-    view.read()
+fn read(applied: &RwLock<AppliedState>) -> RwLockReadGuard<'_, AppliedState> {
+    applied
+        .read()
         .unwrap_or_else(std::sync::PoisonError::into_inner)
 }

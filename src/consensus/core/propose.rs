@@ -1,4 +1,4 @@
-//! What this member wants in the log: writes it took, and the clock.
+//! Proposals: the pending writes of this member and of followers, expiry, and readings of the clock.
 
 use std::time::Duration;
 
@@ -10,21 +10,23 @@ use crate::consensus::message::{Body, Forwarded, Message};
 use crate::store::{ClusterTime, Command, codec};
 
 impl Core {
-    pub(super) fn hand_on_fresh(&mut self, now: Duration) {
+    /// Propose or forward the writes that were never sent, if there is a leader.
+    pub(super) fn forward_new(&mut self, now: Duration) {
         if self.leader().is_some() {
-            let fresh = self.writes.take_new(self.term(), now);
-            self.hand_on(fresh, now);
+            let new = self.writes.take_new(self.term(), now);
+            self.propose_or_forward(new, now);
         }
     }
 
-    pub(super) fn hand_on_again(&mut self, now: Duration) {
+    /// Propose or forward the writes that have to be sent again, if there is a leader.
+    pub(super) fn forward_retries(&mut self, now: Duration) {
         if self.leader().is_some() && !self.writes.is_empty() {
-            let again = self.writes.take_retries(self.term(), self.leads(), now);
-            self.hand_on(again, now);
+            let retries = self.writes.take_retries(self.term(), self.leads(), now);
+            self.propose_or_forward(retries, now);
         }
     }
 
-    fn hand_on(&mut self, commands: Vec<Forwarded>, now: Duration) {
+    fn propose_or_forward(&mut self, commands: Vec<Forwarded>, now: Duration) {
         if commands.is_empty() {
             return;
         }
@@ -40,8 +42,8 @@ impl Core {
         }
     }
 
-    /// Stamp commands and put them up for proposal. A member that doesn't lead drops them: whoever sent
-    /// them sends them again to whoever does.
+    /// Stamp commands and queue them for proposal. A member that does not lead drops them; the sender sends
+    /// them to the new leader.
     pub(super) fn propose_commands(&mut self, commands: Vec<Forwarded>, now: Duration) {
         if !self.leads() {
             return;
@@ -59,7 +61,7 @@ impl Core {
         }
     }
 
-    /// Propose what has gathered, as one message of the raft crate.
+    /// Propose the queued entries as one message of the raft crate.
     pub(super) fn propose(&mut self) {
         if self.proposals.is_empty() {
             return;
@@ -72,27 +74,28 @@ impl Core {
         message.set_msg_type(MessageType::MsgPropose);
         message.set_entries(entries.into());
         if let Err(error) = self.raft.raft.step(message) {
-            debug!(%error, "proposals were dropped");
-            self.writes.not_sent(ids.into_iter().flatten());
+            debug!(%error, "proposals dropped by raft");
+            self.writes.mark_unsent(ids.into_iter().flatten());
             self.clock_proposed = None;
         }
     }
 
-    /// Propose expiry when something is due, and the clock when it has not been written for long.
+    /// Queue an expiry if a deadline has passed, or a clock reading if none was written for
+    /// [`clock_written_every`](crate::consensus::Settings::clock_written_every).
     pub(super) fn propose_clock(&mut self, now: Duration) {
-        // What is due by the stamp of an expiry on its way is that one's. What becomes due later cannot
-        // wait for it: a leader whose disk is stalled applies it long after it went out.
-        let on_its_way = self.clock_proposed;
+        // An expiry that was already proposed covers all deadlines up to its stamp. Later deadlines do not
+        // wait for it to be applied: at a leader with a stalled disk that takes long.
+        let proposed = self.clock_proposed;
         let (any, next, written) = self.applier.with_store(|store| {
             let any = store.next_deadline();
-            let next = on_its_way.map_or(any, |stamp| store.next_deadline_after(stamp));
+            let next = proposed.map_or(any, |stamp| store.next_deadline_after(stamp));
             (any, next, store.clock())
         });
         let reading = self.stamp(now);
         let long_ago = reading.since(written) >= self.settings.clock_written_every;
         let command = if next.is_some_and(|deadline| deadline <= reading) {
             Command::Expire
-        } else if any.is_some() && on_its_way.is_none() && long_ago {
+        } else if any.is_some() && proposed.is_none() && long_ago {
             Command::Tick
         } else {
             return;
@@ -108,7 +111,7 @@ impl Core {
         ));
     }
 
-    /// The clock's reading for an entry: never before that of an entry already applied.
+    /// The clock's reading for an entry; never below that of an applied entry.
     pub(super) fn stamp(&self, now: Duration) -> ClusterTime {
         self.clock.read(now)
     }

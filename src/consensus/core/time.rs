@@ -1,4 +1,4 @@
-//! Whose clock this member goes by.
+//! Which readings this member's clock follows.
 
 use std::time::Duration;
 
@@ -8,8 +8,8 @@ use crate::consensus::message::{RaftKind, RaftMessage};
 use crate::store::{ClusterTime, codec};
 use crate::wal::{Entry, EntryKind, SnapshotMeta};
 
-/// The clock of a member that starts with what it recovered; `reading` is the snapshot's.
-pub(super) fn recovered(
+/// The clock of a member that starts from its disk; `reading` is that of the snapshot.
+pub(super) fn recover_clock(
     reading: ClusterTime,
     snapshot: &SnapshotMeta,
     entries: &[Entry],
@@ -26,7 +26,7 @@ pub(super) fn recovered(
 }
 
 impl Core {
-    /// A message tells a leader's reading of the clock: a heartbeat does, and the stamp of the last entry.
+    /// Follow the leader's reading of the clock in a message: that of a heartbeat, or the last entry's stamp.
     pub(super) fn follow_clock(&mut self, message: &RaftMessage, now: Duration) {
         if message.term < self.term() {
             return;
@@ -45,7 +45,7 @@ impl Core {
     }
 }
 
-/// When the leader that appended it read what; the empty entry of a new leader tells nothing.
+/// The stamp of an entry: its leader's reading of the clock. The empty entry of a new leader has none.
 fn stamp_of(entry: &Entry) -> Option<ClusterTime> {
     match entry.kind {
         EntryKind::Command => codec::stamp_of(&entry.data),

@@ -14,7 +14,7 @@ use tokio::sync::watch;
 use tokio::time::timeout;
 
 use super::super::{
-    Inbox, Listener, Local, News, OpenSnapshot, Peers, ReceiveSnapshot, Received, Stats,
+    Inbox, Listener, Local, OpenSnapshot, Peers, ReceiveSnapshot, Received, Report, Stats,
 };
 use crate::cluster::{ClusterId, Member, MemberId};
 use crate::consensus::message::{Body, Message};
@@ -39,7 +39,7 @@ pub(super) struct Endpoint {
     pub(super) stats: Arc<Stats>,
     pub(super) port: u16,
     inbox: Inbox,
-    news: UnboundedReceiver<News>,
+    reports: UnboundedReceiver<Report>,
     listener: Arc<Mutex<Arc<Listener>>>,
     receive: ReceiveSnapshot,
     gone: watch::Sender<BTreeSet<MemberId>>,
@@ -61,13 +61,13 @@ impl Endpoint {
         room_kib: usize,
     ) -> Self {
         let local = local(cluster, id);
-        let (sender, news) = unbounded_channel();
-        let inbox: Inbox = Arc::new(move |news| {
-            let _ = sender.send(news);
+        let (sender, reports) = unbounded_channel();
+        let inbox: Inbox = Arc::new(move |report| {
+            let _ = sender.send(report);
         });
         let stats = Arc::new(Stats::default());
         let gone = watch::Sender::default();
-        let listener = Listener::with_room(
+        let listener = Listener::with_unhandled_max(
             local.clone(),
             inbox.clone(),
             stats.clone(),
@@ -90,7 +90,7 @@ impl Endpoint {
             stats,
             port,
             inbox,
-            news,
+            reports,
             listener,
             receive,
             gone,
@@ -115,19 +115,19 @@ impl Endpoint {
         });
     }
 
-    /// The next news of any kind.
-    pub(super) async fn news(&mut self) -> News {
-        let news = timeout(PATIENCE, self.news.recv()).await;
-        news.expect("news in time").expect("the inbox lives")
+    /// The next report.
+    pub(super) async fn report(&mut self) -> Report {
+        let report = timeout(PATIENCE, self.reports.recv()).await;
+        report.expect("a report in time").expect("the inbox lives")
     }
 
-    /// News that are there within a moment, but for calls.
-    pub(super) async fn news_soon(&mut self) -> Option<News> {
+    /// The next report within a moment, other than of an address.
+    pub(super) async fn report_soon(&mut self) -> Option<Report> {
         loop {
-            let soon = timeout(Duration::from_millis(50), self.news.recv()).await;
+            let soon = timeout(Duration::from_millis(50), self.reports.recv()).await;
             match soon.ok().flatten() {
-                Some(News::Calls { .. }) => {}
-                news => return news,
+                Some(Report::AddressChanged { .. }) => {}
+                report => return report,
             }
         }
     }
@@ -135,12 +135,12 @@ impl Endpoint {
     /// The next message, and the room it takes.
     pub(super) async fn received(&mut self) -> Received {
         loop {
-            match self.news().await {
-                News::Received(received) => return received,
-                News::Unreachable(_)
-                | News::Calls { .. }
-                | News::Removed(_)
-                | News::SnapshotSent { .. } => {}
+            match self.report().await {
+                Report::Received(received) => return received,
+                Report::Unreachable(_)
+                | Report::AddressChanged { .. }
+                | Report::Removed(_)
+                | Report::SnapshotSent { .. } => {}
             }
         }
     }
@@ -156,7 +156,7 @@ impl Endpoint {
     pub(super) async fn send_until_heard(&mut self, to: &mut Endpoint, body: Body) -> Message {
         for _ in 0..400 {
             self.send(to, body.clone());
-            if let Some(News::Received(received)) = to.news_soon().await {
+            if let Some(Report::Received(received)) = to.report_soon().await {
                 return received.into_parts().0;
             }
         }
@@ -208,10 +208,10 @@ pub(super) struct Stored(pub(super) Arc<Mutex<Vec<Image>>>);
 impl Stored {
     pub(super) fn receive(&self) -> ReceiveSnapshot {
         let stored = self.0.clone();
-        Arc::new(move |mark, bytes| {
+        Arc::new(move |meta, bytes| {
             let mut body = Vec::new();
             bytes.read_to_end(&mut body)?;
-            stored.lock().expect("no panic").push((mark.index, body));
+            stored.lock().expect("no panic").push((meta.index, body));
             Ok(())
         })
     }

@@ -1,6 +1,6 @@
 //! Members that mean well.
 
-use super::super::News;
+use super::super::Report;
 use super::endpoint::Endpoint;
 use super::{append, heartbeat};
 use crate::consensus::message::Body;
@@ -53,8 +53,8 @@ async fn a_restarted_peer_is_found_again() {
     two.restart();
     one.send_until_heard(&mut two, heartbeat(2)).await;
     let mut told = false;
-    while let Some(news) = one.news_soon().await {
-        told |= matches!(news, News::Unreachable(id) if id == two.local.id);
+    while let Some(report) = one.report_soon().await {
+        told |= matches!(report, Report::Unreachable(id) if id == two.local.id);
     }
     assert!(told, "the driver hears of lost connections");
 }
@@ -85,7 +85,7 @@ async fn the_last_words_reach_a_peer_that_leaves() {
             break;
         }
     }
-    assert!(two.news_soon().await.is_none());
+    assert!(two.report_soon().await.is_none());
 }
 
 #[tokio::test]
@@ -95,18 +95,18 @@ async fn who_was_removed_is_told() {
     one.send_until_heard(&mut two, heartbeat(1)).await;
     two.forget(&one);
     loop {
-        match one.news().await {
-            News::Removed(by) => break assert_eq!(by, two.local.id),
-            News::Unreachable(_)
-            | News::Calls { .. }
-            | News::Received(_)
-            | News::SnapshotSent { .. } => {}
+        match one.report().await {
+            Report::Removed(by) => break assert_eq!(by, two.local.id),
+            Report::Unreachable(_)
+            | Report::AddressChanged { .. }
+            | Report::Received(_)
+            | Report::SnapshotSent { .. } => {}
         }
     }
     // Nothing it says is heard any more.
-    while two.news_soon().await.is_some() {}
+    while two.report_soon().await.is_some() {}
     one.send(&two, heartbeat(2));
-    assert!(two.news_soon().await.is_none());
+    assert!(two.report_soon().await.is_none());
 }
 
 #[tokio::test]
@@ -119,7 +119,7 @@ async fn nobody_there_is_told_and_harmless() {
     let mut nonsense = two.member();
     nonsense.peer_url = "not a url".to_owned();
     one.peers.set_members(&[gone]);
-    assert!(matches!(one.news().await, News::Unreachable(id) if id == two.local.id));
+    assert!(matches!(one.report().await, Report::Unreachable(id) if id == two.local.id));
     for index in 1..5000 {
         one.send(&two, append(index, 100_000));
     }
@@ -132,7 +132,7 @@ async fn nobody_there_is_told_and_harmless() {
 /// A driver that is stuck keeps the other side from filling the memory, and loses nothing by it.
 #[tokio::test]
 async fn a_slow_reader_is_waited_for() {
-    use super::super::{PEER_PATH, dial, stream::FrameStream};
+    use super::super::{PEER_PATH, handshake, stream::FrameStream};
     use super::endpoint::{Stored, local};
     use std::time::Duration;
 
@@ -142,7 +142,7 @@ async fn a_slow_reader_is_waited_for() {
     let mut slow = Endpoint::with(7, 1, none, store.receive(), 64).await;
     let address = crate::cluster::peer_address(&format!("127.0.0.1:{}", slow.port)).expect("fits");
     let caller = local(7, 2);
-    let connection = dial::dial(&caller, slow.local.id, &address, PEER_PATH).await;
+    let connection = handshake::dial(&caller, slow.local.id, &address, PEER_PATH).await;
     let connection = connection.expect("let in");
     let mut stream = FrameStream::new(connection.io, connection.link, Duration::from_secs(5));
     let bodies: Vec<Body> = (1..=10).map(|index| append(index, 40 * 1024)).collect();
@@ -153,7 +153,7 @@ async fn a_slow_reader_is_waited_for() {
     }
     let mut held = slow.received().await;
     for body in &bodies[1..] {
-        assert!(slow.news_soon().await.is_none(), "there is no room");
+        assert!(slow.report_soon().await.is_none(), "there is no room");
         drop(held);
         held = slow.received().await;
         assert_eq!(held.message.body, *body);

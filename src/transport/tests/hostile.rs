@@ -8,7 +8,7 @@ use tokio::net::TcpStream;
 use tokio::time::timeout;
 
 use super::super::frame::{FrameWriter, Link};
-use super::super::{Local, PEER_PATH, SNAPSHOT_PATH, dial};
+use super::super::{Local, PEER_PATH, SNAPSHOT_PATH, handshake};
 use super::endpoint::{Endpoint, local};
 use super::{append, heartbeat};
 use crate::cluster::{MemberId, peer_address};
@@ -19,7 +19,7 @@ type Raw = TokioIo<hyper::upgrade::Upgraded>;
 
 async fn call(caller: &Local, to: &Endpoint, path: &'static str) -> Result<(Raw, Link), String> {
     let address = peer_address(&format!("127.0.0.1:{}", to.port)).expect("fits");
-    let dialled = dial::dial(caller, to.local.id, &address, path).await;
+    let dialled = handshake::dial(caller, to.local.id, &address, path).await;
     let connection = dialled.map_err(|error| error.to_string())?;
     Ok((connection.io, connection.link))
 }
@@ -42,8 +42,8 @@ fn frame(link: Link, body: &Body) -> Vec<u8> {
 async fn strangers_are_told_why_they_may_not() {
     let end = Endpoint::new(7, 1).await;
     for (caller, expected) in [
-        (local(8, 2), "cluster 0000000000000007"),
-        (local(7, 1), "the very id"),
+        (local(8, 2), "cluster id mismatch: 0000000000000007"),
+        (local(7, 1), "the id of the receiver"),
     ] {
         for path in [PEER_PATH, SNAPSHOT_PATH] {
             let Err(why) = call(&caller, &end, path).await else {
@@ -59,7 +59,7 @@ async fn strangers_are_told_why_they_may_not() {
     let Err(why) = call(&local(7, 2), &wrong, PEER_PATH).await else {
         panic!("let in");
     };
-    assert!(why.contains("it is m1"), "{why}");
+    assert!(why.contains("(m1) here"), "{why}");
 }
 
 #[tokio::test]
@@ -135,8 +135,8 @@ async fn nonsense_ends_the_connection_and_nothing_else() {
     friend.send_until_heard(&mut end, heartbeat(2)).await;
     // All that the evil one got through is the one good frame that it then said again.
     let mut heard = 0;
-    while let Some(news) = end.news_soon().await {
-        if let super::super::News::Received(received) = news
+    while let Some(report) = end.report_soon().await {
+        if let super::super::Report::Received(received) = report
             && received.message.from == evil.id
         {
             heard += 1;

@@ -3,7 +3,7 @@
 use std::io::{self, Read};
 use std::sync::Arc;
 
-use super::super::{News, OpenSnapshot, SnapshotBody};
+use super::super::{OpenSnapshot, Report, SnapshotBody};
 use super::endpoint::{Endpoint, Stored};
 use super::{heartbeat, raft};
 use crate::consensus::message::{Body, RaftKind, RaftMessage};
@@ -40,11 +40,14 @@ fn whole() -> OpenSnapshot {
 
 async fn outcome(end: &mut Endpoint) -> (u64, bool) {
     loop {
-        match end.news().await {
-            News::SnapshotSent {
+        match end.report().await {
+            Report::SnapshotSent {
                 index, delivered, ..
             } => return (index, delivered),
-            News::Received(_) | News::Unreachable(_) | News::Calls { .. } | News::Removed(_) => {}
+            Report::Received(_)
+            | Report::Unreachable(_)
+            | Report::AddressChanged { .. }
+            | Report::Removed(_) => {}
         }
     }
 }
@@ -134,7 +137,7 @@ async fn what_is_cut_off_leaves_nothing() {
         one.send(&two, message(5));
         assert_eq!(outcome(&mut one).await, (5, false));
         assert!(stored.0.lock().expect("no panic").is_empty());
-        assert!(two.news_soon().await.is_none());
+        assert!(two.report_soon().await.is_none());
     }
 }
 
@@ -150,7 +153,7 @@ async fn a_full_disk_is_told() {
     one.peers.set_members(&[two.member()]);
     one.send(&two, message(5));
     assert_eq!(outcome(&mut one).await, (5, false));
-    assert!(two.news_soon().await.is_none());
+    assert!(two.report_soon().await.is_none());
 }
 
 /// A reader that has nothing until the other end of its channel is gone.

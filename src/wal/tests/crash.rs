@@ -104,7 +104,7 @@ fn live(random: &mut Random, disk: &SimDisk, allowed: &mut Allowed, seed: u64) {
         }
         allowed.model = next;
         if random.coin()
-            && let Err(error) = wal.tend()
+            && let Err(error) = wal.maintain()
         {
             return must_be_the_disk(&error, seed);
         }

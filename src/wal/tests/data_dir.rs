@@ -229,7 +229,7 @@ fn a_log_on_the_real_disk() {
                 batch.compact = Some(mark);
             }
             wal.write(&batch, true).expect("room");
-            while wal.tend().expect("room") {}
+            while wal.maintain().expect("room") {}
         }
     }
     let files = fs::read_dir(place.path().join("wal"))

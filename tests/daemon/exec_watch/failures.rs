@@ -1,15 +1,15 @@
-//! Commands that fail, hang, flood, are not there, or are killed.
+//! Commands that fail, hang, print much, do not exist, or are killed.
 
 use std::fs;
 use std::os::unix::fs::PermissionsExt;
 use std::time::{Duration, Instant};
 
-use super::manners::Scene;
+use super::commands::Scene;
 use super::{lines, wait, wait_for_lines};
 
 #[test]
-fn a_failure_is_said_and_the_watch_goes_on() {
-    let scene = Scene::set(&[]);
+fn a_failure_is_logged_and_the_watch_continues() {
+    let scene = Scene::new(&[]);
     let script = "echo $ETCD_WATCH_VALUE; [ $ETCD_WATCH_VALUE = 1 ] && exit 3; kill -9 $$";
     let mut watcher = scene.watch(&["--on-failure", "continue", "/a", "--", "sh", "-c", script]);
     scene.put("/a", "1");
@@ -21,8 +21,8 @@ fn a_failure_is_said_and_the_watch_goes_on() {
 }
 
 #[test]
-fn told_to_it_stops_with_the_code_and_the_change_is_not_handled() {
-    let scene = Scene::set(&[]);
+fn on_failure_stop_exits_and_the_change_is_not_handled() {
+    let scene = Scene::new(&[]);
     let arguments = [
         "--state",
         "state",
@@ -42,8 +42,8 @@ fn told_to_it_stops_with_the_code_and_the_change_is_not_handled() {
 }
 
 #[test]
-fn a_command_that_fails_once_is_run_again() {
-    let scene = Scene::set(&[]);
+fn a_failed_command_is_retried() {
+    let scene = Scene::new(&[]);
     let script = "echo x >> tries; [ $(wc -l < tries) = 2 ] && echo done $ETCD_WATCH_VALUE";
     let mut watcher = scene.watch(&["--retry", "3", "/a", "--", "sh", "-c", script]);
     scene.put("/a", "1");
@@ -60,7 +60,7 @@ fn a_command_that_fails_once_is_run_again() {
 
 #[test]
 fn a_command_that_cannot_be_run_is_named() {
-    let scene = Scene::set(&[]);
+    let scene = Scene::new(&[]);
     let mut watcher = scene.watch(&["--on-failure", "continue", "/a", "--", "/no/such/command"]);
     assert!(
         watcher
@@ -78,7 +78,7 @@ fn a_command_that_cannot_be_run_is_named() {
         wait(|| times().to_string() == value, || watcher.said());
     }
     watcher.stop(0);
-    // As it always was, it ends if nothing is said of failures.
+    // Without `--on-failure` it exits, as etcdctl always did.
     let plain = scene.directory.path().join("plain");
     fs::write(&plain, "text").expect("written");
     fs::set_permissions(&plain, fs::Permissions::from_mode(0o644)).expect("set");
@@ -93,15 +93,15 @@ fn a_command_that_cannot_be_run_is_named() {
 }
 
 #[test]
-fn a_command_that_hangs_is_ended_with_all_it_began() {
-    let scene = Scene::set(&[]);
+fn a_command_that_hangs_is_killed_with_its_children() {
+    let scene = Scene::new(&[]);
     let script = "sleep 1000 & echo $!; trap '' TERM; sleep 1000";
     let arguments = ["--timeout", "0.3", "/a", "--", "sh", "-c", script];
     let mut watcher = scene.watch(&arguments);
     scene.put("/a", "1");
     let began = Instant::now();
     watcher.wait_until_said("timed out after 0.3 s");
-    // It does not listen to SIGTERM, so it had the time until SIGKILL.
+    // It ignores SIGTERM, so it ran until SIGKILL.
     assert!(began.elapsed() > Duration::from_secs(5));
     let child = lines(&scene.out())[0].clone();
     wait(|| !runs(&child), || format!("{child} is still there"));
@@ -111,7 +111,7 @@ fn a_command_that_hangs_is_ended_with_all_it_began() {
     watcher.stop(0);
 }
 
-/// Whether a process is there and no zombie.
+/// Whether a process runs and is not a zombie.
 fn runs(id: &str) -> bool {
     let stat = fs::read_to_string(format!("/proc/{id}/stat")).unwrap_or_default();
     stat.rsplit(") ")
@@ -120,8 +120,8 @@ fn runs(id: &str) -> bool {
 }
 
 #[test]
-fn output_passes_whole_and_nothing_is_left_behind() {
-    let scene = Scene::set(&[]);
+fn output_is_complete_and_commands_are_reaped() {
+    let scene = Scene::new(&[]);
     let script = "yes $ETCD_WATCH_VALUE | head -c 3000000";
     let mut watcher = scene.watch(&[
         "--concurrency",
@@ -138,7 +138,7 @@ fn output_passes_whole_and_nothing_is_left_behind() {
     }
     let size = || fs::metadata(scene.out()).map_or(0, |meta| meta.len());
     wait(|| size() == 9_000_000, || format!("{} bytes", size()));
-    // Every command was waited for: it has no children, not even dead ones.
+    // All commands were reaped: it has no children.
     let children = format!("/proc/{0}/task/{0}/children", watcher.id());
     let children = || fs::read_to_string(&children).expect("Linux");
     wait(|| children().is_empty(), children);

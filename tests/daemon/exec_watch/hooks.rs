@@ -1,21 +1,21 @@
-//! Hooks as files.
+//! Hooks in files.
 
 use std::fs;
 use std::os::unix::fs::{PermissionsExt, chown};
 use std::path::PathBuf;
 
-use super::manners::Scene;
+use super::commands::Scene;
 use super::{Watcher, wait, wait_for_lines};
 
-/// A scene with a directory of hooks.
+/// A test with a directory of hooks.
 struct Hooks {
     scene: Scene,
     directory: PathBuf,
 }
 
 impl Hooks {
-    fn set(files: &[(&str, &str)]) -> Self {
-        let scene = Scene::set(&[]);
+    fn new(files: &[(&str, &str)]) -> Self {
+        let scene = Scene::new(&[]);
         let directory = scene.directory.path().join("hooks.d");
         fs::create_dir(&directory).expect("made");
         mode(&directory, 0o755);
@@ -34,7 +34,7 @@ impl Hooks {
         Watcher::start(self.scene.directory.path(), &member, &all)
     }
 
-    /// The exit code, and what it said on stderr by now.
+    /// Run a command to its end. Returns exit status and stderr.
     fn run(&self, arguments: &[&str]) -> (Option<i32>, String) {
         let mut watcher = self.start(arguments);
         (watcher.end().code(), watcher.said())
@@ -57,8 +57,8 @@ const ALONE: &str = "key: /alone\ncommand: [sh, -c, 'echo alone $ETCD_WATCH_VALU
 const BAD: &str = "key: /w\ncommand: x\ntimeout: soon\n";
 
 #[test]
-fn all_good_hooks_run_and_a_bad_one_is_said() {
-    let hooks = Hooks::set(&[
+fn valid_hooks_run_and_an_invalid_one_is_reported() {
+    let hooks = Hooks::new(&[
         ("good.yaml", GOOD),
         ("alone.yaml", ALONE),
         ("bad.yaml", BAD),
@@ -78,7 +78,7 @@ fn all_good_hooks_run_and_a_bad_one_is_said() {
         "{said}"
     );
     watcher.stop(0);
-    // It is remembered what was handled.
+    // Handled changes are remembered.
     hooks.scene.put("/alone", "3");
     let mut watcher = hooks.start(&["run", "alone", "--state-dir", "state"]);
     wait_for_lines(&out, &["hello /w/a 1", "alone 2", "alone 3"]);
@@ -87,7 +87,7 @@ fn all_good_hooks_run_and_a_bad_one_is_said() {
 
 #[test]
 fn hooks_wait_for_a_member() {
-    let mut hooks = Hooks::set(&[("alone.yaml", ALONE)]);
+    let mut hooks = Hooks::new(&[("alone.yaml", ALONE)]);
     hooks.scene.cluster.members[0].kill();
     let mut watcher = hooks.start(&["run", "alone", "--state-dir", "state"]);
     watcher.wait_until_said("retrying");
@@ -105,8 +105,8 @@ fn hooks_wait_for_a_member() {
 }
 
 #[test]
-fn they_are_checked_and_listed() {
-    let hooks = Hooks::set(&[("good.yaml", GOOD), ("alone.yaml", ALONE)]);
+fn hooks_are_checked_and_listed() {
+    let hooks = Hooks::new(&[("good.yaml", GOOD), ("alone.yaml", ALONE)]);
     assert_eq!(hooks.run(&["check"]), (Some(0), String::new()));
     assert_eq!(hooks.run(&["list"]).0, Some(0));
     let listed = hooks.out();
@@ -133,8 +133,8 @@ fn they_are_checked_and_listed() {
 }
 
 #[test]
-fn what_others_could_have_written_is_not_run() {
-    let hooks = Hooks::set(&[("alone.yaml", ALONE)]);
+fn files_that_others_can_write_are_refused() {
+    let hooks = Hooks::new(&[("alone.yaml", ALONE)]);
     let file = hooks.directory.join("alone.yaml");
     mode(&file, 0o664);
     let (code, said) = hooks.run(&["run", "alone", "--state-dir", "state"]);
@@ -152,7 +152,7 @@ fn what_others_could_have_written_is_not_run() {
         "{said}"
     );
     mode(&hooks.directory, 0o755);
-    // Only root can give a file away.
+    // Only root can change the owner of a file.
     if chown(&file, Some(4242), None).is_ok() {
         let (code, said) = hooks.run(&["check"]);
         assert_eq!(code, Some(1));
@@ -166,7 +166,7 @@ fn what_others_could_have_written_is_not_run() {
 #[test]
 fn a_command_runs_as_its_user_with_its_groups() {
     let who = "key: /a\ncommand: echo $(id -un) $(id -Gn) $HOME $USER\nuser: ";
-    let hooks = Hooks::set(&[
+    let hooks = Hooks::new(&[
         ("who.yaml", &format!("{who}nobody\n")),
         ("none.yaml", &format!("{who}no-such\n")),
     ]);

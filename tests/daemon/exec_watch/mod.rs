@@ -1,12 +1,12 @@
 //! `etcdctl exec-watch` and hooks as real processes.
 
+mod commands;
+mod every_change;
 mod failures;
-mod forever;
 mod hooks;
-mod manners;
-mod memory;
 mod proxy;
-mod storm;
+mod state_file;
+mod watch_forever;
 
 use std::fs::{self, File};
 use std::net::SocketAddr;
@@ -14,23 +14,22 @@ use std::path::{Path, PathBuf};
 use std::process::{Child, Command, ExitStatus, Stdio};
 use std::time::{Duration, Instant};
 
-/// How long anything may take that should take a second or two.
-pub const PATIENCE: Duration = Duration::from_secs(30);
+/// Timeout for what usually takes one or two seconds.
+pub const TIMEOUT: Duration = Duration::from_secs(30);
 
-/// A process of `etcdctl` that watches.
+/// A running `etcdctl` that watches.
 pub struct Watcher {
     process: Child,
     err: PathBuf,
 }
 
 impl Watcher {
-    /// Start it with these arguments, talking to these members. What it says goes to files in `directory`,
-    /// as does what its commands print.
+    /// Start it with these arguments and members. Its output and that of its commands goes to files in `directory`.
     pub fn start(directory: &Path, members: &[SocketAddr], arguments: &[&str]) -> Self {
         Self::start_with(directory, members, arguments, &[])
     }
 
-    /// The same with these variables.
+    /// Start it with additional variables.
     pub fn start_with(
         directory: &Path,
         members: &[SocketAddr],
@@ -68,7 +67,7 @@ impl Watcher {
         assert!(status.expect("kill").success());
     }
 
-    /// Wait for its end.
+    /// Wait for its exit.
     pub fn end(&mut self) -> ExitStatus {
         let started = Instant::now();
         loop {
@@ -76,7 +75,7 @@ impl Watcher {
                 return status;
             }
             assert!(
-                started.elapsed() < PATIENCE,
+                started.elapsed() < TIMEOUT,
                 "it does not end: {}",
                 self.said()
             );
@@ -84,19 +83,19 @@ impl Watcher {
         }
     }
 
-    /// Ask it to stop; it must do so with this code.
+    /// Stop it and check its exit status.
     pub fn stop(&mut self, code: i32) {
         self.signal("-TERM");
         let status = self.end();
         assert_eq!(status.code(), Some(code), "{}", self.said());
     }
 
-    /// What all watchers in this directory said on stderr so far.
+    /// Stderr of all watchers in this directory.
     pub fn said(&self) -> String {
         fs::read_to_string(&self.err).unwrap_or_default()
     }
 
-    /// Wait until it said this.
+    /// Wait until stderr has this text.
     pub fn wait_until_said(&self, text: &str) {
         wait(|| self.said().contains(text), || self.said());
     }
@@ -104,18 +103,18 @@ impl Watcher {
 
 impl Drop for Watcher {
     fn drop(&mut self) {
-        // It may have ended by itself.
+        // It may have exited already.
         let _ = self.process.kill();
         let _ = self.process.wait();
     }
 }
 
-/// Wait until it holds; fails with `shown`.
+/// Wait until a condition holds. Panics with `shown`.
 pub fn wait(holds: impl Fn() -> bool, shown: impl Fn() -> String) {
     let started = Instant::now();
     while !holds() {
         assert!(
-            started.elapsed() < PATIENCE,
+            started.elapsed() < TIMEOUT,
             "it did not get there: {}",
             shown()
         );
@@ -123,7 +122,7 @@ pub fn wait(holds: impl Fn() -> bool, shown: impl Fn() -> String) {
     }
 }
 
-/// The lines of a file so far, none if it is not there.
+/// The lines of a file, none if it does not exist.
 pub fn lines(path: &Path) -> Vec<String> {
     let text = fs::read_to_string(path).unwrap_or_default();
     text.lines().map(str::to_owned).collect()

@@ -1,4 +1,4 @@
-//! Something between a client and a member that can fall silent, as a cable does that is pulled.
+//! A TCP proxy that can drop all traffic, as a pulled cable does.
 
 use std::io::{Read, Write};
 use std::net::{Shutdown, SocketAddr, TcpListener, TcpStream};
@@ -7,7 +7,7 @@ use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::thread;
 use std::time::Duration;
 
-/// A forwarder of connections.
+/// A TCP proxy.
 pub struct Proxy {
     pub address: SocketAddr,
     state: Arc<State>,
@@ -40,12 +40,12 @@ impl Proxy {
         Self { address, state }
     }
 
-    /// Let nothing through from now on, or everything again. No connection is told.
+    /// Drop or forward all traffic from now on. Connections stay open.
     pub fn cut(&self, cut: bool) {
         self.state.cut.store(cut, Ordering::Relaxed);
     }
 
-    /// How many connections are open.
+    /// Number of open connections.
     pub fn open(&self) -> usize {
         self.state.open.load(Ordering::Relaxed)
     }
@@ -54,7 +54,7 @@ impl Proxy {
 impl Drop for Proxy {
     fn drop(&mut self) {
         self.state.gone.store(true, Ordering::Relaxed);
-        // The listener notices with the next connection.
+        // The listener exits at the next connection.
         let _ = TcpStream::connect(self.address);
     }
 }
@@ -88,7 +88,7 @@ fn pour(mut from: &TcpStream, mut to: &TcpStream, state: &State) {
         match from.read(&mut bytes) {
             Ok(0) => break,
             Ok(length) => {
-                // What was read just before the cut is lost with it only if the cut stays; it is late.
+                // Bytes that were read before the cut are delayed until the end of the cut.
                 while state.cut.load(Ordering::Relaxed) && !state.gone.load(Ordering::Relaxed) {
                     thread::sleep(Duration::from_millis(10));
                 }

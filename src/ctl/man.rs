@@ -134,10 +134,10 @@ fn write_after_help(page: &mut Roff, text: &str) {
                 page.text([roman(line.strip_prefix("  ").unwrap_or(line))]);
             }
             page.control("fi", []);
-        } else if let Some(status) = paragraph.strip_prefix("Exit status: ") {
+        } else if let Some(status) = paragraph.strip_prefix("Exit status:\n") {
             page.control("SH", ["EXIT STATUS"]);
-            for line in status.trim_end_matches('.').split("; ") {
-                let (code, meaning) = line.split_once(' ').unwrap_or((line, ""));
+            for line in status.lines() {
+                let (code, meaning) = line.trim().split_once("  ").unwrap_or((line.trim(), ""));
                 page.control("TP", []);
                 page.text([roman(code)]);
                 page.text([roman(meaning)]);
@@ -163,8 +163,12 @@ fn daemon() -> Command {
         .after_help(
             "Flags take one dash or two. A flag overrides its variable, and a variable overrides the configuration \
              file, etcd.conf(5).\n\n\
-             Exit status: 0 stopped; 65 the data directory is damaged or not etcd's; 75 the environment of the \
-             unit has changed, and a restart is needed; 78 invalid option; 1 any other error.",
+             Exit status:\n  \
+             0  The daemon was stopped.\n  \
+             1  Any other error.\n  \
+             65  The data directory is damaged, or not one of etcd.\n  \
+             75  The environment files of the unit have changed since it was started; it must be restarted.\n  \
+             78  An option is not valid.",
         )
 }
 

@@ -142,8 +142,12 @@ fn command() -> Command {
         .after_help(
             "Flags take one dash or two, anywhere before --.\n\
              Run etcdctl COMMAND --help for the help of a command.\n\n\
-             Exit status: 0 success; 1 invalid arguments or a local error; 2 no member reachable; 4 refused by the \
-             cluster; 5 cluster unhealthy.",
+             Exit status:\n  \
+             0  Success.\n  \
+             1  Invalid arguments, or a local error.\n  \
+             2  No member can be reached.\n  \
+             4  The cluster refused the request.\n  \
+             5  A member is unhealthy (cluster-health).",
         )
         .args(global::flags())
         .subcommands(VERBS.iter().map(|verb| (verb.command)()));

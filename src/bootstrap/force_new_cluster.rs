@@ -63,7 +63,7 @@ pub(super) fn force_new_cluster(
     } = held;
     replay(&mut store, &recovered.entries)?;
     let cluster = draw_cluster()?;
-    let id = directory.begin_anew(cluster)?;
+    let id = directory.restart_as_new_cluster(cluster)?;
     let member = machine.clone().member(id);
     let others = change_members(&mut store, &member)?;
     let held = Held::begin(&directory, wal, store, after(&recovered, id))?;

@@ -1,5 +1,5 @@
-//! A member's files, set aside within its directory: whoever made the directory may have given us nothing
-//! but that, so it cannot be renamed.
+//! Sets a member's files aside within its data directory. The directory itself cannot be renamed if the
+//! directory above belongs to another user.
 //!
 //! ```text
 //! aside-1/member  aside-1/wal/  aside-1/snap/
@@ -14,24 +14,24 @@ use super::error::StorageError;
 use super::identity::MEMBER_FILE;
 use super::{segment, snapshot};
 
-/// What the folders' names begin with; a number follows.
+/// The start of the folders' names; a number follows.
 const PREFIX: &str = "aside-";
 
-/// What is set aside. Who the member is goes last: a folder without it is not finished, and a directory
-/// with it is still the member's.
+/// The files and folders that are set aside. The member file is last: without it a folder is incomplete, and
+/// with it the data directory still belongs to the member.
 const NAMES: [&str; 3] = [segment::FOLDER, snapshot::FOLDER, MEMBER_FILE];
 
-/// Whether what is called like this in a data directory was set aside.
+/// Whether a name in a data directory is that of a folder with files that were set aside.
 pub(super) fn is_aside(name: &str) -> bool {
     name.strip_prefix(PREFIX)
         .is_some_and(|number| number.parse::<u32>().is_ok())
 }
 
-/// Set the member's files in `directory` aside, durably; returns the folder they are in now.
+/// Set the member's files in `directory` aside durably. Returns the folder with the files.
 ///
 /// # Errors
 ///
-/// The disk's. What was begun is finished by [`finish`].
+/// [`StorageError::Io`]: the disk failed. [`finish`] completes what was started.
 pub(super) fn set_aside(directory: &Path) -> Result<PathBuf, StorageError> {
     let folder = (1..=u32::MAX)
         .map(|number| directory.join(format!("{PREFIX}{number}")))
@@ -41,19 +41,19 @@ pub(super) fn set_aside(directory: &Path) -> Result<PathBuf, StorageError> {
         .mode(0o700)
         .create(&folder)
         .and_then(|()| File::open(directory)?.sync_all())
-        .map_err(failed("make", &folder))?;
+        .map_err(io_error("create", &folder))?;
     move_into(directory, &folder)?;
     Ok(folder)
 }
 
-/// Finish what a crash may have left half done in `directory`.
+/// Complete what a crash interrupted in `directory`, which contains `names`.
 ///
 /// # Errors
 ///
-/// The disk's.
+/// [`StorageError::Io`]: the disk failed.
 pub(super) fn finish(directory: &Path, names: &[String]) -> Result<(), StorageError> {
-    let begun = names.iter().filter(|name| is_aside(name));
-    let mut folders = begun.map(|name| directory.join(name));
+    let started = names.iter().filter(|name| is_aside(name));
+    let mut folders = started.map(|name| directory.join(name));
     match folders.find(|folder| !folder.join(MEMBER_FILE).exists()) {
         Some(folder) => move_into(directory, &folder),
         None => Ok(()),
@@ -62,24 +62,28 @@ pub(super) fn finish(directory: &Path, names: &[String]) -> Result<(), StorageEr
 
 fn move_into(directory: &Path, folder: &Path) -> Result<(), StorageError> {
     for name in NAMES {
-        // The others are where they belong before the member's file follows.
+        // The other moves are durable before the member file is moved.
         let moved = File::open(folder)
             .and_then(|folder| folder.sync_all())
             .and_then(|()| fs::rename(directory.join(name), folder.join(name)));
         match moved {
             Err(error) if error.kind() == io::ErrorKind::NotFound => {}
-            moved => moved.map_err(failed("move", &directory.join(name)))?,
+            moved => moved.map_err(io_error("move", &directory.join(name)))?,
         }
     }
     [folder, directory]
         .into_iter()
         .try_for_each(|folder| File::open(folder)?.sync_all())
-        .map_err(failed("sync", folder))
+        .map_err(io_error("sync", folder))
 }
 
-fn failed(doing: &'static str, path: &Path) -> impl FnOnce(io::Error) -> StorageError {
+fn io_error(operation: &'static str, path: &Path) -> impl FnOnce(io::Error) -> StorageError {
     let path = path.display().to_string();
-    move |error| StorageError::Io { doing, path, error }
+    move |error| StorageError::Io {
+        operation,
+        path,
+        error,
+    }
 }
 
 #[cfg(test)]
@@ -93,7 +97,7 @@ mod tests {
     }
 
     #[test]
-    fn a_member_is_set_aside_and_another_one_begins() {
+    fn a_member_is_set_aside_and_another_one_is_created() {
         let folder = tempfile::tempdir().expect("a folder");
         for name in ["first", "second"] {
             let mut directory = DataDir::open(folder.path()).expect("ours");
@@ -107,7 +111,7 @@ mod tests {
     }
 
     #[test]
-    fn a_crash_half_way_is_made_up_for() {
+    fn an_interrupted_move_is_completed() {
         for moved in 0..NAMES.len() {
             let folder = tempfile::tempdir().expect("a folder");
             let mut directory = DataDir::open(folder.path()).expect("ours");
@@ -125,7 +129,7 @@ mod tests {
     }
 
     #[test]
-    fn other_names_are_not_taken_for_it() {
+    fn other_names_are_not_set_aside() {
         for name in ["aside-", "aside-x", "aside", "xaside-1"] {
             assert!(!is_aside(name), "{name}");
         }

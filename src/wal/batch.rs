@@ -1,42 +1,42 @@
-//! Batches: what is written to the log in one step, and how it looks as the payload of a record.
+//! Batches: the unit of writing to the log, and its encoding as the payload of a record.
 //!
 //! ```text
 //! u64 term  u64 vote  u64 commit    the hard state, always
-//! u8  0 or 1, then a mark           reset
-//! u8  0 or 1, then a mark           compact
+//! u8  0 or 1, then metadata         reset
+//! u8  0 or 1, then metadata         compact
 //! u64 index of the first entry      0 without entries
-//! u32 how many entries              their indices follow each other
+//! u32 number of entries             their indices are consecutive
 //! each: u64 term  u8 kind  u32 length  data
 //! ```
 
 use bytes::Bytes;
 
-use super::codec::{Fields, put_hard_state, put_optional_mark, put_u32, put_u64};
+use super::codec::{Fields, put_hard_state, put_optional_snapshot_meta, put_u32, put_u64};
 use super::entry::{Entry, EntryKind, HardState, SnapshotMeta};
 
-/// The most data an entry may carry, in bytes; a batch with a larger one is refused.
+/// The largest data of an entry, in bytes; a batch with a larger entry is refused.
 pub const ENTRY_BYTES_MAX: usize = 64 << 20;
 
-/// What an entry takes besides its data.
+/// The bytes of an entry besides its data.
 const ENTRY_FRAME_BYTES: usize = 13;
 
-/// What is to be made durable in one step, applied in the order of the fields.
+/// A write that is made durable in one step; the fields take effect in their order.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Batch {
-    /// The new hard state; none when it did not change. Its commit mark is raised to that of `reset` and
-    /// `compact`, since a snapshot holds only what is committed.
+    /// The new hard state; none if it did not change. Its commit index is raised to that of `reset` and
+    /// `compact`, since a snapshot contains only committed entries.
     pub hard_state: Option<HardState>,
     /// A snapshot that replaces the whole log. Its file must already be durable.
     pub reset: Option<SnapshotMeta>,
-    /// Entries, one index after the other. They follow the last one, or replace everything from the
-    /// first one's index on.
+    /// Entries with consecutive indices. They follow the last entry, or replace all entries from the first
+    /// new index on.
     pub entries: Vec<Entry>,
-    /// A snapshot that stands for all entries up to its index, which may be forgotten. Its file must
-    /// already be durable. One at or below the snapshot the log already begins with changes nothing.
+    /// A snapshot that covers all entries up to its index, which may then be removed. Its file must already
+    /// be durable. A snapshot at or below the one the log begins with has no effect.
     pub compact: Option<SnapshotMeta>,
 }
 
-/// As much of a batch as goes into one record, with the hard state it leads to.
+/// The part of a batch that goes into one record, with the resulting hard state.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Part<'a> {
     pub(super) hard_state: HardState,
@@ -46,10 +46,10 @@ pub(super) struct Part<'a> {
 }
 
 impl Batch {
-    /// Go on with `later`, as if both were one step.
+    /// Merge with `later`, as if both were one batch.
     pub fn absorb(&mut self, later: Self) {
         if later.reset.is_some() {
-            // What the log held before a reset is gone.
+            // A reset discards the entries before it.
             let hard_state = self.hard_state;
             *self = later;
             self.hard_state = self.hard_state.or(hard_state);
@@ -66,28 +66,28 @@ impl Batch {
         self.entries.extend(later.entries);
     }
 
-    /// The bytes of its entries' data.
+    /// The total size of its entries' data, in bytes.
     pub fn entry_bytes(&self) -> usize {
         self.entries.iter().map(|entry| entry.data.len()).sum()
     }
 
-    /// Cut into parts of about `bytes` at most, at least one entry each. Each is true by itself: the
-    /// first carries term, vote and reset, no commit mark is above the entries that are there.
+    /// Split the batch into parts of about `bytes` at most, with at least one entry each. Each part is valid
+    /// without the later ones: the first has term, vote and reset, and no commit index is above its entries.
     ///
-    /// `current` is the hard state before, `last_index` the log's last entry.
+    /// `current` is the hard state before the batch, `last_index` the last entry of the log.
     pub(super) fn parts(&self, bytes: usize, current: HardState, last_index: u64) -> Vec<Part<'_>> {
         let mut wanted = self.hard_state.unwrap_or(current);
-        for mark in self.reset.iter().chain(&self.compact) {
-            wanted.commit = wanted.commit.max(mark.index);
+        for meta in self.reset.iter().chain(&self.compact) {
+            wanted.commit = wanted.commit.max(meta.index);
         }
-        let mut last_index = self.reset.as_ref().map_or(last_index, |mark| mark.index);
+        let mut last_index = self.reset.as_ref().map_or(last_index, |meta| meta.index);
         let mut parts = Vec::with_capacity(1);
         let mut rest = self.entries.as_slice();
         loop {
             let (entries, later) = rest.split_at(count_within(rest, bytes));
             last_index = entries.last().map_or(last_index, |entry| entry.index);
-            let whole = later.is_empty();
-            let commit = if whole {
+            let is_last = later.is_empty();
+            let commit = if is_last {
                 wanted.commit
             } else {
                 wanted.commit.min(last_index)
@@ -96,27 +96,27 @@ impl Batch {
                 hard_state: HardState { commit, ..wanted },
                 reset: self.reset.as_ref().filter(|_| parts.is_empty()),
                 entries,
-                compact: self.compact.as_ref().filter(|_| whole),
+                compact: self.compact.as_ref().filter(|_| is_last),
             });
-            if whole {
+            if is_last {
                 return parts;
             }
             rest = later;
         }
     }
 
-    /// Read a record's payload.
+    /// Decode the payload of a record; none if it is malformed.
     pub(super) fn decode(payload: &[u8]) -> Option<Self> {
         let mut fields = Fields::new(payload);
         let hard_state = fields.hard_state()?;
-        let reset = fields.optional_mark()?;
-        let compact = fields.optional_mark()?;
+        let reset = fields.optional_snapshot_meta()?;
+        let compact = fields.optional_snapshot_meta()?;
         let first = fields.u64()?;
         let count = fields.u32()?;
         let mut entries = Vec::new();
-        for place in 0..u64::from(count) {
+        for offset in 0..u64::from(count) {
             entries.push(Entry {
-                index: first.checked_add(place)?,
+                index: first.checked_add(offset)?,
                 term: fields.u64()?,
                 kind: kind_from(fields.u8()?)?,
                 data: {
@@ -135,7 +135,7 @@ impl Batch {
 }
 
 impl<'a> Part<'a> {
-    /// A decoded batch, which is always one part.
+    /// The single part of a decoded batch.
     pub(super) fn of(batch: &'a Batch) -> Self {
         Self {
             hard_state: batch.hard_state.unwrap_or_default(),
@@ -145,11 +145,11 @@ impl<'a> Part<'a> {
         }
     }
 
-    /// Append the payload to `out`. None when an entry is larger than [`ENTRY_BYTES_MAX`].
+    /// Append the payload to `out`. None if an entry is larger than [`ENTRY_BYTES_MAX`].
     pub(super) fn encode(&self, out: &mut Vec<u8>) -> Option<()> {
         put_hard_state(out, &self.hard_state);
-        put_optional_mark(out, self.reset);
-        put_optional_mark(out, self.compact);
+        put_optional_snapshot_meta(out, self.reset);
+        put_optional_snapshot_meta(out, self.compact);
         put_u64(out, self.entries.first().map_or(0, |entry| entry.index));
         put_u32(out, u32::try_from(self.entries.len()).ok()?);
         for entry in self.entries {
@@ -165,7 +165,7 @@ impl<'a> Part<'a> {
     }
 }
 
-/// How many of the first entries fit into `bytes`; one at least, if there is one.
+/// The number of leading entries that fit into `bytes`; at least one, if there is any.
 fn count_within(entries: &[Entry], bytes: usize) -> usize {
     let mut sum = 0;
     let fitting = entries.iter().take_while(|entry| {

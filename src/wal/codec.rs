@@ -1,8 +1,8 @@
-//! The few kinds of fields our files are made of. All numbers are little endian.
+//! The fields of the file formats. All numbers are little endian.
 
 use super::entry::{Configuration, HardState, SnapshotMeta};
 
-/// Reads fields one after the other; none when there are too few bytes, or they mean nothing.
+/// Reads fields in sequence; none if there are too few bytes, or they are not a valid value.
 pub(super) struct Fields<'a> {
     rest: &'a [u8],
 }
@@ -50,7 +50,7 @@ impl<'a> Fields<'a> {
         })
     }
 
-    pub(super) fn mark(&mut self) -> Option<SnapshotMeta> {
+    pub(super) fn snapshot_meta(&mut self) -> Option<SnapshotMeta> {
         Some(SnapshotMeta {
             index: self.u64()?,
             term: self.u64()?,
@@ -64,15 +64,15 @@ impl<'a> Fields<'a> {
         })
     }
 
-    pub(super) fn optional_mark(&mut self) -> Option<Option<SnapshotMeta>> {
+    pub(super) fn optional_snapshot_meta(&mut self) -> Option<Option<SnapshotMeta>> {
         if self.flag()? {
-            self.mark().map(Some)
+            self.snapshot_meta().map(Some)
         } else {
             Some(None)
         }
     }
 
-    /// A list can be no longer than the bytes that are there, so memory is bounded by the file.
+    /// A list is not longer than the remaining bytes, so the memory is bounded by the size of the file.
     fn ids(&mut self) -> Option<Vec<u64>> {
         let count = self.u32()? as usize;
         let bytes = self.bytes(count.checked_mul(8)?)?;
@@ -99,26 +99,26 @@ pub(super) fn put_hard_state(out: &mut Vec<u8>, state: &HardState) {
     put_u64(out, state.commit);
 }
 
-/// Ids in order, so that one configuration is always the same bytes, whoever wrote it.
-pub(super) fn put_mark(out: &mut Vec<u8>, mark: &SnapshotMeta) {
-    put_u64(out, mark.index);
-    put_u64(out, mark.term);
-    put_ids(out, &mark.configuration.voters);
-    put_ids(out, &mark.configuration.learners);
-    put_ids(out, &mark.configuration.voters_outgoing);
-    put_ids(out, &mark.configuration.learners_next);
-    out.push(u8::from(mark.configuration.auto_leave));
+/// Ids are sorted, so that a configuration always has the same bytes.
+pub(super) fn put_snapshot_meta(out: &mut Vec<u8>, meta: &SnapshotMeta) {
+    put_u64(out, meta.index);
+    put_u64(out, meta.term);
+    put_ids(out, &meta.configuration.voters);
+    put_ids(out, &meta.configuration.learners);
+    put_ids(out, &meta.configuration.voters_outgoing);
+    put_ids(out, &meta.configuration.learners_next);
+    out.push(u8::from(meta.configuration.auto_leave));
 }
 
-pub(super) fn put_optional_mark(out: &mut Vec<u8>, mark: Option<&SnapshotMeta>) {
-    out.push(u8::from(mark.is_some()));
-    if let Some(mark) = mark {
-        put_mark(out, mark);
+pub(super) fn put_optional_snapshot_meta(out: &mut Vec<u8>, meta: Option<&SnapshotMeta>) {
+    out.push(u8::from(meta.is_some()));
+    if let Some(meta) = meta {
+        put_snapshot_meta(out, meta);
     }
 }
 
 fn put_ids(out: &mut Vec<u8>, ids: &[u64]) {
-    // A cluster has a handful of members; what does not fit would be refused when read, not misread.
+    // A cluster has a handful of members; a list that is too long would be refused when read.
     put_u32(out, u32::try_from(ids.len()).unwrap_or(u32::MAX));
     let mut ids = ids.to_vec();
     ids.sort_unstable();

@@ -1,66 +1,71 @@
-//! The data directory: whose it is, whether it is ours to use, and that nobody else uses it.
+//! The data directory of a member or standby.
 //!
 //! ```text
-//! lock      held while a daemon runs; its process number, for people
-//! member    who this member is
-//! standby   where its cluster is, while it has no place in it
+//! lock      locked while a daemon runs; contains its process id
+//! member    the identity of the member
+//! standby   the members of the cluster, while this host is a standby
 //! wal/      the log
 //! snap/     the snapshots
-//! aside-N/  a member that was here before, with its log and snapshots
+//! aside-N/  a former member that was set aside, with its log and snapshots
 //! ```
 
-use std::fs::{self, DirBuilder, File, OpenOptions, TryLockError};
-use std::io::{self, Read, Write};
-use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
+use std::fs::{self, DirBuilder, File};
+use std::io::{self, Read};
+use std::os::unix::fs::DirBuilderExt;
 use std::path::{Path, PathBuf};
 
+use super::access::check_access;
 use super::aside;
 use super::disk::Disk;
 use super::error::StorageError;
 use super::foreign;
 use super::identity::{Founding, Identity, MEMBER_FILE, MEMBER_FILE_NEXT};
+use super::lock::lock;
 use super::log::{LogOptions, Wal};
-use super::owner::{is_closed_to_us, our_name, our_uid, owner_name};
+use super::owner::{current_user, owner_name};
 use super::real_disk::RealDisk;
 use super::standby_file::{self, STANDBY_FILE, STANDBY_FILE_NEXT};
 use super::{segment, snapshot};
 use crate::cluster::{ClusterId, MemberId};
 
-/// The lock file's name.
-pub(super) const LOCK_FILE: &str = "lock";
-
-/// How many zeros in a row a source of randomness may give before it is taken for broken.
+/// How many zeros in a row a source of randomness may return before it is considered broken.
 const ZEROS_MAX: u32 = 4;
 
-/// A data directory that is ours, and ours alone while this value lives.
+/// A data directory, locked for this process while this value lives.
 #[derive(Debug)]
 pub struct DataDir {
     disk: RealDisk,
     identity: Option<Identity>,
-    /// Held; released when dropped.
+    /// Released when dropped.
     _lock: File,
 }
 
-/// What [`DataDir::destroy`] threw away. `Display` says it to a person.
+/// What [`DataDir::destroy`] deleted. `Display` is a summary for a log line.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Destroyed {
-    /// Whose directory it was, as far as that could be read.
+    /// The member of the directory, if its file could be read.
     pub identity: Option<Identity>,
-    /// How many files of the log.
+    /// The number of log files.
     pub log_files: usize,
-    /// How many snapshots.
+    /// The number of snapshots.
     pub snapshots: usize,
 }
 
 impl DataDir {
-    /// Open a directory, or make it with mode 0700, and lock it. In one that is not ours, or that we may
-    /// not use, nothing is touched.
+    /// Open a directory, or create it with mode 0700, and lock it. A directory of another program, or one
+    /// that this process may not use, is not changed.
     ///
     /// # Errors
     ///
-    /// Why it cannot be used, in a sentence that says what to do.
+    /// - [`StorageError::Foreign`]: it contains files of another program.
+    /// - [`StorageError::NotOurs`], [`StorageError::CannotCreate`]: it, or the directory above, belongs to
+    ///   another user.
+    /// - [`StorageError::NotADirectory`]: the path is that of another kind of file.
+    /// - [`StorageError::InUse`]: another process has locked it.
+    /// - [`StorageError::Damaged`], [`StorageError::Newer`]: the member file cannot be read.
+    /// - [`StorageError::Io`]: the disk failed.
     pub fn open(path: &Path) -> Result<Self, StorageError> {
-        make(path)?;
+        create(path)?;
         foreign::check(path, &list(path)?)?;
         check_access(path)?;
         let lock = lock(path)?;
@@ -74,32 +79,34 @@ impl DataDir {
         })
     }
 
-    /// The directory.
+    /// The path of the directory.
     pub fn path(&self) -> &Path {
         self.disk.root()
     }
 
-    /// Its files; for the log and the snapshots.
+    /// The disk for the log and the snapshots.
     pub fn disk(&self) -> RealDisk {
         self.disk.clone()
     }
 
-    /// Who this member is; none in a fresh directory.
+    /// The identity of the member; none in an empty directory.
     pub fn identity(&self) -> Option<&Identity> {
         self.identity.as_ref()
     }
 
-    /// Make the member of a fresh directory, with a new id and an empty log.
+    /// Create the member of an empty directory, with a new id and an empty log.
     ///
     /// # Errors
     ///
-    /// The disk's; that there is a member already, or a log without one.
+    /// - [`StorageError::Impossible`]: there is a member already.
+    /// - [`StorageError::Damaged`]: there is a log without a member.
+    /// - [`StorageError::Io`]: the disk failed.
     pub fn found(&mut self, name: &str, founding: Founding) -> Result<MemberId, StorageError> {
         if let Some(identity) = &self.identity {
-            let what = format!("a second member, {name}, where {} is", identity.name);
+            let what = format!("a second member, {name}, besides {}", identity.name);
             return Err(StorageError::Impossible { what });
         }
-        // The log first: a directory that has a member has a log, or has lost it.
+        // The log first: if a directory with a member has no log, the log was lost.
         Wal::create(&self.disk, LogOptions::new(random_number()?))?;
         let id = draw_member()?;
         self.save(Identity {
@@ -112,13 +119,14 @@ impl DataDir {
         Ok(id)
     }
 
-    /// Be another member from now on, of this new cluster, with what the directory holds.
+    /// Give the member a new id in this new cluster, and keep its data.
     ///
     /// # Errors
     ///
-    /// The disk's, or that the directory is fresh.
-    pub fn begin_anew(&mut self, cluster: ClusterId) -> Result<MemberId, StorageError> {
-        let mut identity = self.known("a new cluster of no member")?;
+    /// - [`StorageError::Impossible`]: the directory has no member.
+    /// - [`StorageError::Io`]: the disk failed.
+    pub fn restart_as_new_cluster(&mut self, cluster: ClusterId) -> Result<MemberId, StorageError> {
+        let mut identity = self.require_identity("a new cluster without a member")?;
         identity.id = draw_member()?;
         identity.cluster = Some(cluster);
         identity.founding = Founding::Forced;
@@ -127,27 +135,29 @@ impl DataDir {
         Ok(id)
     }
 
-    /// Count this start, durably, and return its number, from 1. To be called once, before anything that
-    /// must not be confused with an earlier start.
+    /// Count this start durably. Returns its number, from 1. Call it once, before anything that must differ
+    /// from an earlier start.
     ///
     /// # Errors
     ///
-    /// The disk's, or that the directory is fresh.
+    /// - [`StorageError::Impossible`]: the directory has no member.
+    /// - [`StorageError::Io`]: the disk failed.
     pub fn boot(&mut self) -> Result<u64, StorageError> {
-        let mut identity = self.known("a start of no member")?;
+        let mut identity = self.require_identity("a start without a member")?;
         identity.boots = identity.boots.saturating_add(1);
         let boots = identity.boots;
         self.save(identity)?;
         Ok(boots)
     }
 
-    /// Remember which cluster this is a member of.
+    /// Record the cluster of the member.
     ///
     /// # Errors
     ///
-    /// The disk's; that the directory is fresh, or belongs to another cluster.
+    /// - [`StorageError::Impossible`]: the directory has no member, or one of another cluster.
+    /// - [`StorageError::Io`]: the disk failed.
     pub fn set_cluster(&mut self, cluster: ClusterId) -> Result<(), StorageError> {
-        let mut identity = self.known("a cluster of no member")?;
+        let mut identity = self.require_identity("a cluster without a member")?;
         match identity.cluster {
             Some(known) if known == cluster => Ok(()),
             Some(known) => {
@@ -161,12 +171,12 @@ impl DataDir {
         }
     }
 
-    /// Throw away what a member left in a directory, damaged or not: only files of ours, and the directory
-    /// and what else is in it stay. One that isn't there is as good as empty.
+    /// Delete the member's files in a directory, damaged or not. The directory and other files in it are kept.
+    /// A directory that does not exist counts as empty.
     ///
     /// # Errors
     ///
-    /// That it is not ours, or in use, or the system's.
+    /// As [`DataDir::open`], except for a damaged or newer member file.
     pub fn destroy(path: &Path) -> Result<Destroyed, StorageError> {
         let names = match fs::metadata(path) {
             Err(error) if error.kind() == io::ErrorKind::NotFound => {
@@ -187,55 +197,55 @@ impl DataDir {
         Ok(destroyed)
     }
 
-    /// Throw away the member and its data, whether it can be read or not. What a standby keeps stays, and
-    /// with it the directory is not taken for a fresh one.
+    /// Delete the member and its data, whether they can be read or not. The standby file is kept; with it the
+    /// directory does not count as empty.
     ///
     /// # Errors
     ///
-    /// The disk's.
+    /// [`StorageError::Io`]: the disk failed.
     pub fn discard_member(&mut self) -> Result<Destroyed, StorageError> {
         self.identity = None;
         discard(&self.disk)
     }
 
-    /// Move the member and its data into a folder of their own within the directory, which is a fresh one
-    /// then; returns that folder.
+    /// Move the member and its data into a new folder within the directory, which is then empty. Returns that
+    /// folder.
     ///
     /// # Errors
     ///
-    /// The disk's.
+    /// [`StorageError::Io`]: the disk failed.
     pub fn set_aside(self) -> Result<PathBuf, StorageError> {
         aside::set_aside(self.path())
     }
 
-    /// What a machine without a place keeps here; none when it has one, or never asked for one.
+    /// The content of the standby file; none if this host is not a standby.
     ///
     /// # Errors
     ///
-    /// The disk's.
+    /// [`StorageError::Io`]: the disk failed.
     pub fn standby_file(&self) -> Result<Option<Vec<u8>>, StorageError> {
         standby_file::load(&self.disk)
     }
 
-    /// Keep `bytes` for a machine without a place, durably.
+    /// Replace the standby file durably.
     ///
     /// # Errors
     ///
-    /// The disk's.
+    /// [`StorageError::Io`]: the disk failed.
     pub fn keep_standby_file(&self, bytes: &[u8]) -> Result<(), StorageError> {
         standby_file::save(&self.disk, bytes)
     }
 
-    /// The machine has a place, and its data.
+    /// Remove the standby file, once this host is a member and has the data.
     ///
     /// # Errors
     ///
-    /// The disk's.
+    /// [`StorageError::Io`]: the disk failed.
     pub fn remove_standby_file(&self) -> Result<(), StorageError> {
         standby_file::remove(&self.disk)
     }
 
-    fn known(&self, what: &str) -> Result<Identity, StorageError> {
+    fn require_identity(&self, what: &str) -> Result<Identity, StorageError> {
         let none = || StorageError::Impossible { what: what.into() };
         self.identity.clone().ok_or_else(none)
     }
@@ -261,25 +271,25 @@ impl std::fmt::Display for Destroyed {
     }
 }
 
-/// A random number from the system, good enough for an identity.
+/// A random number of the operating system, suitable for an id.
 ///
 /// # Errors
 ///
-/// The system's.
+/// [`StorageError::Io`]: the source of random numbers cannot be read.
 pub fn random_number() -> Result<u64, StorageError> {
     let mut bytes = [0; 8];
     let source = "/dev/urandom";
     File::open(source)
         .and_then(|mut file| file.read_exact(&mut bytes))
         .map_err(|error| StorageError::Io {
-            doing: "read",
+            operation: "read",
             path: source.into(),
             error,
         })?;
     Ok(u64::from_le_bytes(bytes))
 }
 
-/// The id of a new member.
+/// Draw the id of a new member.
 fn draw_member() -> Result<MemberId, StorageError> {
     for _ in 0..ZEROS_MAX {
         if let Some(id) = MemberId::new(random_number()?) {
@@ -290,8 +300,8 @@ fn draw_member() -> Result<MemberId, StorageError> {
     Err(StorageError::Impossible { what })
 }
 
-/// Make the directory unless it is there.
-fn make(path: &Path) -> Result<(), StorageError> {
+/// Create the directory unless it exists.
+fn create(path: &Path) -> Result<(), StorageError> {
     match fs::metadata(path) {
         Ok(metadata) if metadata.is_dir() => return Ok(()),
         Ok(_) => {
@@ -299,7 +309,7 @@ fn make(path: &Path) -> Result<(), StorageError> {
             return Err(StorageError::NotADirectory { path });
         }
         Err(error) if error.kind() == io::ErrorKind::NotFound => {}
-        Err(error) => return Err(explain(path, path, "open", error)),
+        Err(error) => return Err(StorageError::system(path, path, "open", error)),
     }
     let above = nearest(path);
     DirBuilder::new()
@@ -309,18 +319,18 @@ fn make(path: &Path) -> Result<(), StorageError> {
         .and_then(|()| sync_names(path, &above))
         .map_err(|error| {
             if error.kind() != io::ErrorKind::PermissionDenied {
-                return explain(path, path, "make", error);
+                return StorageError::system(path, path, "create", error);
             }
             StorageError::CannotCreate {
                 directory: path.display().to_string(),
                 above: above.display().to_string(),
                 owner: owner_name(&above),
-                user: our_name(),
+                user: current_user(),
             }
         })
 }
 
-/// Make the names of new directories last: what will be in them shall.
+/// Sync the names of new directories, whose content will be durable.
 fn sync_names(path: &Path, above: &Path) -> io::Result<()> {
     for new in path.ancestors().skip(1) {
         if new == above || new.as_os_str().is_empty() {
@@ -331,7 +341,7 @@ fn sync_names(path: &Path, above: &Path) -> io::Result<()> {
     File::open(above)?.sync_all()
 }
 
-/// The nearest directory above `path` that is there.
+/// The nearest existing directory above `path`.
 fn nearest(path: &Path) -> PathBuf {
     let above = path.ancestors().skip(1).find(|above| above.exists());
     match above {
@@ -350,81 +360,11 @@ fn list(path: &Path) -> Result<Vec<String>, StorageError> {
         names.sort();
         Ok(names)
     };
-    read().map_err(|error| explain(path, path, "read", error))
+    read().map_err(|error| StorageError::system(path, path, "read", error))
 }
 
-/// Check that we may use everything of ours, before anything is changed.
-fn check_access(path: &Path) -> Result<(), StorageError> {
-    let uid = our_uid();
-    for folder in ["", segment::FOLDER, snapshot::FOLDER] {
-        let folder = path.join(folder);
-        if is_closed_to_us(&folder, uid) {
-            return Err(not_ours(path, &folder));
-        }
-        let entries = match fs::read_dir(&folder) {
-            Ok(entries) => entries,
-            Err(error) if error.kind() == io::ErrorKind::NotFound => continue,
-            Err(error) => return Err(explain(path, &folder, "read", error)),
-        };
-        for entry in entries {
-            let file = entry
-                .map_err(|error| explain(path, &folder, "read", error))?
-                .path();
-            let is_ours = folder != path || file.file_name().is_some_and(is_our_file);
-            if is_ours && file.is_file() {
-                OpenOptions::new()
-                    .read(true)
-                    .write(true)
-                    .open(&file)
-                    .map_err(|error| explain(path, &file, "open", error))?;
-            }
-        }
-    }
-    Ok(())
-}
-
-fn is_our_file(name: &std::ffi::OsStr) -> bool {
-    let ours = [
-        LOCK_FILE,
-        MEMBER_FILE,
-        MEMBER_FILE_NEXT,
-        STANDBY_FILE,
-        STANDBY_FILE_NEXT,
-    ];
-    ours.iter().any(|ours| name == *ours)
-}
-
-fn lock(path: &Path) -> Result<File, StorageError> {
-    let name = path.join(LOCK_FILE);
-    let fail = |error| explain(path, &name, "open", error);
-    let mut file = OpenOptions::new()
-        .read(true)
-        .write(true)
-        .create(true)
-        .truncate(false)
-        .mode(0o600)
-        .open(&name)
-        .map_err(fail)?;
-    match file.try_lock() {
-        Ok(()) => {}
-        Err(TryLockError::WouldBlock) => {
-            let mut text = String::new();
-            // It only makes the sentence better.
-            let _ = file.read_to_string(&mut text);
-            return Err(StorageError::InUse {
-                directory: path.display().to_string(),
-                pid: text.trim().parse().ok(),
-            });
-        }
-        Err(TryLockError::Error(error)) => return Err(explain(path, &name, "lock", error)),
-    }
-    file.set_len(0)
-        .and_then(|()| writeln!(file, "{}", std::process::id()))
-        .map_err(|error| explain(path, &name, "write", error))?;
-    Ok(file)
-}
-
-/// Remove what a member left, and the member last: a directory half destroyed is not taken for a fresh one.
+/// Delete the member's files, the member file last: after a crash a partly deleted directory does not count as
+/// empty.
 fn discard(disk: &RealDisk) -> Result<Destroyed, StorageError> {
     let destroyed = Destroyed {
         identity: Identity::load(disk).ok().flatten(),
@@ -435,7 +375,8 @@ fn discard(disk: &RealDisk) -> Result<Destroyed, StorageError> {
     Ok(destroyed)
 }
 
-/// Remove the files in a folder whose names end so. Returns how many had the first ending.
+/// Remove the files in a folder whose names have one of the endings. Returns the number of those with the
+/// first ending.
 fn remove_in(disk: &RealDisk, folder: &str, endings: &[&str]) -> Result<usize, StorageError> {
     let files = match disk.list(folder) {
         Ok(files) => files,
@@ -463,30 +404,4 @@ fn remove_in(disk: &RealDisk, folder: &str, endings: &[&str]) -> Result<usize, S
     disk.sync_folder(folder)
         .map_err(StorageError::io(disk, "sync", folder))?;
     Ok(count)
-}
-
-fn explain(directory: &Path, path: &Path, doing: &'static str, error: io::Error) -> StorageError {
-    if error.kind() == io::ErrorKind::PermissionDenied {
-        return not_ours(directory, path);
-    }
-    // Something on the way there is a file.
-    if error.kind() == io::ErrorKind::NotADirectory {
-        return StorageError::NotADirectory {
-            path: directory.display().to_string(),
-        };
-    }
-    StorageError::Io {
-        doing,
-        path: path.display().to_string(),
-        error,
-    }
-}
-
-fn not_ours(directory: &Path, path: &Path) -> StorageError {
-    StorageError::NotOurs {
-        directory: directory.display().to_string(),
-        path: path.display().to_string(),
-        owner: owner_name(path),
-        user: our_name(),
-    }
 }

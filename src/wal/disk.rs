@@ -1,106 +1,107 @@
-//! What the log and the snapshots ask of a disk: files by name below one directory.
+//! The interface between storage and a disk: files by name below one directory.
 //!
-//! The real one is [`RealDisk`](super::RealDisk); the simulation brings its own, which forgets, tears and
-//! reorders whatever was not synced. The promises here are therefore the weakest a file system keeps:
-//! bytes last once [`DiskFile::sync`] has returned, names once [`Disk::sync_folder`] has.
-//! Overwriting a byte with the same byte is assumed to leave it whole whenever the power fails.
+//! The real disk is [`RealDisk`](super::RealDisk); the simulation has another one, which loses, tears and
+//! reorders everything that was not synced. The guarantees here are the weakest that file systems give: bytes
+//! are durable once [`DiskFile::sync`] has returned, names once [`Disk::sync_folder`] has. Overwriting a byte
+//! with the same value is assumed to leave it intact if the power fails.
 
 use std::io;
 
-/// The files below one directory. A handle: clones mean the same directory.
+/// The files below one directory. A handle: clones refer to the same directory.
 ///
 /// A name is `FILE` or `FOLDER/FILE`; a folder is one of those or `""` for the directory itself.
 pub trait Disk: Clone + Send + 'static {
     /// An open file of this disk.
     type File: DiskFile;
 
-    /// The name as a person would type it, for messages.
+    /// The full path of a name, for messages.
     fn path_of(&self, name: &str) -> String;
 
-    /// Make a folder unless it is there, and make it last.
+    /// Create a folder unless it exists, durably.
     ///
     /// # Errors
     ///
-    /// The disk's.
+    /// Those of the file system.
     fn make_folder(&self, folder: &str) -> io::Result<()>;
 
-    /// The names of the files in a folder, without the folder's, sorted.
+    /// The names of the files in a folder, without the folder's name, sorted.
     ///
     /// # Errors
     ///
-    /// The disk's; `NotFound` when there is no such folder.
+    /// Those of the file system; `NotFound` if there is no such folder.
     fn list(&self, folder: &str) -> io::Result<Vec<String>>;
 
-    /// Make an empty file, open for reading and writing.
+    /// Create an empty file, open for reading and writing.
     ///
     /// # Errors
     ///
-    /// The disk's; `AlreadyExists` when the name is taken.
+    /// Those of the file system; `AlreadyExists` if there is a file with that name.
     fn create(&self, name: &str) -> io::Result<Self::File>;
 
     /// Open a file for reading and writing.
     ///
     /// # Errors
     ///
-    /// The disk's; `NotFound` when there is none.
+    /// Those of the file system; `NotFound` if there is no such file.
     fn open(&self, name: &str) -> io::Result<Self::File>;
 
-    /// Give a file another name in the same folder, replacing what has that name.
+    /// Rename a file within a folder, replacing a file with the new name.
     ///
     /// # Errors
     ///
-    /// The disk's.
+    /// Those of the file system.
     fn rename(&self, from: &str, to: &str) -> io::Result<()>;
 
     /// Remove a file.
     ///
     /// # Errors
     ///
-    /// The disk's; `NotFound` when there is none.
+    /// Those of the file system; `NotFound` if there is no such file.
     fn remove(&self, name: &str) -> io::Result<()>;
 
-    /// Return once all that was created, renamed and removed in a folder will outlast a power cut.
+    /// Make durable what was created, renamed and removed in a folder.
     ///
     /// # Errors
     ///
-    /// The disk's; then nothing is known about what lasts, and it must not be tried again.
+    /// Those of the file system. After an error it is unknown what is durable, and the call must not be
+    /// repeated.
     fn sync_folder(&self, folder: &str) -> io::Result<()>;
 }
 
 /// An open file of a [`Disk`].
 pub trait DiskFile: Send {
-    /// How many bytes it has.
+    /// Its length, in bytes.
     ///
     /// # Errors
     ///
-    /// The disk's.
+    /// Those of the file system.
     fn length(&self) -> io::Result<u64>;
 
-    /// Read from `offset` on into `buffer`; how many bytes there were, 0 at the end.
+    /// Read from `offset` into `buffer`. Returns the number of bytes read, 0 at the end.
     ///
     /// # Errors
     ///
-    /// The disk's.
+    /// Those of the file system.
     fn read_at(&self, offset: u64, buffer: &mut [u8]) -> io::Result<usize>;
 
     /// Write all of `bytes` at `offset`, which is at most the file's length.
     ///
     /// # Errors
     ///
-    /// The disk's; then any part may have been written.
+    /// Those of the file system; then any part may have been written.
     fn write_at(&mut self, offset: u64, bytes: &[u8]) -> io::Result<()>;
 
-    /// Return once all written bytes, and the length, will outlast a power cut.
+    /// Make all written bytes and the length durable.
     ///
     /// # Errors
     ///
-    /// The disk's; then nothing is known about what lasts, and it must not be tried again: the system
-    /// may have dropped the bytes, and would then report success.
+    /// Those of the file system. After an error it is unknown what is durable, and the call must not be
+    /// repeated: the system may have dropped the bytes, and a second call would report success.
     fn sync(&mut self) -> io::Result<()>;
 }
 
-/// Put `bytes` in the place of a file of the directory itself, durably: it has the old bytes or the new
-/// ones, whenever the power fails. `next` is its name while it is written.
+/// Replace a file of the directory itself by `bytes`, durably and atomically. `next` is the name under which it
+/// is written.
 pub(super) fn replace<D: Disk>(disk: &D, name: &str, next: &str, bytes: &[u8]) -> io::Result<()> {
     remove_if_there(disk, next)?;
     let mut file = disk.create(next)?;
@@ -110,7 +111,7 @@ pub(super) fn replace<D: Disk>(disk: &D, name: &str, next: &str, bytes: &[u8]) -
     disk.sync_folder("")
 }
 
-/// Remove a file unless it is gone already.
+/// Remove a file if it exists.
 pub(super) fn remove_if_there<D: Disk>(disk: &D, name: &str) -> io::Result<()> {
     match disk.remove(name) {
         Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(()),
@@ -118,7 +119,7 @@ pub(super) fn remove_if_there<D: Disk>(disk: &D, name: &str) -> io::Result<()> {
     }
 }
 
-/// A whole file, or its first `length_max` bytes; none when there is no such file.
+/// A whole file, or its first `length_max` bytes; none if there is no such file.
 pub(super) fn read_file<D: Disk>(
     disk: &D,
     name: &str,
@@ -132,7 +133,7 @@ pub(super) fn read_file<D: Disk>(
     read_up_to(&file, 0, length.min(length_max)).map(Some)
 }
 
-/// Read `length` bytes from `offset` on, or as many as there are.
+/// Read `length` bytes from `offset`, or fewer at the end of the file.
 pub(super) fn read_up_to<F: DiskFile>(file: &F, offset: u64, length: usize) -> io::Result<Vec<u8>> {
     let mut bytes = vec![0; length];
     let mut filled = 0;

@@ -1,41 +1,41 @@
-//! What the log is made of.
+//! The content of the log: entries, hard state and snapshot metadata.
 
 use bytes::Bytes;
 
-/// What an entry is for.
+/// The kind of an entry.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum EntryKind {
-    /// A command for the store; empty data is the mark a new leader makes.
+    /// A command for the store; or, with empty data, the entry of a new leader.
     Command,
-    /// A change of Raft's configuration, with the store's command that goes with it.
+    /// A change of Raft's configuration, with the command that changes the store accordingly.
     Membership,
 }
 
 /// An entry of the replicated log.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Entry {
-    /// Its place, from 1, without gaps.
+    /// Its index, from 1, without gaps.
     pub index: u64,
     /// The term of the leader that appended it.
     pub term: u64,
-    /// What it is for.
+    /// Its kind.
     pub kind: EntryKind,
-    /// What it says, encoded by `consensus`.
+    /// Its content, encoded by `consensus`.
     pub data: Bytes,
 }
 
-/// What Raft must remember besides the entries.
+/// Raft's durable state besides the entries.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct HardState {
     /// The latest term this member has seen.
     pub term: u64,
-    /// Whom it voted for in that term; 0 for nobody.
+    /// The member it voted for in that term; 0 for none.
     pub vote: u64,
     /// The highest index it knows to be committed.
     pub commit: u64,
 }
 
-/// Who votes and who learns, as of some entry.
+/// The voters and learners, as of some entry.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Configuration {
     /// The voting members.
@@ -46,12 +46,12 @@ pub struct Configuration {
     pub voters_outgoing: Vec<u64>,
     /// Voters of the old configuration that become learners when the joint change ends.
     pub learners_next: Vec<u64>,
-    /// Whether the joint change ends by itself.
+    /// Whether the leader ends the joint change automatically.
     pub auto_leave: bool,
 }
 
 impl Configuration {
-    /// Whether this member votes or learns.
+    /// Whether this member is a voter or a learner.
     pub fn contains(&self, id: u64) -> bool {
         let lists = [
             &self.voters,
@@ -63,10 +63,10 @@ impl Configuration {
     }
 }
 
-/// Which entry a snapshot stands for, and the configuration as of that entry.
+/// The metadata of a snapshot: the last entry it covers, and the configuration as of that entry.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct SnapshotMeta {
-    /// The index of the last entry it contains.
+    /// The index of the last entry it covers.
     pub index: u64,
     /// That entry's term.
     pub term: u64,

@@ -1,29 +1,31 @@
-//! What can be wrong with a data directory or its disk, in sentences for a person.
+//! Why a data directory or its disk cannot be used.
 
 use std::fmt;
 use std::io;
+use std::path::Path;
 
 use super::disk::Disk;
+use super::owner::{current_user, owner_name};
 
-/// Why storage cannot be opened or used. `Display` is a sentence that says what to do about it.
+/// Why storage cannot be opened or used. `Display` also says what to do about it.
 #[derive(Debug)]
 pub enum StorageError {
-    /// The disk or the system said no.
+    /// The operating system reported an error.
     Io {
-        /// What was being done, as in "could not DOING PATH".
-        doing: &'static str,
-        /// To what.
+        /// The operation, as in "cannot OPERATION PATH".
+        operation: &'static str,
+        /// The file or folder.
         path: String,
-        /// What it said.
+        /// The error.
         error: io::Error,
     },
-    /// What is there is not what was written.
+    /// A file does not contain what was written.
     Damaged {
         /// The file.
         path: String,
-        /// Where in it, in bytes.
+        /// The offset of the damage, in bytes.
         offset: u64,
-        /// What is wrong there.
+        /// The damage.
         what: String,
         /// The data directory.
         directory: String,
@@ -34,74 +36,111 @@ pub enum StorageError {
         path: String,
         /// The version of its format.
         version: u32,
-        /// The latest this program knows.
+        /// The latest version this program reads.
         known: u32,
     },
-    /// Another process has it.
+    /// Another process uses it.
     InUse {
         /// The data directory.
         directory: String,
-        /// That process, where it left its number.
+        /// The id of that process, if the lock file contains it.
         pid: Option<u32>,
     },
-    /// The data directory's path leads to something else.
+    /// The path of the data directory is that of another kind of file.
     NotADirectory {
         /// The path.
         path: String,
     },
-    /// We may not read or write it.
+    /// This process may not read and write it.
     NotOurs {
         /// The data directory.
         directory: String,
-        /// What in it we may not use.
+        /// The file or folder that it may not use.
         path: String,
-        /// Whose that is.
+        /// The owner of that.
         owner: String,
-        /// Who we are.
+        /// The user of this process.
         user: String,
     },
-    /// It cannot be made where it should be.
+    /// It cannot be created in its parent directory.
     CannotCreate {
         /// The data directory.
         directory: String,
-        /// The nearest directory above that is there.
+        /// The nearest existing directory above it.
         above: String,
-        /// Whose that is.
+        /// The owner of that.
         owner: String,
-        /// Who we are.
+        /// The user of this process.
         user: String,
     },
-    /// The directory belongs to something else.
+    /// The directory contains files of another program.
     Foreign {
         /// The data directory.
         directory: String,
         /// What was found in it.
         what: String,
     },
-    /// A batch that would break the log was not written: a fault of this program.
+    /// A write was refused because it would make the directory inconsistent: a bug in this program.
     Impossible {
         /// What is wrong with it.
         what: String,
     },
-    /// An earlier write or sync failed; what lasts is no longer known.
+    /// An earlier write or sync failed; what is durable is no longer known.
     Failed {
-        /// What failed.
+        /// That failure.
         what: String,
     },
 }
 
 impl StorageError {
-    /// `could not DOING PATH: ERROR`, to be given to `map_err`.
+    /// An error of the disk, as a function for `map_err`.
     pub(super) fn io<D: Disk>(
         disk: &D,
-        doing: &'static str,
+        operation: &'static str,
         name: &str,
     ) -> impl FnOnce(io::Error) -> Self {
         let path = disk.path_of(name);
-        move |error| Self::Io { doing, path, error }
+        move |error| Self::Io {
+            operation,
+            path,
+            error,
+        }
     }
 
-    /// A file that is not what was written.
+    /// An error of the operating system with `path`, which is the data directory or a file in it.
+    pub(super) fn system(
+        directory: &Path,
+        path: &Path,
+        operation: &'static str,
+        error: io::Error,
+    ) -> Self {
+        if error.kind() == io::ErrorKind::PermissionDenied {
+            return Self::not_ours(directory, path);
+        }
+        // A part of the path is a file.
+        if error.kind() == io::ErrorKind::NotADirectory {
+            return Self::NotADirectory {
+                path: directory.display().to_string(),
+            };
+        }
+        Self::Io {
+            operation,
+            path: path.display().to_string(),
+            error,
+        }
+    }
+
+    /// `path`, which is the data directory or in it, belongs to another user.
+    pub(super) fn not_ours(directory: &Path, path: &Path) -> Self {
+        Self::NotOurs {
+            directory: directory.display().to_string(),
+            path: path.display().to_string(),
+            owner: owner_name(path),
+            user: current_user(),
+        }
+    }
+
+    /// A file that does not contain what was written.
     pub(super) fn damaged<D: Disk>(
         disk: &D,
         name: &str,
@@ -120,7 +159,11 @@ impl StorageError {
 impl fmt::Display for StorageError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::Io { doing, path, error } => write!(f, "could not {doing} {path}: {error}"),
+            Self::Io {
+                operation,
+                path,
+                error,
+            } => write!(f, "cannot {operation} {path}: {error}"),
             Self::Damaged {
                 path,
                 offset,
@@ -128,9 +171,8 @@ impl fmt::Display for StorageError {
                 directory,
             } => write!(
                 f,
-                "{path} is damaged at byte {offset}: {what}. Nothing was changed. If other members of \
-                 the cluster are well, move {directory} away and start again with the same -name and \
-                 with -peers naming one of them: this member then comes back with their data"
+                "{path} is damaged at byte {offset}: {what}. {}",
+                recovery_from_damage(directory)
             ),
             Self::Newer {
                 path,
@@ -138,20 +180,20 @@ impl fmt::Display for StorageError {
                 known,
             } => write!(
                 f,
-                "{path} was written by a later version of oxetcd (format {version}, this one knows \
-                 {known}): start that version, or move the directory away"
+                "{path} was written by a later version of oxetcd (format {version}, this version reads up \
+                 to {known}): start that version, or move the data directory away"
             ),
             Self::InUse { directory, pid } => {
                 write!(f, "{directory} is in use by another etcd")?;
                 if let Some(pid) = pid {
                     write!(f, " (pid {pid})")?;
                 }
-                write!(f, ": stop that one, or choose another -data-dir")
+                write!(f, ": stop that process, or set another -data-dir")
             }
             Self::NotADirectory { path } => {
                 write!(
                     f,
-                    "{path} is not a directory: choose another -data-dir, or move it away"
+                    "{path} is not a directory: set another -data-dir, or move the file away"
                 )
             }
             Self::NotOurs {
@@ -161,8 +203,8 @@ impl fmt::Display for StorageError {
                 user,
             } => write!(
                 f,
-                "{path} belongs to {owner}, and {user} may not read and write it. To mend that: \
-                 chown -R {user} {directory}"
+                "cannot use {path}: it belongs to {owner}, not to {user} (to fix this: \
+                 chown -R {user} {directory})"
             ),
             Self::CannotCreate {
                 directory,
@@ -171,19 +213,29 @@ impl fmt::Display for StorageError {
                 user,
             } => write!(
                 f,
-                "could not create {directory}: {above} belongs to {owner}, and {user} may not write \
-                 there. To mend that: install -d -m 0700 -o {user} {directory}"
+                "cannot create {directory}: {above} belongs to {owner}, and {user} may not write to it \
+                 (to fix this: install -d -m 0700 -o {user} {directory})"
             ),
             Self::Foreign { directory, what } => write!(
                 f,
-                "{directory} holds {what}: nothing was touched. Choose another -data-dir, or move it away"
+                "{directory} contains {what}. Nothing was changed. Set another -data-dir, or move the \
+                 directory away"
             ),
-            Self::Impossible { what } => write!(f, "refused to write to the log: {what}"),
+            Self::Impossible { what } => write!(f, "refused an inconsistent write: {what}"),
             Self::Failed { what } => {
-                write!(f, "the log is closed since an earlier failure: {what}")
+                write!(f, "the log is closed after an earlier failure: {what}")
             }
         }
     }
+}
+
+/// What to do about a damaged file.
+fn recovery_from_damage(directory: &str) -> String {
+    format!(
+        "Nothing was changed. If the other members of the cluster are healthy, move {directory} away and \
+         restart with the same -name, and with -peers set to one of them: this member then receives the \
+         data from them"
+    )
 }
 
 impl std::error::Error for StorageError {

@@ -1,20 +1,24 @@
-//! Telling a directory of ours from everything else. Reads only.
+//! Recognizes directories that contain files of another program. Only reads.
 
 use std::fs::File;
 use std::io::Read;
 use std::path::Path;
 
 use super::aside::is_aside;
-use super::data_dir::LOCK_FILE;
 use super::error::StorageError;
 use super::identity::{MEMBER_FILE, MEMBER_FILE_MAGIC, MEMBER_FILE_NEXT};
+use super::lock::LOCK_FILE;
 use super::standby_file::{STANDBY_FILE, STANDBY_FILE_NEXT};
 use super::{segment, snapshot};
 
-/// What a fresh file system has in it.
+/// The content of a new file system.
 const HARMLESS: &str = "lost+found";
 
-/// Refuse a directory that is something else's. `names` is all that is in it.
+/// Check that a directory contains nothing but files of oxetcd. `names` is its whole content.
+///
+/// # Errors
+///
+/// [`StorageError::Foreign`]: it contains other files.
 pub(super) fn check(path: &Path, names: &[String]) -> Result<(), StorageError> {
     let foreign = |what: String| {
         let directory = path.display().to_string();
@@ -22,17 +26,17 @@ pub(super) fn check(path: &Path, names: &[String]) -> Result<(), StorageError> {
     };
     let has = |name: &str| names.iter().any(|there| there == name);
     if path.join(MEMBER_FILE).is_dir() || path.join("proxy").is_dir() {
-        return foreign("the data of an etcd 2 or later (member/ or proxy/)".into());
+        return foreign("the data of etcd 2 or later (member/ or proxy/)".into());
     }
     let is_old = has("standby_info") || (has("conf") && (has("log") || has("snapshot")));
     if is_old && !has(MEMBER_FILE) {
-        return foreign("the data of an etcd 0.4 or earlier (conf, log, snapshot)".into());
+        return foreign("the data of etcd 0.4 or earlier (conf, log, snapshot)".into());
     }
     if has(MEMBER_FILE) {
-        if has(segment::FOLDER) || begins_like_ours(&path.join(MEMBER_FILE)) {
+        if has(segment::FOLDER) || has_our_magic(&path.join(MEMBER_FILE)) {
             return Ok(());
         }
-        return foreign(format!("a file {MEMBER_FILE} that is not oxetcd's"));
+        return foreign(format!("a file {MEMBER_FILE:?} of another program"));
     }
     let ours = [
         LOCK_FILE,
@@ -47,13 +51,13 @@ pub(super) fn check(path: &Path, names: &[String]) -> Result<(), StorageError> {
         .iter()
         .find(|name| !ours.contains(&name.as_str()) && !is_aside(name))
     {
-        Some(other) => foreign(format!("{other:?}, which is not oxetcd's")),
+        Some(other) => foreign(format!("{other:?}, which is a file of another program")),
         None => Ok(()),
     }
 }
 
-/// True too when it can't be read: then whose it is gets said in another sentence.
-fn begins_like_ours(file: &Path) -> bool {
+/// Whether a file starts like a member file. Also true if it cannot be read, which is a different error.
+fn has_our_magic(file: &Path) -> bool {
     let mut begin = Vec::new();
     let length = MEMBER_FILE_MAGIC.len() as u64;
     match File::open(file).and_then(|file| file.take(length).read_to_end(&mut begin)) {

@@ -1,4 +1,4 @@
-//! The member file: who this member is. Text, so that a person can read it:
+//! The member file: the identity of a member, as readable text:
 //!
 //! ```text
 //! oxetcd member 1
@@ -19,43 +19,43 @@ use crate::cluster::{ClusterId, MemberId};
 /// The member file's name.
 pub(super) const MEMBER_FILE: &str = "member";
 
-/// Its next version, while that is written.
+/// The name of a new member file while it is written.
 pub(super) const MEMBER_FILE_NEXT: &str = "member.tmp";
 
-/// How every version of the file begins.
+/// The start of the file, in every version.
 pub(super) const MEMBER_FILE_MAGIC: &str = "oxetcd member ";
 
 /// The version of the member file this program writes, and the latest it reads.
 pub const MEMBER_VERSION: u32 = 1;
 
-/// The longest member file, in bytes; a longer one is damage.
+/// The longest member file, in bytes; a longer one is damaged.
 const MEMBER_FILE_BYTES_MAX: usize = 64 << 10;
 
-/// How a data directory came to be.
+/// How the member of a data directory was created.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Founding {
-    /// With neither a token nor peers.
+    /// With neither a discovery token nor peers.
     Alone,
-    /// By asking peers to let it join.
+    /// By joining through peers.
     Peers,
     /// By a discovery token.
     Discovery,
-    /// By making a cluster of one of what a member of a lost one had.
+    /// By `-force-new-cluster`, from the data of a member of a lost cluster.
     Forced,
 }
 
-/// Who a member is, as its directory remembers it.
+/// The identity of a member, as stored in its data directory.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Identity {
-    /// Made with the directory.
+    /// Drawn at random when the member was created.
     pub id: MemberId,
-    /// The cluster it belongs to, once that is known.
+    /// Its cluster, once that is known.
     pub cluster: Option<ClusterId>,
-    /// What it was called when the directory was made.
+    /// Its name when it was created.
     pub name: String,
-    /// How the directory came to be.
+    /// How it was created.
     pub founding: Founding,
-    /// How often it was started, this time included. No two starts share a number.
+    /// The number of starts, including this one; it differs for each start.
     pub boots: u64,
 }
 
@@ -64,7 +64,9 @@ impl Identity {
     ///
     /// # Errors
     ///
-    /// That it is damaged or from a later version, or the disk's.
+    /// - [`StorageError::Damaged`]: the file cannot be read.
+    /// - [`StorageError::Newer`]: it was written by a later version.
+    /// - [`StorageError::Io`]: the disk failed.
     pub fn load<D: Disk>(disk: &D) -> Result<Option<Self>, StorageError> {
         let read = read_file(disk, MEMBER_FILE, MEMBER_FILE_BYTES_MAX);
         let Some(bytes) = read.map_err(StorageError::io(disk, "read", MEMBER_FILE))? else {
@@ -82,20 +84,21 @@ impl Identity {
                 known: MEMBER_VERSION,
             });
         }
-        let what = "it does not say who this member is";
+        let what = "malformed member file";
         Self::parse(&text)
             .map(Some)
             .ok_or_else(|| StorageError::damaged(disk, MEMBER_FILE, 0, what))
     }
 
-    /// Replace the member file, durably.
+    /// Replace the member file durably.
     ///
     /// # Errors
     ///
-    /// The disk's, or that the name has control characters in it.
+    /// - [`StorageError::Impossible`]: the name contains control characters.
+    /// - [`StorageError::Io`]: the disk failed.
     pub fn save<D: Disk>(&self, disk: &D) -> Result<(), StorageError> {
         if self.name.chars().any(char::is_control) {
-            let what = format!("a member called {:?}", self.name);
+            let what = format!("the member name {:?}", self.name);
             return Err(StorageError::Impossible { what });
         }
         replace(

@@ -1,5 +1,5 @@
-//! The write-ahead log: hard state, entries and snapshot marks, durable in order, one record and one sync
-//! per batch. Synchronous, and owned by one thread.
+//! The write-ahead log: hard state, entries and snapshot metadata, durable in order, with one record and one
+//! sync per batch. Synchronous, and owned by one thread.
 
 use std::collections::VecDeque;
 use std::io;
@@ -8,27 +8,27 @@ use super::batch::{Batch, Part};
 use super::disk::{Disk, DiskFile};
 use super::entry::HardState;
 use super::error::StorageError;
-use super::preallocated::Spares;
-use super::record::{self, Binding, Found, HEADER_BYTES, find};
-use super::recover::{self, Last, Recovered, Sealed};
+use super::preallocated::Preallocated;
+use super::record::{self, Binding, HEADER_BYTES, RecordLookup, find};
+use super::recover::{self, LastSegment, Recovered, SealedSegment};
 use super::segment::{FOLDER, Segment, SegmentHeader, length_for, segment_name};
 use super::snapshot;
 use super::state::State;
 
-/// The usual length of a segment, in bytes. A record that does not fit gets a longer one of its own.
+/// The default length of a segment, in bytes. A record that does not fit gets a longer segment.
 pub const SEGMENT_BYTES: u64 = 16 << 20;
 
-/// How the log is written.
+/// The options of the log.
 #[derive(Clone, Copy, Debug)]
 pub struct LogOptions {
     /// The length of a segment, in bytes; at most 128 MiB, since longer ones are refused when read.
     pub segment_bytes: u64,
-    /// A random number, another one each time a log is opened.
+    /// A random number, a new one each time the log is opened.
     pub seed: u64,
 }
 
 impl LogOptions {
-    /// Segments of [`SEGMENT_BYTES`].
+    /// Options with segments of [`SEGMENT_BYTES`].
     pub fn new(seed: u64) -> Self {
         Self {
             segment_bytes: SEGMENT_BYTES,
@@ -37,19 +37,20 @@ impl LogOptions {
     }
 }
 
-/// The log. After any failed write or sync it refuses everything: what lasts is no longer known, and the
-/// process is to end.
+/// The log. After a failed write or sync it refuses further writes: what is durable is no longer known, and
+/// the process must end.
 pub struct Wal<D: Disk> {
     disk: D,
     options: LogOptions,
     state: State,
-    /// Whether the commit mark in `state` is newer than the one on disk.
+    /// Whether the commit index in `state` is newer than the one on disk.
     is_commit_ahead: bool,
     /// The sequence of the next record.
     sequence: u64,
-    sealed: VecDeque<Sealed>,
+    sealed: VecDeque<SealedSegment>,
     active: Active<D::File>,
-    spares: Spares<D>,
+    preallocated: Preallocated<D>,
+    /// The error of the write or sync that failed.
     failed: Option<String>,
     buffer: Vec<u8>,
 }
@@ -58,60 +59,64 @@ struct Active<F> {
     file: F,
     binding: Binding,
     length: u64,
-    /// Where the next record goes.
+    /// The offset of the next record.
     offset: u64,
     index_max: u64,
 }
 
 impl<D: Disk> Wal<D> {
-    /// Make an empty log, once in a directory's life, before the member is given its name. One that is
-    /// there already and was never written to is left as it is.
+    /// Create an empty log, before the directory gets its member file. An existing log that was never written
+    /// to is kept.
     ///
     /// # Errors
     ///
-    /// The disk's, or that there is a log with something in it.
+    /// - [`StorageError::Damaged`]: there is a log with records, which belongs to an unknown member.
+    /// - [`StorageError::Io`]: the disk failed.
     pub fn create(disk: &D, options: LogOptions) -> Result<(), StorageError> {
-        let make = |folder| {
-            let error = StorageError::io(disk, "make", folder);
+        let create = |folder| {
+            let error = StorageError::io(disk, "create", folder);
             disk.make_folder(folder).map_err(error)
         };
-        make(FOLDER)?;
-        make(snapshot::FOLDER)?;
+        create(FOLDER)?;
+        create(snapshot::FOLDER)?;
         match recover::segments(disk)?.as_slice() {
             [] => {
-                let mut spares = Spares::new(disk.clone(), options.segment_bytes);
-                begin_segment(disk, &mut spares, 1, 1, &State::default(), options, 0)?;
+                let mut preallocated = Preallocated::new(disk.clone(), options.segment_bytes);
+                create_segment(disk, &mut preallocated, 1, 1, &State::default(), options, 0)?;
                 Ok(())
             }
             [1] if is_untouched(&Segment::read(disk, 1)?) => Ok(()),
             [..] => {
-                let what = "there is a log in it, and no member file that says whose it is";
+                let what = "it contains a log, and there is no member file";
                 Err(StorageError::damaged(disk, FOLDER, 0, what))
             }
         }
     }
 
-    /// Read the log, check it, and go on where it ends. Until everything is checked nothing is changed.
+    /// Read and check the log, and open it for writing at its end. Nothing is changed before everything is
+    /// checked.
     ///
     /// # Errors
     ///
-    /// What is damaged, or the disk's.
+    /// - [`StorageError::Damaged`]: a record, a segment or the snapshot is damaged or missing.
+    /// - [`StorageError::Newer`]: a file was written by a later version.
+    /// - [`StorageError::Io`]: the disk failed.
     pub fn open(disk: D, options: LogOptions) -> Result<(Self, Recovered), StorageError> {
         let read = recover::read(&disk)?;
         if let Some(dropped) = &read.recovered.dropped {
             tracing::warn!(
-                "dropped a record that was cut short and never acknowledged: {}, {} bytes at byte {}",
-                dropped.path,
-                dropped.bytes,
-                dropped.offset
+                path = %dropped.path,
+                offset = dropped.offset,
+                bytes = dropped.bytes,
+                "truncated record dropped, it was never acknowledged"
             );
         }
         let active = reopen(&disk, read.last)?;
         snapshot::remove_unnamed(&disk, read.recovered.snapshot.as_ref())?;
-        let mut spares = Spares::new(disk.clone(), options.segment_bytes);
-        spares
+        let mut preallocated = Preallocated::new(disk.clone(), options.segment_bytes);
+        preallocated
             .adopt()
-            .map_err(StorageError::io(&disk, "tidy", FOLDER))?;
+            .map_err(StorageError::io(&disk, "clean up", FOLDER))?;
         let wal = Self {
             disk,
             options,
@@ -120,51 +125,55 @@ impl<D: Disk> Wal<D> {
             sequence: read.sequence,
             sealed: read.sealed.into(),
             active,
-            spares,
+            preallocated,
             failed: None,
             buffer: Vec::new(),
         };
         Ok((wal, read.recovered))
     }
 
-    /// Make a batch durable. It is one step: after a crash all of it is there, or none. (Of one larger
-    /// than half a segment the first entries may be there, with the hard state and the reset; entries
-    /// that were never acknowledged may always be there or not.)
+    /// Write a batch durably and atomically: after a crash all of it is there, or none. (Of a batch larger than
+    /// half a segment, only the first entries may be there, with the hard state and the reset; an entry that
+    /// was not acknowledged may or may not be there in any case.)
     ///
-    /// With `sync` false, a batch that only moves the commit mark is remembered, and written with the
+    /// With `sync` false, a batch that only advances the commit index is kept in memory and written with the
     /// next one; all others are written and synced at once.
     ///
     /// # Errors
     ///
-    /// The disk's, or that the batch would break the log, or that an earlier one failed.
+    /// - [`StorageError::Io`]: the disk failed.
+    /// - [`StorageError::Impossible`]: the batch cannot follow the state of the log, or an entry is too large.
+    /// - [`StorageError::Failed`]: an earlier write or sync failed.
     pub fn write(&mut self, batch: &Batch, sync: bool) -> Result<(), StorageError> {
         self.check()?;
         let result = self.write_parts(batch, sync);
         self.remember(result)
     }
 
-    /// Do a little of what makes later writes quick: prepare the next segment, put away one that is no
-    /// longer needed. To be called after each write, when its outcome was passed on; returns whether
-    /// there is more to do. What is not done here is done when it is needed.
+    /// Do one step of the maintenance that keeps later writes fast: preallocate the next segment, or recycle
+    /// one that is no longer needed. Call it after a write is acknowledged; returns whether there is more to
+    /// do. Steps that are not done here are done when a write needs them.
     ///
     /// # Errors
     ///
-    /// The disk's. A full disk is no error here, as long as the current segment lasts.
+    /// - [`StorageError::Io`]: the disk failed. A failed preallocation is only logged, since the current
+    ///   segment can still be written.
+    /// - [`StorageError::Failed`]: an earlier write or sync failed.
     pub fn maintain(&mut self) -> Result<bool, StorageError> {
         self.check()?;
         if self.is_oldest_done() {
             let result = self.recycle(1);
             self.remember(result)?;
-        } else if self.spares.is_due(self.active.offset)
-            && let Err(error) = self.spares.step(self.active.offset)
+        } else if self.preallocated.is_due(self.active.offset)
+            && let Err(error) = self.preallocated.step(self.active.offset)
         {
             let folder = self.disk.path_of(FOLDER);
-            tracing::warn!("could not prepare the next file of the log in {folder}: {error}");
+            tracing::warn!(%folder, %error, "next segment not preallocated");
         }
-        Ok(self.is_oldest_done() || self.spares.is_due(self.active.offset))
+        Ok(self.is_oldest_done() || self.preallocated.is_due(self.active.offset))
     }
 
-    /// The disk it is on.
+    /// The disk of the log.
     pub fn disk(&self) -> &D {
         &self.disk
     }
@@ -194,7 +203,9 @@ impl<D: Disk> Wal<D> {
             let next = self
                 .state
                 .after(&part)
-                .map_err(|what| StorageError::Impossible { what })?;
+                .map_err(|error| StorageError::Impossible {
+                    what: error.to_string(),
+                })?;
             if self.must_write(&part, sync) {
                 self.append(&part)?;
                 self.is_commit_ahead = false;
@@ -217,7 +228,7 @@ impl<D: Disk> Wal<D> {
             || (sync && moves_commit)
     }
 
-    /// Remember which entries are where.
+    /// Note the highest index in the active segment.
     fn note(&mut self, part: &Part<'_>) {
         if part.reset.is_some() {
             self.active.index_max = 0;
@@ -231,9 +242,9 @@ impl<D: Disk> Wal<D> {
     }
 
     fn append(&mut self, part: &Part<'_>) -> Result<(), StorageError> {
-        record::begin(&mut self.buffer);
+        record::start(&mut self.buffer);
         let too_large = || StorageError::Impossible {
-            what: "an entry is larger than any record".into(),
+            what: "an entry is larger than the largest record".into(),
         };
         part.encode(&mut self.buffer).ok_or_else(too_large)?;
         let payload = self.buffer.len() - HEADER_BYTES;
@@ -252,21 +263,29 @@ impl<D: Disk> Wal<D> {
             ))?;
         active.offset += self.buffer.len() as u64;
         self.sequence += 1;
-        // One huge record is no reason to hold on to its memory.
+        // Release the memory of a large record.
         self.buffer
             .shrink_to(usize::try_from(self.options.segment_bytes).unwrap_or(usize::MAX));
         Ok(())
     }
 
-    /// Go on in the next segment, with room for a payload.
+    /// Start the next segment, with room for a payload.
     fn roll_over(&mut self, payload: usize) -> Result<(), StorageError> {
         self.recycle(usize::MAX)?;
         let number = self.active.binding.segment + 1;
-        let (disk, spares) = (&self.disk, &mut self.spares);
+        let (disk, preallocated) = (&self.disk, &mut self.preallocated);
         let (sequence, state) = (self.sequence, &self.state);
-        let next = begin_segment(disk, spares, number, sequence, state, self.options, payload)?;
+        let next = create_segment(
+            disk,
+            preallocated,
+            number,
+            sequence,
+            state,
+            self.options,
+            payload,
+        )?;
         let full = std::mem::replace(&mut self.active, next);
-        self.sealed.push_back(Sealed {
+        self.sealed.push_back(SealedSegment {
             number: full.binding.segment,
             length: full.length,
             index_max: full.index_max,
@@ -274,7 +293,7 @@ impl<D: Disk> Wal<D> {
         Ok(())
     }
 
-    /// Whether the oldest segment holds no entry that is still needed.
+    /// Whether the oldest segment contains no entry that is still needed.
     fn is_oldest_done(&self) -> bool {
         let base = self.state.base();
         self.sealed
@@ -282,7 +301,7 @@ impl<D: Disk> Wal<D> {
             .is_some_and(|sealed| sealed.index_max <= base)
     }
 
-    /// Put away up to `count` segments that are no longer needed.
+    /// Recycle up to `count` segments that are no longer needed.
     fn recycle(&mut self, count: usize) -> Result<(), StorageError> {
         let mut done = 0;
         while done < count && self.is_oldest_done() {
@@ -290,13 +309,13 @@ impl<D: Disk> Wal<D> {
                 break;
             };
             let name = segment_name(sealed.number);
-            self.spares
+            self.preallocated
                 .recycle(&name, sealed.length)
-                .map_err(StorageError::io(&self.disk, "put away", &name))?;
+                .map_err(StorageError::io(&self.disk, "recycle", &name))?;
             done += 1;
         }
         if done > 0 {
-            // Before a spare is written to, it must no longer have a segment's name.
+            // A recycled file must not have a segment's name any more when it is written to.
             self.disk
                 .sync_folder(FOLDER)
                 .map_err(StorageError::io(&self.disk, "sync", FOLDER))?;
@@ -305,10 +324,10 @@ impl<D: Disk> Wal<D> {
     }
 }
 
-/// Make segment `number`, with room for a payload.
-fn begin_segment<D: Disk>(
+/// Create segment `number`, with room for a payload.
+fn create_segment<D: Disk>(
     disk: &D,
-    spares: &mut Spares<D>,
+    preallocated: &mut Preallocated<D>,
     number: u64,
     sequence: u64,
     state: &State,
@@ -326,15 +345,15 @@ fn begin_segment<D: Disk>(
     let bytes = header.encode();
     let length = length_for(bytes.len(), payload).max(options.segment_bytes);
     let name = segment_name(number);
-    let mut make = || -> io::Result<D::File> {
-        let (mut file, temporary) = spares.take(length)?;
+    let mut create = || -> io::Result<D::File> {
+        let (mut file, temporary) = preallocated.take(length)?;
         file.write_at(0, &bytes)?;
         file.sync()?;
         disk.rename(&temporary, &name)?;
         disk.sync_folder(FOLDER)?;
         Ok(file)
     };
-    let file = make().map_err(StorageError::io(disk, "make", &name))?;
+    let file = create().map_err(StorageError::io(disk, "create", &name))?;
     Ok(Active {
         file,
         binding: header.binding,
@@ -344,12 +363,12 @@ fn begin_segment<D: Disk>(
     })
 }
 
-/// Open the last segment for writing, and make sure that what was read from it lasts.
+/// Open the last segment for writing, and make its content durable.
 ///
-/// Its last record may never have been synced, and if a sync failed, the system may hold bytes that it
-/// will never write by itself. So they are written again, unchanged, and then synced.
-fn reopen<D: Disk>(disk: &D, last: Last) -> Result<Active<D::File>, StorageError> {
-    let (start, bytes) = &last.unsure;
+/// Its last record may never have been synced, and after a failed sync the page cache may contain bytes that
+/// the system considers written. So the record is written again, unchanged, and then synced.
+fn reopen<D: Disk>(disk: &D, last: LastSegment) -> Result<Active<D::File>, StorageError> {
+    let (start, bytes) = &last.last_record;
     let reopen = || -> io::Result<D::File> {
         let mut file = disk.open(&last.name)?;
         file.write_at(*start as u64, bytes)?;
@@ -370,11 +389,11 @@ fn reopen<D: Disk>(disk: &D, last: Last) -> Result<Active<D::File>, StorageError
 fn is_untouched(segment: &Segment) -> bool {
     let binding = segment.header.binding;
     let first = find(&segment.bytes, segment.start, binding, 1);
-    first == Found::Nothing
+    first == RecordLookup::Absent
         && record::find_later(&segment.bytes, segment.start, binding, 0).is_none()
 }
 
-/// Spread a number over all 64 bits, so that close ones lead far apart (the finish of splitmix64).
+/// Spread a number over all 64 bits, so that close numbers give distant results (the finalizer of splitmix64).
 fn scramble(number: u64) -> u64 {
     let mut z = number.wrapping_add(0x9e37_79b9_7f4a_7c15);
     z = (z ^ (z >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);

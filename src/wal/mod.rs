@@ -1,10 +1,13 @@
-//! The log on disk, snapshots and the data directory. Carries bytes; knows nothing of what they mean.
+//! The write-ahead log, snapshot files and the data directory. They contain bytes whose meaning is known
+//! only to `consensus` and `store`.
 //!
-//! In reading order: [`disk`] is what is asked of a disk, [`entry`] and [`batch`] what is written, `record`
-//! and `segment` how it looks, `state` which batches make sense, [`log`] the writing, [`recover`] the
-//! reading, [`snapshot`] the images, [`identity`] who the member is, `standby_file`
-//! what a machine without a place remembers, `aside` a member that makes room for another, [`data_dir`] the directory around it all. Everything is synchronous.
+//! In reading order: [`disk`] is the interface of a disk; [`entry`] and [`batch`] are what is written,
+//! `record` and `segment` its format; `state` checks which batches are valid; [`log`] writes and [`recover`]
+//! reads; [`snapshot`] is the image files. [`identity`] is the member file, `standby_file` the record of a
+//! standby, `aside` a member that is set aside; `lock`, `access` and `foreign` protect the directory, and
+//! [`data_dir`] is the directory around all of it. Everything is synchronous.
 
+mod access;
 mod aside;
 pub mod batch;
 mod codec;
@@ -14,6 +17,7 @@ pub mod entry;
 pub mod error;
 mod foreign;
 pub mod identity;
+mod lock;
 pub mod log;
 mod owner;
 mod preallocated;
@@ -38,7 +42,7 @@ pub use entry::{Configuration, Entry, EntryKind, HardState, SnapshotMeta};
 pub use error::StorageError;
 pub use identity::{Founding, Identity, MEMBER_VERSION};
 pub use log::{LogOptions, SEGMENT_BYTES, Wal};
-pub use preallocated::SPARES_MAX;
+pub use preallocated::PREALLOCATED_MAX;
 pub use real_disk::{RealDisk, RealFile};
 pub use recover::{Dropped, Recovered};
 pub use segment::LOG_VERSION;

@@ -1,32 +1,32 @@
-//! Who we are and whose a file is, for messages and for the check whether we may use it.
+//! The user of this process and the owner of a file, for messages and for the check of access.
 
 use std::fs;
 use std::os::unix::fs::MetadataExt;
 use std::path::Path;
 
-/// The user this process acts as; none where the system does not tell.
-pub(super) fn our_uid() -> Option<u32> {
+/// The effective user id of this process; none if the system does not provide it.
+pub(super) fn current_uid() -> Option<u32> {
     let status = fs::read_to_string("/proc/self/status").ok()?;
     let line = status.lines().find_map(|line| line.strip_prefix("Uid:"))?;
     // Real, effective, saved, file system.
     line.split_whitespace().nth(1)?.parse().ok()
 }
 
-/// Our name, to be put after `chown`.
-pub(super) fn our_name() -> String {
-    our_uid().map_or_else(|| "USER".into(), user_name)
+/// The name of the user of this process, as an argument for `chown`.
+pub(super) fn current_user() -> String {
+    current_uid().map_or_else(|| "USER".into(), user_name)
 }
 
-/// The owner's name, or what is known of it.
+/// The name of the owner of a file, or its number.
 pub(super) fn owner_name(path: &Path) -> String {
     match fs::metadata(path) {
         Ok(metadata) => user_name(metadata.uid()),
-        Err(_) => "someone else".into(),
+        Err(_) => "another user".into(),
     }
 }
 
-/// Whether `path` is another user's, and not open to all: then we can't rely on writing there.
-pub(super) fn is_closed_to_us(path: &Path, uid: Option<u32>) -> bool {
+/// Whether `path` belongs to another user than `uid`, and is not writable for others.
+pub(super) fn is_closed_to(path: &Path, uid: Option<u32>) -> bool {
     let (Some(uid), Ok(metadata)) = (uid, fs::metadata(path)) else {
         return false;
     };
@@ -60,11 +60,11 @@ mod tests {
     }
 
     #[test]
-    fn a_directory_of_ours_is_open_and_anothers_is_not() {
+    fn a_directory_is_open_to_its_owner_only() {
         let directory = tempfile::tempdir().expect("a directory");
-        let ours = our_uid();
-        assert!(!is_closed_to_us(directory.path(), ours));
+        let ours = current_uid();
+        assert!(!is_closed_to(directory.path(), ours));
         let other = ours.map(|uid| uid + 1);
-        assert!(is_closed_to_us(directory.path(), other));
+        assert!(is_closed_to(directory.path(), other));
     }
 }

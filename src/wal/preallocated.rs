@@ -1,34 +1,34 @@
-//! Files for the next segments, made ahead of need.
+//! Preallocated files for the next segments.
 //!
-//! Overwriting bytes that are already on disk lets a sync leave the file's metadata alone, so a segment is
-//! filled with zeros before its first record, or is an old one used again. Zeros are written a little at a
-//! time, between records, by the thread that owns the log.
+//! If a write only overwrites bytes that are already on disk, its sync does not have to write the file's
+//! metadata. So a segment is filled with zeros before its first record, or is a recycled one. The thread that
+//! owns the log writes the zeros in small steps between records.
 
 use std::io;
 
 use super::disk::{Disk, DiskFile};
 use super::segment::FOLDER;
 
-/// How many files are kept for later; more are removed.
-pub const SPARES_MAX: usize = 2;
+/// How many files are kept; further ones are removed.
+pub const PREALLOCATED_MAX: usize = 2;
 
-/// The least zeros written at a time, in bytes.
+/// The fewest zeros written in one step, in bytes.
 const FILL_BYTES_MIN: u64 = 256 << 10;
 
-/// The most zeros written at a time while records wait, in bytes.
+/// The most zeros written in one step, in bytes: a record may be waiting.
 const FILL_BYTES_MAX: u64 = 4 << 20;
 
-/// One write of zeros, in bytes.
+/// The zeros of one write.
 static ZEROS: [u8; 64 << 10] = [0; 64 << 10];
 
-/// The files kept for later.
-pub(super) struct Spares<D: Disk> {
+/// The preallocated files.
+pub(super) struct Preallocated<D: Disk> {
     disk: D,
-    /// Of each.
+    /// The length of each file, in bytes.
     length: u64,
     ready: Vec<String>,
     filling: Option<Filling<D::File>>,
-    /// Set when a file could not be filled: not tried again ahead of need.
+    /// Set after a file could not be filled: it is not tried again before a file is needed.
     given_up: bool,
 }
 
@@ -37,8 +37,8 @@ struct Filling<F> {
     filled: u64,
 }
 
-impl<D: Disk> Spares<D> {
-    /// No files yet, each to be of `length` bytes.
+impl<D: Disk> Preallocated<D> {
+    /// No files yet; each will have `length` bytes.
     pub(super) fn new(disk: D, length: u64) -> Self {
         Self {
             disk,
@@ -49,7 +49,11 @@ impl<D: Disk> Spares<D> {
         }
     }
 
-    /// Take up the spare files an earlier life left, and remove what it did not finish.
+    /// Adopt the spare files that are on the disk, and remove incomplete ones.
+    ///
+    /// # Errors
+    ///
+    /// Those of the disk.
     pub(super) fn adopt(&mut self) -> io::Result<()> {
         for file in self.disk.list(FOLDER)? {
             let name = format!("{FOLDER}/{file}");
@@ -63,11 +67,16 @@ impl<D: Disk> Spares<D> {
         Ok(())
     }
 
-    /// A file of at least `length` bytes, all written before, and its name for now. The caller owns it.
+    /// Take a file of at least `length` bytes, filled with bytes that are on disk. Returns it with its
+    /// temporary name; the caller renames it.
+    ///
+    /// # Errors
+    ///
+    /// Those of the disk.
     pub(super) fn take(&mut self, length: u64) -> io::Result<(D::File, String)> {
         self.given_up = false;
         if length > self.length {
-            let file = self.make(&large_name())?;
+            let file = self.create(&large_name())?;
             return fill(file, 0, length).map(|file| (file, large_name()));
         }
         if let Some(name) = self.ready.pop() {
@@ -80,13 +89,17 @@ impl<D: Disk> Spares<D> {
         fill(file, filled, self.length).map(|file| (file, filling_name()))
     }
 
-    /// Keep a segment that is no longer needed for later, or remove it. The folder is to be synced
-    /// before [`Spares::take`] is called again.
+    /// Keep a segment that is no longer needed, or remove it. The folder must be synced before
+    /// [`Preallocated::take`] is called again.
+    ///
+    /// # Errors
+    ///
+    /// Those of the disk.
     pub(super) fn recycle(&mut self, segment: &str, length: u64) -> io::Result<()> {
         let Some(stem) = segment.strip_suffix(".wal") else {
             return Ok(());
         };
-        if self.ready.len() >= SPARES_MAX || length != self.length {
+        if self.ready.len() >= PREALLOCATED_MAX || length != self.length {
             return self.disk.remove(segment);
         }
         let name = format!("{stem}.spare");
@@ -95,13 +108,17 @@ impl<D: Disk> Spares<D> {
         Ok(())
     }
 
-    /// Whether a step towards the next file is due, when `used` bytes of the current one are: the next is
-    /// ready when the current one is half full.
+    /// Whether a step towards the next file is due when `used` bytes of the current segment are used. The
+    /// next file is ready when the current segment is half full.
     pub(super) fn is_due(&self, used: u64) -> bool {
         self.ready.is_empty() && !self.given_up && self.filled() < self.goal(used)
     }
 
-    /// That step. After a failure the file is forgotten, and only tried again when it is needed.
+    /// Do that step. After a failure it is not tried again before a file is needed.
+    ///
+    /// # Errors
+    ///
+    /// Those of the disk.
     pub(super) fn step(&mut self, used: u64) -> io::Result<()> {
         let (filled, goal) = (self.filled(), self.goal(used));
         let enough = goal
@@ -133,11 +150,11 @@ impl<D: Disk> Spares<D> {
     }
 
     fn begin(&self) -> io::Result<Filling<D::File>> {
-        let file = self.make(&filling_name())?;
+        let file = self.create(&filling_name())?;
         Ok(Filling { file, filled: 0 })
     }
 
-    fn make(&self, name: &str) -> io::Result<D::File> {
+    fn create(&self, name: &str) -> io::Result<D::File> {
         match self.disk.remove(name) {
             Ok(()) => {}
             Err(error) if error.kind() == io::ErrorKind::NotFound => {}
@@ -147,7 +164,7 @@ impl<D: Disk> Spares<D> {
     }
 
     fn keep(&mut self, name: String, length: u64) -> io::Result<()> {
-        if self.ready.len() >= SPARES_MAX || length != self.length {
+        if self.ready.len() >= PREALLOCATED_MAX || length != self.length {
             return self.disk.remove(&name);
         }
         self.ready.push(name);
@@ -163,7 +180,7 @@ fn large_name() -> String {
     format!("{FOLDER}/large.tmp")
 }
 
-/// Write zeros from `from` to `to` and sync them.
+/// Write zeros from offset `from` to offset `to`, and sync them.
 fn fill<F: DiskFile>(mut file: F, from: u64, to: u64) -> io::Result<F> {
     let mut at = from;
     while at < to {

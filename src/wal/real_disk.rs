@@ -18,12 +18,12 @@ pub struct RealDisk {
 pub struct RealFile(File);
 
 impl RealDisk {
-    /// The files below `root`, which must be there.
+    /// The files below `root`, which must exist.
     pub fn new(root: impl Into<PathBuf>) -> Self {
         Self { root: root.into() }
     }
 
-    /// The directory.
+    /// The path of the directory.
     pub fn root(&self) -> &Path {
         &self.root
     }
@@ -47,7 +47,7 @@ impl Disk for RealDisk {
     fn make_folder(&self, folder: &str) -> io::Result<()> {
         match DirBuilder::new().mode(0o700).create(self.path(folder)) {
             Ok(()) => self.sync_folder(""),
-            // It may stand there since a moment before a power cut; that it lasts is not known yet.
+            // It may have been created without being synced.
             Err(error) if error.kind() == io::ErrorKind::AlreadyExists => self.sync_folder(""),
             Err(error) => Err(error),
         }
@@ -57,7 +57,7 @@ impl Disk for RealDisk {
         let mut names = Vec::new();
         for entry in fs::read_dir(self.path(folder))? {
             let entry = entry?;
-            // A name that is not UTF-8 is none of ours.
+            // No file of oxetcd has a name that is not UTF-8.
             if let Ok(name) = entry.file_name().into_string()
                 && entry.file_type()?.is_file()
             {

@@ -1,4 +1,4 @@
-//! Records: what a segment is made of after its header.
+//! Records: the content of a segment after its header.
 //!
 //! ```text
 //!  0  u32  CRC-32C of the segment's secret and number, and of bytes 4 to 24
@@ -9,24 +9,24 @@
 //! 24       payload, then zeros to a multiple of 8
 //! ```
 //!
-//! The secret is a random number in the segment's header. It keeps apart the lives of a recycled file, and
-//! keeps values that clients store from ever being taken for records.
+//! The secret is a random number in the segment's header. Because of it, neither a record from before the
+//! file was recycled nor a value that a client stored can be mistaken for a record of the segment.
 
 use super::codec::{Fields, put_u32, put_u64};
 
-/// Bytes before the payload.
+/// The number of bytes before the payload.
 pub(super) const HEADER_BYTES: usize = 24;
 
-/// Records begin at multiples of this.
+/// Records start at multiples of this.
 pub(super) const ALIGNMENT: usize = 8;
 
-/// The largest payload, in bytes; a larger one is refused when written, and is no record when read.
+/// The largest payload, in bytes; a larger one is refused when written, and is not a record when read.
 pub(super) const PAYLOAD_BYTES_MAX: usize = 65 << 20;
 
 /// The one kind of record there is: a batch.
 const KIND_BATCH: u32 = 1;
 
-/// What ties records to one life of one segment.
+/// Binds records to one segment, and to one use of its file.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Binding {
     /// The segment's number.
@@ -35,34 +35,34 @@ pub(super) struct Binding {
     pub(super) secret: u64,
 }
 
-/// What is found at an offset where a record may begin.
+/// The result of looking for a record at an offset.
 #[derive(Debug, PartialEq, Eq)]
-pub(super) enum Found<'a> {
-    /// The record asked for.
+pub(super) enum RecordLookup<'a> {
+    /// The record is there.
     Record {
         /// Its payload.
         payload: &'a [u8],
-        /// Where the next one begins.
+        /// The offset of the next one.
         next: usize,
     },
-    /// Its header is whole, and something after it is not; so many bytes were meant.
+    /// Its header is valid, and the bytes after it are not. The value is the size according to the header.
     Torn(usize),
-    /// Nothing of this life.
-    Nothing,
+    /// There is no such record.
+    Absent,
 }
 
-/// How many bytes a payload of `length` takes as a record.
+/// The size of a record with a payload of `length` bytes.
 pub(super) fn size(length: usize) -> usize {
     HEADER_BYTES + length.next_multiple_of(ALIGNMENT)
 }
 
-/// Begin a record in `out`: the payload follows, then [`finish`].
-pub(super) fn begin(out: &mut Vec<u8>) {
+/// Start a record in `out`: append the payload, then call [`finish`].
+pub(super) fn start(out: &mut Vec<u8>) {
     out.clear();
     out.resize(HEADER_BYTES, 0);
 }
 
-/// Fill in the header and the padding. None when the payload is larger than [`PAYLOAD_BYTES_MAX`].
+/// Fill in the header and the padding. None if the payload is larger than [`PAYLOAD_BYTES_MAX`].
 pub(super) fn finish(out: &mut Vec<u8>, binding: Binding, sequence: u64) -> Option<()> {
     let payload = out.get(HEADER_BYTES..)?;
     if payload.len() > PAYLOAD_BYTES_MAX {
@@ -81,12 +81,17 @@ pub(super) fn finish(out: &mut Vec<u8>, binding: Binding, sequence: u64) -> Opti
 }
 
 /// Look for record `sequence` at `offset`.
-pub(super) fn find(segment: &[u8], offset: usize, binding: Binding, sequence: u64) -> Found<'_> {
+pub(super) fn find(
+    segment: &[u8],
+    offset: usize,
+    binding: Binding,
+    sequence: u64,
+) -> RecordLookup<'_> {
     let Some(header) = header_at(segment, offset, binding) else {
-        return Found::Nothing;
+        return RecordLookup::Absent;
     };
     if header.sequence != sequence {
-        return Found::Nothing;
+        return RecordLookup::Absent;
     }
     let start = offset + HEADER_BYTES;
     let next = offset + size(header.length);
@@ -96,16 +101,16 @@ pub(super) fn find(segment: &[u8], offset: usize, binding: Binding, sequence: u6
                 && next <= segment.len()
                 && crc32c::crc32c(payload) == header.payload_sum =>
         {
-            Found::Record { payload, next }
+            RecordLookup::Record { payload, next }
         }
-        Some(_) | None => Found::Torn(size(header.length)),
+        Some(_) | None => RecordLookup::Torn(size(header.length)),
     }
 }
 
-/// Whether a record later than `sequence` was begun anywhere from `offset` on, and where.
+/// The offset, at or after `offset`, of the header of a record later than `sequence`.
 ///
-/// A record is begun only after the one before was synced, so one such header is proof that `sequence`
-/// was written whole.
+/// A record is started only after the one before it was synced, so such a header proves that record
+/// `sequence` was written completely.
 pub(super) fn find_later(
     segment: &[u8],
     offset: usize,
@@ -148,56 +153,62 @@ fn header_sum(binding: Binding, header: &[u8]) -> u32 {
 mod tests {
     use super::*;
 
-    const LIFE: Binding = Binding {
+    const BINDING: Binding = Binding {
         segment: 7,
         secret: 99,
     };
 
     fn record(payload: &[u8], binding: Binding, sequence: u64) -> Vec<u8> {
         let mut out = Vec::new();
-        begin(&mut out);
+        start(&mut out);
         out.extend_from_slice(payload);
         finish(&mut out, binding, sequence).expect("small enough");
         out
     }
 
     #[test]
-    fn a_record_reads_as_written_and_only_in_its_place_and_life() {
-        let bytes = record(b"hello", LIFE, 3);
+    fn a_record_reads_as_written_and_only_with_its_sequence_and_binding() {
+        let bytes = record(b"hello", BINDING, 3);
         assert_eq!(bytes.len(), size(5));
         assert_eq!(
-            find(&bytes, 0, LIFE, 3),
-            Found::Record {
+            find(&bytes, 0, BINDING, 3),
+            RecordLookup::Record {
                 payload: b"hello",
                 next: 32
             }
         );
-        assert_eq!(find(&bytes, 0, LIFE, 4), Found::Nothing);
-        let other_number = Binding { segment: 8, ..LIFE };
-        let other_secret = Binding { secret: 1, ..LIFE };
-        assert_eq!(find(&bytes, 0, other_number, 3), Found::Nothing);
-        assert_eq!(find(&bytes, 0, other_secret, 3), Found::Nothing);
+        assert_eq!(find(&bytes, 0, BINDING, 4), RecordLookup::Absent);
+        let other_number = Binding {
+            segment: 8,
+            ..BINDING
+        };
+        let other_secret = Binding {
+            secret: 1,
+            ..BINDING
+        };
+        assert_eq!(find(&bytes, 0, other_number, 3), RecordLookup::Absent);
+        assert_eq!(find(&bytes, 0, other_secret, 3), RecordLookup::Absent);
     }
 
     #[test]
     fn no_flipped_bit_passes() {
-        let bytes = record(b"payload", LIFE, 1);
+        let bytes = record(b"payload", BINDING, 1);
         for bit in 0..(HEADER_BYTES + 7) * 8 {
             let mut bad = bytes.clone();
             bad[bit / 8] ^= 1 << (bit % 8);
             assert!(
-                !matches!(find(&bad, 0, LIFE, 1), Found::Record { .. }),
+                !matches!(find(&bad, 0, BINDING, 1), RecordLookup::Record { .. }),
                 "bit {bit}"
             );
         }
     }
 
     #[test]
-    fn a_record_cut_short_is_torn_and_a_later_one_is_found() {
-        let mut bytes = record(b"one", LIFE, 1);
-        bytes.extend(record(b"two", LIFE, 2));
-        assert_eq!(find(&bytes[..26], 0, LIFE, 1), Found::Torn(32));
-        assert_eq!(find_later(&bytes, 0, LIFE, 1), Some(32));
-        assert_eq!(find_later(&bytes, 0, LIFE, 2), None);
+    fn a_truncated_record_is_torn_and_a_later_one_is_found() {
+        let mut bytes = record(b"one", BINDING, 1);
+        bytes.extend(record(b"two", BINDING, 2));
+        assert_eq!(find(&bytes[..26], 0, BINDING, 1), RecordLookup::Torn(32));
+        assert_eq!(find_later(&bytes, 0, BINDING, 1), Some(32));
+        assert_eq!(find_later(&bytes, 0, BINDING, 2), None);
     }
 }

@@ -1,86 +1,116 @@
-//! Reading the log again: which segments count, what their records add up to, and whether that is
-//! everything that was ever acknowledged. Nothing here changes the disk.
+//! Reads the log at the start: finds its segments, replays their records, and checks that everything that
+//! was acknowledged is there. Nothing here changes the disk.
 
+use std::fmt;
 use std::io;
 
 use super::batch::{Batch, Part};
 use super::disk::Disk;
 use super::entry::{Entry, HardState, SnapshotMeta};
 use super::error::StorageError;
-use super::record::{Binding, Found, find, find_later};
+use super::record::{Binding, RecordLookup, find, find_later};
 use super::segment::{FOLDER, Segment, segment_number};
 use super::snapshot::Snapshot;
-use super::state::State;
+use super::state::{State, StateError};
 
-/// What a member knew when it stopped, checked.
+/// The content of the log, checked.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Recovered {
-    /// Term, vote and commit mark.
+    /// Term, vote and commit index.
     pub hard_state: HardState,
-    /// The snapshot the log begins with; its file is there and whole.
+    /// The snapshot the log begins with; its file is complete.
     pub snapshot: Option<SnapshotMeta>,
     /// The entries after it, without gaps.
     pub entries: Vec<Entry>,
-    /// What was cut short by a crash, and so was never acknowledged.
+    /// A record that a crash truncated, and that was therefore never acknowledged.
     pub dropped: Option<Dropped>,
 }
 
-/// A record that was not written whole.
+/// A truncated record.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Dropped {
     /// The file.
     pub path: String,
-    /// Where in it, in bytes.
+    /// The offset in the file, in bytes.
     pub offset: u64,
-    /// How many bytes it was meant to have; an estimate, since it is damaged.
+    /// The size of the record according to its header, in bytes.
     pub bytes: u64,
 }
 
 /// A segment that is no longer written to.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct Sealed {
+pub(super) struct SealedSegment {
     pub(super) number: u64,
-    /// Of the file, in bytes.
+    /// The length of the file, in bytes.
     pub(super) length: u64,
-    /// The highest index of an entry in it, as long as any of them may be needed.
+    /// The highest index of an entry in it that may still be needed.
     pub(super) index_max: u64,
 }
 
-/// The segment to go on in.
-pub(super) struct Last {
+/// The segment to which new records are appended.
+pub(super) struct LastSegment {
     pub(super) name: String,
     pub(super) binding: Binding,
     pub(super) length: u64,
     pub(super) index_max: u64,
-    /// Where its records end.
+    /// The offset of the end of its records.
     pub(super) end: usize,
-    /// Its last record with where that begins, or its header. Perhaps it was never synced.
-    pub(super) unsure: (usize, Vec<u8>),
+    /// The offset and the bytes of its last record, or of its header; possibly never synced.
+    pub(super) last_record: (usize, Vec<u8>),
 }
 
-/// All that was read.
-pub(super) struct Read {
+/// The log as it was read.
+pub(super) struct ReadLog {
     pub(super) recovered: Recovered,
     pub(super) state: State,
     /// The sequence of the next record.
     pub(super) sequence: u64,
     /// The other segments, oldest first.
-    pub(super) sealed: Vec<Sealed>,
-    pub(super) last: Last,
+    pub(super) sealed: Vec<SealedSegment>,
+    pub(super) last: LastSegment,
 }
 
-/// Read and check everything.
-pub(super) fn read<D: Disk>(disk: &D) -> Result<Read, StorageError> {
+/// Why a record with a valid checksum cannot be replayed.
+enum RecordError {
+    /// Its payload is not a batch.
+    Malformed,
+    /// The batch cannot follow the records before it.
+    State(StateError),
+}
+
+impl fmt::Display for RecordError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Malformed => f.write_str("malformed record"),
+            Self::State(error) => error.fmt(f),
+        }
+    }
+}
+
+impl From<StateError> for RecordError {
+    fn from(error: StateError) -> Self {
+        Self::State(error)
+    }
+}
+
+/// Read and check the whole log.
+///
+/// # Errors
+///
+/// - [`StorageError::Damaged`]: a record, a segment or the snapshot is damaged or missing.
+/// - [`StorageError::Newer`]: a file was written by a later version.
+/// - [`StorageError::Io`]: the disk failed.
+pub(super) fn read<D: Disk>(disk: &D) -> Result<ReadLog, StorageError> {
     let numbers = segments(disk)?;
     let Some((&newest, _)) = numbers.split_last() else {
-        let what = "there is no log in it";
+        let what = "it contains no log";
         return Err(StorageError::damaged(disk, FOLDER, 0, what));
     };
     let first = first_of_run(&numbers);
     let mut sealed = Vec::new();
     for number in numbers.into_iter().filter(|number| *number < first) {
-        // What a crash left of segments that were already given up.
-        sealed.push(Sealed {
+        // Left by a crash while obsolete segments were being removed.
+        sealed.push(SealedSegment {
             number,
             length: 0,
             index_max: 0,
@@ -90,13 +120,13 @@ pub(super) fn read<D: Disk>(disk: &D) -> Result<Read, StorageError> {
     let mut replay = Replay::new(&segment);
     let mut segment = segment;
     loop {
-        let (end, unsure) = replay.segment(disk, &segment)?;
+        let (end, last_record) = replay.segment(disk, &segment)?;
         let number = segment.header.binding.segment;
         if number == newest {
             replay.sealed.splice(0..0, sealed);
-            return finish(disk, replay, segment, end, unsure);
+            return finish(disk, replay, segment, end, last_record);
         }
-        replay.sealed.push(Sealed {
+        replay.sealed.push(SealedSegment {
             number,
             length: segment.bytes.len() as u64,
             index_max: std::mem::take(&mut replay.index_max),
@@ -107,7 +137,7 @@ pub(super) fn read<D: Disk>(disk: &D) -> Result<Read, StorageError> {
     }
 }
 
-/// The numbers of all segments, in order.
+/// The numbers of all segments, in ascending order.
 pub(super) fn segments<D: Disk>(disk: &D) -> Result<Vec<u64>, StorageError> {
     match disk.list(FOLDER) {
         Ok(files) => {
@@ -123,7 +153,7 @@ pub(super) fn segments<D: Disk>(disk: &D) -> Result<Vec<u64>, StorageError> {
     }
 }
 
-/// The first of the unbroken numbers up to the last.
+/// The first number of the consecutive run that ends with the last number.
 fn first_of_run(numbers: &[u64]) -> u64 {
     let mut first = numbers.last().copied().unwrap_or(0);
     for number in numbers.iter().rev().skip(1) {
@@ -135,18 +165,18 @@ fn first_of_run(numbers: &[u64]) -> u64 {
     first
 }
 
-/// What the records read so far add up to.
+/// The result of the records read so far.
 struct Replay {
     state: State,
     sequence: u64,
-    /// All that is known of the log: everything from `known_first` on.
+    /// The entries from index `known_first` on.
     entries: Vec<Entry>,
     known_first: u64,
     index_max: u64,
-    sealed: Vec<Sealed>,
+    sealed: Vec<SealedSegment>,
     dropped: Option<Dropped>,
-    /// The name of the first segment read.
-    begins_in: String,
+    /// The name of the first segment that was read.
+    first_segment: String,
 }
 
 impl Replay {
@@ -160,11 +190,11 @@ impl Replay {
             index_max: 0,
             sealed: Vec::new(),
             dropped: None,
-            begins_in: first.name.clone(),
+            first_segment: first.name.clone(),
         }
     }
 
-    /// Take in the records of a segment. Returns where they end, and the last one of them.
+    /// Replay the records of a segment. Returns the offset of their end, and the last record.
     fn segment<D: Disk>(
         &mut self,
         disk: &D,
@@ -175,15 +205,15 @@ impl Replay {
         let mut last = 0..at;
         loop {
             match find(&segment.bytes, at, binding, self.sequence) {
-                Found::Record { payload, next } => {
-                    self.record(payload).map_err(|what| {
-                        StorageError::damaged(disk, &segment.name, at as u64, what)
+                RecordLookup::Record { payload, next } => {
+                    self.record(payload).map_err(|error| {
+                        StorageError::damaged(disk, &segment.name, at as u64, error.to_string())
                     })?;
                     self.sequence = self.sequence.saturating_add(1);
                     last = at..next;
                     at = next;
                 }
-                Found::Torn(bytes) => {
+                RecordLookup::Torn(bytes) => {
                     self.dropped = Some(Dropped {
                         path: disk.path_of(&segment.name),
                         offset: at as u64,
@@ -191,23 +221,23 @@ impl Replay {
                     });
                     break;
                 }
-                Found::Nothing => break,
+                RecordLookup::Absent => break,
             }
         }
         if let Some(later) = find_later(&segment.bytes, at, binding, self.sequence) {
-            let what = format!("a bad record stands before a later one at byte {later}");
+            let what = format!("a damaged record before a valid one at byte {later}");
             return Err(StorageError::damaged(disk, &segment.name, at as u64, what));
         }
         let bytes = segment.bytes.get(last.clone()).unwrap_or_default().to_vec();
         Ok((at, (last.start, bytes)))
     }
 
-    fn record(&mut self, payload: &[u8]) -> Result<(), String> {
-        let batch = Batch::decode(payload).ok_or("a record makes no sense")?;
+    fn record(&mut self, payload: &[u8]) -> Result<(), RecordError> {
+        let batch = Batch::decode(payload).ok_or(RecordError::Malformed)?;
         self.state = self.state.after(&Part::of(&batch))?;
-        if let Some(mark) = &batch.reset {
+        if let Some(meta) = &batch.reset {
             self.entries.clear();
-            self.known_first = mark.index.saturating_add(1);
+            self.known_first = meta.index.saturating_add(1);
             self.index_max = 0;
             for sealed in &mut self.sealed {
                 sealed.index_max = 0;
@@ -229,7 +259,7 @@ impl Replay {
         Ok(())
     }
 
-    /// Check that `next` goes on where `segment`, whose records end at `end`, stopped.
+    /// Check that `next` continues `segment`, whose records end at `end`.
     fn join<D: Disk>(
         &mut self,
         disk: &D,
@@ -240,7 +270,7 @@ impl Replay {
         let header = &next.header;
         if header.sequence != self.sequence {
             let what = format!(
-                "records {} to {} are missing, the next file begins with {}",
+                "records {} to {} are missing, the next file starts with {}",
                 self.sequence,
                 header.sequence.saturating_sub(1),
                 header.sequence
@@ -254,24 +284,24 @@ impl Replay {
             && old.snapshot == new.snapshot
             && old.hard_state.commit <= new.hard_state.commit;
         if !same {
-            let what = "it does not go on where the file before it ends";
+            let what = "it does not continue the file before it";
             return Err(StorageError::damaged(disk, &next.name, 0, what));
         }
-        // It was complete, whatever stood behind its last record.
+        // Its records were complete; bytes after the last one are leftovers.
         self.dropped = None;
         self.state.hard_state = new.hard_state;
         Ok(())
     }
 
-    /// Drop what the snapshot stands for, and check that the rest is all there.
+    /// Drop the entries that the snapshot covers, and check that no later one is missing.
     fn trim<D: Disk>(&mut self, disk: &D) -> Result<(), StorageError> {
         let needed = self.state.base().saturating_add(1);
         let Some(surplus) = needed.checked_sub(self.known_first) else {
             let what = format!(
-                "entries {needed} to {} are missing, the files before it are gone",
+                "entries {needed} to {} are missing, and so are the files before this one",
                 self.known_first - 1
             );
-            return Err(StorageError::damaged(disk, &self.begins_in, 0, what));
+            return Err(StorageError::damaged(disk, &self.first_segment, 0, what));
         };
         let surplus = usize::try_from(surplus).unwrap_or(usize::MAX);
         self.entries.drain(..surplus.min(self.entries.len()));
@@ -284,13 +314,13 @@ fn finish<D: Disk>(
     mut replay: Replay,
     segment: Segment,
     end: usize,
-    unsure: (usize, Vec<u8>),
-) -> Result<Read, StorageError> {
+    last_record: (usize, Vec<u8>),
+) -> Result<ReadLog, StorageError> {
     replay.trim(disk)?;
-    if let Some(mark) = &replay.state.snapshot {
-        Snapshot::open(disk, mark)?;
+    if let Some(meta) = &replay.state.snapshot {
+        Snapshot::open(disk, meta)?;
     }
-    Ok(Read {
+    Ok(ReadLog {
         recovered: Recovered {
             hard_state: replay.state.hard_state,
             snapshot: replay.state.snapshot.clone(),
@@ -300,13 +330,13 @@ fn finish<D: Disk>(
         state: replay.state,
         sequence: replay.sequence,
         sealed: replay.sealed,
-        last: Last {
+        last: LastSegment {
             name: segment.name,
             binding: segment.header.binding,
             length: segment.bytes.len() as u64,
             index_max: replay.index_max,
             end,
-            unsure,
+            last_record,
         },
     })
 }

@@ -1,4 +1,4 @@
-//! Segments: the files the log is made of, and what they begin with.
+//! Segments: the files of the log, and their headers.
 //!
 //! ```text
 //!  0  8    magic
@@ -6,21 +6,21 @@
 //! 12  u32  length of the body
 //! 16  u32  CRC-32C of bytes 0 to 16 and the body
 //! 20  u32  zero
-//! 24       body: u64 number, u64 secret, u64 sequence of the first record, then where the log stood:
-//!          hard state, snapshot mark, u64 index and u64 term of the last entry
+//! 24       body: u64 number, u64 secret, u64 sequence of the first record, then the state of the log:
+//!          hard state, snapshot metadata, u64 index and u64 term of the last entry
 //! ```
 //!
-//! Since the body says where the log stood, whatever segments are left are enough to read it, once the
-//! entries in those before are no longer needed. A header is written and synced before the file gets its
-//! name, so a segment by name always has a whole one.
+//! Because the body contains the state of the log, segments whose entries are no longer needed can be removed
+//! without a trace. A header is written and synced before the file gets its name, so a file with a segment's
+//! name always has a complete header.
 
-use super::codec::{Fields, put_hard_state, put_optional_mark, put_u32, put_u64};
+use super::codec::{Fields, put_hard_state, put_optional_snapshot_meta, put_u32, put_u64};
 use super::disk::{Disk, DiskFile, read_up_to};
 use super::error::StorageError;
 use super::record::{ALIGNMENT, Binding, PAYLOAD_BYTES_MAX, size};
 use super::state::State;
 
-/// Where the segments are.
+/// The folder of the segments.
 pub(super) const FOLDER: &str = "wal";
 
 /// The version of segments and records this program writes, and the latest it reads.
@@ -33,32 +33,32 @@ const MAGIC: [u8; 8] = *b"oxetcd.w";
 
 const FIXED_BYTES: usize = 24;
 
-/// What a segment begins with.
+/// The header of a segment.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct SegmentHeader {
     /// Number and secret.
     pub(super) binding: Binding,
     /// The sequence of its first record.
     pub(super) sequence: u64,
-    /// Where the log stood before that.
+    /// The state of the log before that record.
     pub(super) state: State,
 }
 
 impl SegmentHeader {
-    /// The header's bytes, up to where the first record begins.
+    /// Encode the header, up to the offset of the first record.
     pub(super) fn encode(&self) -> Vec<u8> {
         let mut body = Vec::new();
         put_u64(&mut body, self.binding.segment);
         put_u64(&mut body, self.binding.secret);
         put_u64(&mut body, self.sequence);
         put_hard_state(&mut body, &self.state.hard_state);
-        put_optional_mark(&mut body, self.state.snapshot.as_ref());
+        put_optional_snapshot_meta(&mut body, self.state.snapshot.as_ref());
         put_u64(&mut body, self.state.last_index);
         put_u64(&mut body, self.state.last_term());
 
         let mut out = MAGIC.to_vec();
         put_u32(&mut out, LOG_VERSION);
-        // A mark names a handful of members; the reader would refuse a body cut short.
+        // The metadata lists a handful of members; a reader would refuse a truncated body.
         put_u32(&mut out, u32::try_from(body.len()).unwrap_or(u32::MAX));
         let sum = crc32c::crc32c_append(crc32c::crc32c(&out), &body);
         put_u32(&mut out, sum);
@@ -68,32 +68,33 @@ impl SegmentHeader {
         out
     }
 
-    /// The header at the beginning of `bytes`, and where the first record begins.
+    /// Decode the header at the start of `bytes`. Returns it, and the offset of the first record.
     ///
     /// # Errors
     ///
-    /// What is wrong with it; a later version is told apart.
-    fn decode(bytes: &[u8]) -> Result<(Self, usize), Bad> {
-        let damaged = Bad::Damaged;
+    /// - [`HeaderError::Damaged`]: it is not a valid header.
+    /// - [`HeaderError::Newer`]: it was written by a later version.
+    fn decode(bytes: &[u8]) -> Result<(Self, usize), HeaderError> {
+        let damaged = HeaderError::Damaged;
         let mut fields = Fields::new(bytes);
         if fields.bytes(MAGIC.len()) != Some(&MAGIC) {
-            return Err(damaged("it does not begin like a log file"));
+            return Err(damaged("not a segment of a log"));
         }
-        let version = fields.u32().ok_or(damaged("it is cut short"))?;
+        let version = fields.u32().ok_or(damaged("the file is truncated"))?;
         if version > LOG_VERSION {
-            return Err(Bad::Newer(version));
+            return Err(HeaderError::Newer(version));
         }
-        let length = fields.u32().ok_or(damaged("it is cut short"))? as usize;
-        let sum = fields.u32().ok_or(damaged("it is cut short"))?;
+        let length = fields.u32().ok_or(damaged("the file is truncated"))? as usize;
+        let sum = fields.u32().ok_or(damaged("the file is truncated"))?;
         let body = FIXED_BYTES
             .checked_add(length)
             .and_then(|end| bytes.get(FIXED_BYTES..end))
-            .ok_or(damaged("its header is cut short"))?;
+            .ok_or(damaged("the header is truncated"))?;
         let signed = bytes.get(..16).unwrap_or_default();
         if version != LOG_VERSION || crc32c::crc32c_append(crc32c::crc32c(signed), body) != sum {
-            return Err(damaged("its header does not match its checksum"));
+            return Err(damaged("checksum mismatch in the header"));
         }
-        let header = Self::body(body).ok_or(damaged("its header makes no sense"))?;
+        let header = Self::body(body).ok_or(damaged("malformed header"))?;
         Ok((header, (FIXED_BYTES + length).next_multiple_of(ALIGNMENT)))
     }
 
@@ -108,7 +109,7 @@ impl SegmentHeader {
             sequence: fields.u64()?,
             state: State::new(
                 fields.hard_state()?,
-                fields.optional_mark()?,
+                fields.optional_snapshot_meta()?,
                 fields.u64()?,
                 fields.u64()?,
             ),
@@ -117,8 +118,11 @@ impl SegmentHeader {
     }
 }
 
-enum Bad {
+/// Why a header cannot be decoded.
+enum HeaderError {
+    /// It is damaged in this way.
     Damaged(&'static str),
+    /// It has this later version.
     Newer(u32),
 }
 
@@ -126,14 +130,20 @@ enum Bad {
 pub(super) struct Segment {
     pub(super) name: String,
     pub(super) header: SegmentHeader,
-    /// All of the file.
+    /// The whole file.
     pub(super) bytes: Vec<u8>,
-    /// Where the first record begins.
+    /// The offset of the first record.
     pub(super) start: usize,
 }
 
 impl Segment {
     /// Read segment `number` and check its header.
+    ///
+    /// # Errors
+    ///
+    /// - [`StorageError::Damaged`]: it is too long, or its header is not valid.
+    /// - [`StorageError::Newer`]: it was written by a later version.
+    /// - [`StorageError::Io`]: the disk failed.
     pub(super) fn read<D: Disk>(disk: &D, number: u64) -> Result<Self, StorageError> {
         let name = segment_name(number);
         let damaged = |what: &str| StorageError::damaged(disk, &name, 0, what);
@@ -144,12 +154,12 @@ impl Segment {
         };
         let bytes = read().map_err(StorageError::io(disk, "read", &name))?;
         if bytes.len() as u64 > SEGMENT_BYTES_MAX {
-            return Err(damaged("it is longer than any log file"));
+            return Err(damaged("the file is longer than the longest segment"));
         }
         let (header, start) = match SegmentHeader::decode(&bytes) {
             Ok(decoded) => decoded,
-            Err(Bad::Damaged(what)) => return Err(damaged(what)),
-            Err(Bad::Newer(version)) => {
+            Err(HeaderError::Damaged(what)) => return Err(damaged(what)),
+            Err(HeaderError::Newer(version)) => {
                 return Err(StorageError::Newer {
                     path: disk.path_of(&name),
                     version,
@@ -158,7 +168,7 @@ impl Segment {
             }
         };
         if header.binding.segment != number {
-            return Err(damaged("its header names another file"));
+            return Err(damaged("the header is that of another segment"));
         }
         Ok(Self {
             name,
@@ -169,7 +179,7 @@ impl Segment {
     }
 }
 
-/// `wal/NUMBER.wal`, the number as 16 hex digits.
+/// The name of a segment: `wal/NUMBER.wal`, the number as 16 hex digits.
 pub(super) fn segment_name(number: u64) -> String {
     format!("{FOLDER}/{number:016x}.wal")
 }
@@ -179,18 +189,18 @@ pub(super) fn segment_number(file: &str) -> Option<u64> {
     hex(file.strip_suffix(".wal")?)
 }
 
-/// Sixteen lower case hex digits.
+/// Parses sixteen lower case hex digits.
 pub(super) fn hex(digits: &str) -> Option<u64> {
-    let plain = digits.len() == 16
+    let is_hex = digits.len() == 16
         && digits
             .bytes()
             .all(|byte| matches!(byte, b'0'..=b'9' | b'a'..=b'f'));
-    plain
+    is_hex
         .then(|| u64::from_str_radix(digits, 16).ok())
         .flatten()
 }
 
-/// How long a segment must be for a header and one record with a payload of `payload` bytes.
+/// The length of a segment for a header and one record with a payload of `payload` bytes.
 pub(super) fn length_for(header: usize, payload: usize) -> u64 {
     (header + size(payload)) as u64
 }

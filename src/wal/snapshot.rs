@@ -1,41 +1,41 @@
-//! Snapshot files: an image of the store, and which entry it stands for.
+//! Snapshot files: an image of the store, and the metadata of the snapshot.
 //!
 //! ```text
 //!  0  8    magic
 //!  8  u32  version of the format
-//! 12  u32  length of the mark
-//! 16       mark: index, term, configuration
+//! 12  u32  length of the metadata
+//! 16       metadata: index, term, configuration
 //!          the image
 //!          u64  length of the image
 //!          u32  CRC-32C of everything before
 //! ```
 //!
-//! A file is written under a temporary name, and gets its own when it is whole and synced: a file by name
-//! is complete. Which one counts is for the log to say.
+//! A file is written under a temporary name, and gets its final name once it is complete and synced: a file
+//! with a snapshot's name is complete. The log determines which one is used.
 
 use std::io;
 
 use bytes::Bytes;
 
-use super::codec::{Fields, put_mark, put_u32, put_u64};
+use super::codec::{Fields, put_snapshot_meta, put_u32, put_u64};
 use super::disk::{Disk, DiskFile, read_up_to};
 use super::entry::SnapshotMeta;
 use super::error::StorageError;
 use super::segment::hex;
 
-/// Where the snapshots are.
+/// The folder of the snapshots.
 pub(super) const FOLDER: &str = "snap";
 
 /// The version of snapshot files this program writes, and the latest it reads.
 pub const SNAPSHOT_VERSION: u32 = 1;
 
-/// Bytes gathered before they are written, and read at a time.
+/// How many bytes are written or read at a time.
 const BUFFER_BYTES: usize = 256 << 10;
 
-/// So many bytes are written between two syncs: one large sync at the end would hold up the log's.
+/// How many bytes are written between two syncs: a single large sync at the end would delay those of the log.
 const SYNC_BYTES: u64 = 4 << 20;
 
-/// How many temporary files of one snapshot may be written at once; one more is refused.
+/// How many temporary files of one snapshot may be written at the same time; another one is refused.
 const WRITERS_MAX: u32 = 16;
 
 const MAGIC: [u8; 8] = *b"oxetcd.s";
@@ -44,14 +44,14 @@ const FIXED_BYTES: usize = 16;
 
 const TRAILER_BYTES: u64 = 12;
 
-/// The longest mark read, in bytes.
-const MARK_BYTES_MAX: usize = 1 << 20;
+/// The longest metadata that is read, in bytes.
+const META_BYTES_MAX: usize = 1 << 20;
 
-/// Writes a snapshot file. On any thread; it needs nothing of the log's. Dropped before
-/// [`SnapshotWriter::finish`] it leaves nothing behind.
+/// Writes a snapshot file, on any thread and independently of the log. If it is dropped before
+/// [`SnapshotWriter::finish`], the temporary file is removed.
 pub struct SnapshotWriter<D: Disk> {
     disk: D,
-    mark: SnapshotMeta,
+    meta: SnapshotMeta,
     temporary: String,
     file: Option<D::File>,
     buffer: Vec<u8>,
@@ -62,17 +62,17 @@ pub struct SnapshotWriter<D: Disk> {
 }
 
 impl<D: Disk> SnapshotWriter<D> {
-    /// Begin the file for `mark`.
+    /// Create the file of a snapshot.
     ///
     /// # Errors
     ///
-    /// The disk's.
-    pub fn create(disk: &D, mark: SnapshotMeta) -> Result<Self, StorageError> {
-        let name = snapshot_name(mark.index, mark.term);
+    /// [`StorageError::Io`]: the disk failed.
+    pub fn create(disk: &D, meta: SnapshotMeta) -> Result<Self, StorageError> {
+        let name = snapshot_name(meta.index, meta.term);
         let (temporary, file) =
-            create_temporary(disk, &name).map_err(StorageError::io(disk, "make", &name))?;
+            create_temporary(disk, &name).map_err(StorageError::io(disk, "create", &name))?;
         let mut encoded = Vec::new();
-        put_mark(&mut encoded, &mark);
+        put_snapshot_meta(&mut encoded, &meta);
         let mut buffer = MAGIC.to_vec();
         put_u32(&mut buffer, SNAPSHOT_VERSION);
         put_u32(
@@ -82,7 +82,7 @@ impl<D: Disk> SnapshotWriter<D> {
         buffer.extend_from_slice(&encoded);
         Ok(Self {
             disk: disk.clone(),
-            mark,
+            meta,
             temporary,
             file: Some(file),
             buffer,
@@ -97,7 +97,7 @@ impl<D: Disk> SnapshotWriter<D> {
     ///
     /// # Errors
     ///
-    /// The disk's; the writer is then of no more use.
+    /// [`StorageError::Io`]: the disk failed. The writer must be dropped.
     pub fn write(&mut self, chunk: &[u8]) -> Result<(), StorageError> {
         self.image_bytes += chunk.len() as u64;
         for piece in chunk.chunks(BUFFER_BYTES) {
@@ -110,11 +110,11 @@ impl<D: Disk> SnapshotWriter<D> {
         Ok(())
     }
 
-    /// Make the file durable under its name. Returns the image's length in bytes.
+    /// Make the file durable under its final name. Returns the length of the image in bytes.
     ///
     /// # Errors
     ///
-    /// The disk's; then there is no such snapshot.
+    /// [`StorageError::Io`]: the disk failed. There is no such snapshot then.
     pub fn finish(mut self) -> Result<u64, StorageError> {
         self.complete()
             .map_err(StorageError::io(&self.disk, "write", &self.temporary))?;
@@ -130,7 +130,7 @@ impl<D: Disk> SnapshotWriter<D> {
         let Some(mut file) = self.file.take() else {
             return Ok(());
         };
-        let name = snapshot_name(self.mark.index, self.mark.term);
+        let name = snapshot_name(self.meta.index, self.meta.term);
         let renamed = file
             .sync()
             .and_then(|()| self.disk.rename(&self.temporary, &name));
@@ -162,30 +162,30 @@ impl<D: Disk> SnapshotWriter<D> {
 impl<D: Disk> Drop for SnapshotWriter<D> {
     fn drop(&mut self) {
         if self.file.take().is_some() {
-            // What stays is removed when the log is opened.
+            // If this fails, the file is removed when the log is opened.
             let _ = self.disk.remove(&self.temporary);
         }
     }
 }
 
-/// Write a whole snapshot; the image's length in bytes.
+/// Write a complete snapshot. Returns the length of the image in bytes.
 ///
 /// # Errors
 ///
-/// The disk's; then there is no such snapshot.
+/// [`StorageError::Io`]: the disk failed. There is no such snapshot then.
 pub fn write_snapshot<D: Disk>(
     disk: &D,
-    mark: &SnapshotMeta,
+    meta: &SnapshotMeta,
     image: impl Iterator<Item = Bytes>,
 ) -> Result<u64, StorageError> {
-    let mut writer = SnapshotWriter::create(disk, mark.clone())?;
+    let mut writer = SnapshotWriter::create(disk, meta.clone())?;
     for chunk in image {
         writer.write(&chunk)?;
     }
     writer.finish()
 }
 
-/// A snapshot file that was read through once and is whole.
+/// An open snapshot file, which was checked completely.
 pub struct Snapshot<D: Disk> {
     disk: D,
     name: String,
@@ -195,13 +195,15 @@ pub struct Snapshot<D: Disk> {
 }
 
 impl<D: Disk> Snapshot<D> {
-    /// Open the file for `mark`, and check all of it.
+    /// Open the file of a snapshot, and check all of it.
     ///
     /// # Errors
     ///
-    /// That it is missing, damaged, another's, or from a later version, or the disk's.
-    pub fn open(disk: &D, mark: &SnapshotMeta) -> Result<Self, StorageError> {
-        let name = snapshot_name(mark.index, mark.term);
+    /// - [`StorageError::Damaged`]: it is missing or damaged, or has other metadata.
+    /// - [`StorageError::Newer`]: it was written by a later version.
+    /// - [`StorageError::Io`]: the disk failed.
+    pub fn open(disk: &D, meta: &SnapshotMeta) -> Result<Self, StorageError> {
+        let name = snapshot_name(meta.index, meta.term);
         let file = match disk.open(&name) {
             Ok(file) => file,
             Err(error) if error.kind() == io::ErrorKind::NotFound => {
@@ -210,7 +212,7 @@ impl<D: Disk> Snapshot<D> {
             }
             Err(error) => return Err(StorageError::io(disk, "open", &name)(error)),
         };
-        let (image_start, image_bytes) = check(disk, &name, &file, mark)?;
+        let (image_start, image_bytes) = check(disk, &name, &file, meta)?;
         Ok(Self {
             disk: disk.clone(),
             name,
@@ -220,17 +222,17 @@ impl<D: Disk> Snapshot<D> {
         })
     }
 
-    /// The image's length in bytes.
+    /// The length of the image in bytes.
     pub fn image_bytes(&self) -> u64 {
         self.image_bytes
     }
 
-    /// At most `length` bytes of the image from `offset` on; none at its end. The file may meanwhile
-    /// have been removed.
+    /// At most `length` bytes of the image from `offset`; empty at its end. This works even if the file was
+    /// removed meanwhile.
     ///
     /// # Errors
     ///
-    /// The disk's.
+    /// [`StorageError::Io`]: the disk failed.
     pub fn chunk(&self, offset: u64, length: usize) -> Result<Vec<u8>, StorageError> {
         let left = self.image_bytes.saturating_sub(offset);
         let length = length.min(usize::try_from(left).unwrap_or(usize::MAX));
@@ -238,24 +240,24 @@ impl<D: Disk> Snapshot<D> {
             .map_err(StorageError::io(&self.disk, "read", &self.name))
     }
 
-    /// The whole image, in memory.
+    /// The whole image.
     ///
     /// # Errors
     ///
-    /// The disk's.
+    /// [`StorageError::Io`]: the disk failed.
     pub fn image(&self) -> Result<Vec<u8>, StorageError> {
         self.chunk(0, usize::MAX)
     }
 }
 
-/// Remove the snapshots that are no longer needed once the log begins with `mark`: all before it but the
-/// latest. Those after it may be on their way and stay.
+/// Remove the snapshots that are no longer needed once the log begins with `meta`: all older ones except the
+/// latest of them. Newer ones may be in the process of being written, and are kept.
 ///
 /// # Errors
 ///
-/// The disk's; nothing is lost by it but room.
-pub fn remove_old_snapshots<D: Disk>(disk: &D, mark: &SnapshotMeta) -> Result<(), StorageError> {
-    let named = (mark.index, mark.term);
+/// [`StorageError::Io`]: the disk failed. The files only take space.
+pub fn remove_old_snapshots<D: Disk>(disk: &D, meta: &SnapshotMeta) -> Result<(), StorageError> {
+    let named = (meta.index, meta.term);
     let mut older: Vec<_> = snapshots(disk)?
         .into_iter()
         .filter(|found| *found < named)
@@ -264,14 +266,14 @@ pub fn remove_old_snapshots<D: Disk>(disk: &D, mark: &SnapshotMeta) -> Result<()
     remove(disk, older.into_iter().map(|(i, t)| snapshot_name(i, t)))
 }
 
-/// Remove what is left of snapshots the log never came to name.
+/// Remove the snapshots that are newer than the one of the log, and temporary files.
 pub(super) fn remove_unnamed<D: Disk>(
     disk: &D,
     named: Option<&SnapshotMeta>,
 ) -> Result<(), StorageError> {
     let newer = snapshots(disk)?
         .into_iter()
-        .filter(|found| named.is_none_or(|mark| *found > (mark.index, mark.term)))
+        .filter(|found| named.is_none_or(|meta| *found > (meta.index, meta.term)))
         .map(|(index, term)| snapshot_name(index, term));
     let unfinished = files(disk)?
         .into_iter()
@@ -280,7 +282,7 @@ pub(super) fn remove_unnamed<D: Disk>(
     remove(disk, newer.chain(unfinished))
 }
 
-/// Index and term of all snapshots by name, oldest first.
+/// The indices and terms of all snapshot files, oldest first.
 fn snapshots<D: Disk>(disk: &D) -> Result<Vec<(u64, u64)>, StorageError> {
     let mut found: Vec<_> = files(disk)?
         .iter()
@@ -327,22 +329,22 @@ fn create_temporary<D: Disk>(disk: &D, name: &str) -> io::Result<(String, D::Fil
     }
 }
 
-/// Check a file from end to end. Returns where its image begins, and how long that is.
+/// Check a whole file. Returns the offset and the length of its image.
 fn check<D: Disk>(
     disk: &D,
     name: &str,
     file: &D::File,
-    mark: &SnapshotMeta,
+    meta: &SnapshotMeta,
 ) -> Result<(u64, u64), StorageError> {
     let damaged = |at: u64, what: &str| StorageError::damaged(disk, name, at, what);
     let io = || StorageError::io(disk, "read", name);
     let length = file.length().map_err(io())?;
-    let head = read_up_to(file, 0, FIXED_BYTES + MARK_BYTES_MAX).map_err(io())?;
+    let head = read_up_to(file, 0, FIXED_BYTES + META_BYTES_MAX).map_err(io())?;
     let mut fields = Fields::new(&head);
     if fields.bytes(MAGIC.len()) != Some(&MAGIC) {
-        return Err(damaged(0, "it does not begin like a snapshot"));
+        return Err(damaged(0, "not a snapshot file"));
     }
-    let version = fields.u32().ok_or(damaged(8, "it is cut short"))?;
+    let version = fields.u32().ok_or(damaged(8, "the file is truncated"))?;
     if version > SNAPSHOT_VERSION {
         return Err(StorageError::Newer {
             path: disk.path_of(name),
@@ -350,32 +352,29 @@ fn check<D: Disk>(
             known: SNAPSHOT_VERSION,
         });
     }
-    let mark_bytes = fields.u32().ok_or(damaged(12, "it is cut short"))? as usize;
+    let meta_bytes = fields.u32().ok_or(damaged(12, "the file is truncated"))? as usize;
     let encoded = fields
-        .bytes(mark_bytes)
-        .ok_or(damaged(12, "it is cut short"))?;
-    let image_start = (FIXED_BYTES + mark_bytes) as u64;
+        .bytes(meta_bytes)
+        .ok_or(damaged(12, "the file is truncated"))?;
+    let image_start = (FIXED_BYTES + meta_bytes) as u64;
     let image_bytes = length
         .checked_sub(image_start + TRAILER_BYTES)
-        .ok_or(damaged(length, "it is cut short"))?;
+        .ok_or(damaged(length, "the file is truncated"))?;
 
     let trailer_start = length - TRAILER_BYTES;
     let trailer = read_up_to(file, trailer_start, 12).map_err(io())?;
     let mut fields = Fields::new(&trailer);
     if fields.u64() != Some(image_bytes) {
-        return Err(damaged(trailer_start, "it is not as long as it says"));
+        return Err(damaged(trailer_start, "wrong length"));
     }
     let sum = checksum(file, length - 4).map_err(io())?;
     if fields.u32() != Some(sum) {
-        return Err(damaged(
-            length - 4,
-            "its content does not match its checksum",
-        ));
+        return Err(damaged(length - 4, "checksum mismatch"));
     }
     let mut expected = Vec::new();
-    put_mark(&mut expected, mark);
+    put_snapshot_meta(&mut expected, meta);
     if version != SNAPSHOT_VERSION || encoded != expected {
-        return Err(damaged(16, "it is not the snapshot that the log names"));
+        return Err(damaged(16, "its metadata differs from that in the log"));
     }
     Ok((image_start, image_bytes))
 }

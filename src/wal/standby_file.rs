@@ -1,5 +1,5 @@
-//! The standby file: what a machine without a place keeps, so that it finds its cluster again. Its bytes
-//! are the caller's; here it is only written as a whole, and read.
+//! The standby file: what a standby stores so that it finds its cluster after a restart. Its content is opaque
+//! here; it is read and replaced as a whole.
 
 use super::disk::{Disk, read_file, remove_if_there, replace};
 use super::error::StorageError;
@@ -7,17 +7,17 @@ use super::error::StorageError;
 /// The standby file's name.
 pub(super) const STANDBY_FILE: &str = "standby";
 
-/// Its next version, while that is written.
+/// The name of a new standby file while it is written.
 pub(super) const STANDBY_FILE_NEXT: &str = "standby.tmp";
 
-/// The longest standby file, in bytes; of a longer one the rest is not read.
+/// The longest standby file, in bytes; the rest of a longer one is not read.
 const STANDBY_FILE_BYTES_MAX: usize = 1 << 20;
 
-/// The file's bytes; none when there is none.
+/// The content of the file; none if there is none.
 ///
 /// # Errors
 ///
-/// The disk's.
+/// [`StorageError::Io`]: the disk failed.
 pub(super) fn load<D: Disk>(disk: &D) -> Result<Option<Vec<u8>>, StorageError> {
     read_file(disk, STANDBY_FILE, STANDBY_FILE_BYTES_MAX).map_err(StorageError::io(
         disk,
@@ -26,11 +26,11 @@ pub(super) fn load<D: Disk>(disk: &D) -> Result<Option<Vec<u8>>, StorageError> {
     ))
 }
 
-/// Replace the file, durably.
+/// Replace the file durably.
 ///
 /// # Errors
 ///
-/// The disk's.
+/// [`StorageError::Io`]: the disk failed.
 pub(super) fn save<D: Disk>(disk: &D, bytes: &[u8]) -> Result<(), StorageError> {
     replace(disk, STANDBY_FILE, STANDBY_FILE_NEXT, bytes).map_err(StorageError::io(
         disk,
@@ -39,11 +39,11 @@ pub(super) fn save<D: Disk>(disk: &D, bytes: &[u8]) -> Result<(), StorageError> 
     ))
 }
 
-/// Remove the file, if it is there.
+/// Remove the file if it exists.
 ///
 /// # Errors
 ///
-/// The disk's.
+/// [`StorageError::Io`]: the disk failed.
 pub(super) fn remove<D: Disk>(disk: &D) -> Result<(), StorageError> {
     remove_if_there(disk, STANDBY_FILE)
         .and_then(|()| disk.sync_folder(""))

@@ -53,14 +53,14 @@ pub fn create_member_disk(disk: &SimDisk, members: usize, store: &Store) {
         voters,
         ..Configuration::default()
     };
-    let mark = SnapshotMeta {
+    let meta = SnapshotMeta {
         index: FIRST_INDEX,
         term: 1,
         configuration,
     };
     Wal::create(disk, log_options(0)).expect("a new log");
     let (mut wal, _) = Wal::open(disk.clone(), log_options(0)).expect("a new log");
-    save(disk, &mark, &mut image::encode(store)).expect("a snapshot");
+    save(disk, &meta, &mut image::encode(store)).expect("a snapshot");
     let hard_state = Some(HardState {
         term: 1,
         vote: 0,
@@ -68,7 +68,7 @@ pub fn create_member_disk(disk: &SimDisk, members: usize, store: &Store) {
     });
     let batch = Batch {
         hard_state,
-        reset: Some(mark),
+        reset: Some(meta),
         ..Batch::default()
     };
     wal.write(&batch, true).expect("a healthy disk");
@@ -89,11 +89,11 @@ pub fn log_options(incarnation: u64) -> LogOptions {
 /// If the disk fails.
 pub fn save(
     disk: &SimDisk,
-    mark: &SnapshotMeta,
+    meta: &SnapshotMeta,
     chunks: &mut dyn Iterator<Item = Bytes>,
 ) -> Result<u64, String> {
     let mut writer =
-        SnapshotWriter::create(disk, mark.clone()).map_err(|error| error.to_string())?;
+        SnapshotWriter::create(disk, meta.clone()).map_err(|error| error.to_string())?;
     for chunk in chunks {
         writer.write(&chunk).map_err(|error| error.to_string())?;
     }
@@ -105,8 +105,8 @@ pub fn save(
 /// # Errors
 ///
 /// If the file is missing or damaged.
-pub fn read_snapshot(disk: &SimDisk, mark: &SnapshotMeta) -> Result<Bytes, String> {
-    let snapshot = Snapshot::open(disk, mark).map_err(|error| error.to_string())?;
+pub fn read_snapshot(disk: &SimDisk, meta: &SnapshotMeta) -> Result<Bytes, String> {
+    let snapshot = Snapshot::open(disk, meta).map_err(|error| error.to_string())?;
     snapshot
         .image()
         .map(Bytes::from)

@@ -17,10 +17,10 @@ impl ExpectedLog {
 
     /// Take a batch for the disk. Returns the first index that it replaced, if it replaced entries.
     pub fn take(&mut self, batch: &Batch) -> Option<u64> {
-        let reset = batch.reset.as_ref().map(|mark| {
-            self.base = (mark.index, mark.term);
+        let reset = batch.reset.as_ref().map(|meta| {
+            self.base = (meta.index, meta.term);
             self.entries.clear();
-            mark.index + 1
+            meta.index + 1
         });
         let Some(first) = batch.entries.first() else {
             return reset;

@@ -250,10 +250,10 @@ impl Host {
         let (reports, inputs) = channel();
         let here = self.clock(now);
         let term = recovered.hard_state.term;
-        let mark = &recovered.snapshot;
-        let expected_log = ExpectedLog::new((mark.index, mark.term), recovered.entries.clone());
-        let compared = mark.index;
-        let view = AppliedState::new(store, mark, term, Instant::now(), here);
+        let meta = &recovered.snapshot;
+        let expected_log = ExpectedLog::new((meta.index, meta.term), recovered.entries.clone());
+        let compared = meta.index;
+        let view = AppliedState::new(store, meta, term, Instant::now(), here);
         let view = Arc::new(RwLock::new(view));
         let settings = self.settings(random);
         let mut core = Core::start(settings, recovered, view.clone(), reports.clone(), here)
@@ -325,7 +325,7 @@ impl Host {
         let Body::Raft(raft) = &message.body else {
             return (false, Progress::Fine);
         };
-        let Some(mark) = raft.snapshot.clone() else {
+        let Some(meta) = raft.snapshot.clone() else {
             return (false, Progress::Fine);
         };
         let Ok(store) = image::decode(body, self.limits) else {
@@ -335,7 +335,7 @@ impl Host {
             self.disk
                 .plan(Operation::Change, random.below(6), disk::Fault::Crash);
         }
-        let saved = save(&self.disk, &mark, &mut std::iter::once(body.clone())).is_ok();
+        let saved = save(&self.disk, &meta, &mut std::iter::once(body.clone())).is_ok();
         if self.disk.is_down() {
             return (false, Progress::Crashed);
         }
@@ -510,7 +510,7 @@ impl Running {
                 Input::Message(message, _) => core.step(message, now),
                 Input::Snapshot(message, store) => core.snapshot_received(message, store, now),
                 Input::Persisted(number) => core.persisted(number),
-                Input::SnapshotWritten(mark, bytes) => core.snapshot_written(mark, bytes),
+                Input::SnapshotWritten(meta, bytes) => core.snapshot_written(meta, bytes),
                 Input::Hashed(index, hash) => core.hashed(index, hash),
                 Input::Unreachable(member) => core.unreachable(member),
                 Input::SnapshotSent(member, ok) => core.snapshot_sent(member, ok),

@@ -12,7 +12,7 @@ fn entry(index: u64, length: usize) -> Entry {
     }
 }
 
-fn mark(index: u64) -> SnapshotMeta {
+fn meta(index: u64) -> SnapshotMeta {
     SnapshotMeta {
         index,
         term: 2,
@@ -38,9 +38,9 @@ fn state(commit: u64) -> HardState {
 fn a_batch_reads_as_written_and_no_shorter() {
     let batch = Batch {
         hard_state: Some(state(6)),
-        reset: Some(mark(5)),
+        reset: Some(meta(5)),
         entries: vec![entry(6, 3), entry(7, 0)],
-        compact: Some(mark(6)),
+        compact: Some(meta(6)),
     };
     let mut bytes = Vec::new();
     Part::of(&batch).encode(&mut bytes).expect("small");
@@ -54,9 +54,9 @@ fn a_batch_reads_as_written_and_no_shorter() {
 fn a_large_batch_is_cut_into_parts_that_are_true_alone() {
     let batch = Batch {
         hard_state: Some(state(8)),
-        reset: Some(mark(5)),
+        reset: Some(meta(5)),
         entries: vec![entry(6, 50), entry(7, 500), entry(8, 10), entry(9, 10)],
-        compact: Some(mark(6)),
+        compact: Some(meta(6)),
     };
     let parts = batch.parts(100, state(0), 0);
     let shape: Vec<_> = parts
@@ -83,7 +83,7 @@ fn a_large_batch_is_cut_into_parts_that_are_true_alone() {
 #[test]
 fn a_snapshot_raises_the_commit_mark() {
     let batch = Batch {
-        reset: Some(mark(9)),
+        reset: Some(meta(9)),
         ..Batch::default()
     };
     let parts = batch.parts(100, state(4), 4);
@@ -96,7 +96,7 @@ fn what_comes_later_replaces_what_it_overlaps() {
     let mut batch = Batch {
         hard_state: Some(state(1)),
         entries: vec![entry(6, 1), entry(7, 1), entry(8, 1)],
-        compact: Some(mark(5)),
+        compact: Some(meta(5)),
         ..Batch::default()
     };
     batch.absorb(Batch {
@@ -106,9 +106,9 @@ fn what_comes_later_replaces_what_it_overlaps() {
     });
     assert_eq!(batch.entries, [entry(6, 1), entry(7, 2)]);
     assert_eq!(batch.hard_state, Some(state(6)));
-    assert_eq!(batch.compact, Some(mark(5)));
+    assert_eq!(batch.compact, Some(meta(5)));
     batch.absorb(Batch {
-        reset: Some(mark(20)),
+        reset: Some(meta(20)),
         entries: vec![entry(21, 1)],
         ..Batch::default()
     });

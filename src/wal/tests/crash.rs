@@ -14,7 +14,7 @@ const SEEDS: u64 = 1500;
 struct Allowed {
     /// Acknowledged.
     model: Model,
-    /// The commit mark that is surely on disk.
+    /// The commit index that is surely on disk.
     commit: u64,
     /// Being written when it ended.
     in_flight: Option<Batch>,
@@ -108,9 +108,9 @@ fn live(random: &mut Random, disk: &SimDisk, allowed: &mut Allowed, seed: u64) {
         {
             return must_be_the_disk(&error, seed);
         }
-        if let Some(mark) = &allowed.model.snapshot
+        if let Some(meta) = &allowed.model.snapshot
             && random.below(4) == 0
-            && let Err(error) = remove_old_snapshots(disk, mark)
+            && let Err(error) = remove_old_snapshots(disk, meta)
         {
             return must_be_the_disk(&error, seed);
         }

@@ -1,6 +1,6 @@
 //! Damage is told from what a crash leaves, and nothing on disk makes us panic.
 
-use super::model::{Model, any_batch, mark_of, write_snapshot};
+use super::model::{Model, any_batch, meta_of, write_snapshot};
 use crate::wal::simulated::{Random, SimDisk};
 use crate::wal::{Batch, Entry, EntryKind, HardState, LogOptions, StorageError, Wal};
 
@@ -202,7 +202,7 @@ fn a_bad_record_before_a_good_one_is_damage_and_says_where() {
 }
 
 #[test]
-fn a_bad_record_before_one_that_was_only_begun_is_damage_too() {
+fn a_bad_record_before_one_that_was_only_started_is_damage_too() {
     let disk = three(b"something");
     let mut bytes = disk.bytes(SEGMENT).expect("there");
     for at in [2, 3].map(|which| place(&bytes, b"something", which)) {
@@ -269,7 +269,7 @@ fn a_later_version_has_its_own_sentence() {
 }
 
 #[test]
-fn without_a_log_it_is_neither_opened_nor_made_anew() {
+fn without_a_log_it_is_neither_opened_nor_created_again() {
     let disk = SimDisk::new(1);
     assert!(matches!(open(&disk), Err(StorageError::Damaged { .. })));
     let disk = three(b"x");
@@ -283,10 +283,10 @@ fn without_a_log_it_is_neither_opened_nor_made_anew() {
 fn a_batch_that_breaks_the_log_is_not_written() {
     let disk = three(b"x");
     let (mut wal, _) = Wal::open(disk.clone(), options(2)).expect("well");
-    let mark = mark_of(9, 1);
-    write_snapshot(&disk, &mark).expect("a good disk");
+    let meta = meta_of(9, 1);
+    write_snapshot(&disk, &meta).expect("a good disk");
     let batch = Batch {
-        compact: Some(mark),
+        compact: Some(meta),
         ..Batch::default()
     };
     let error = wal.write(&batch, true).expect_err("there is no entry 9");

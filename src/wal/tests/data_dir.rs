@@ -4,7 +4,7 @@ use std::fs;
 use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
 
-use super::model::mark_of;
+use super::model::meta_of;
 use crate::cluster::ClusterId;
 use crate::wal::{
     Batch, DataDir, Entry, EntryKind, Founding, HardState, LogOptions, SnapshotWriter,
@@ -76,7 +76,7 @@ fn what_is_not_ours_is_refused_and_not_touched() {
         (&["standby_info"], "etcd 0.4"),
         (&["member/", "member/wal/"], "etcd 2"),
         (&["photos/", "letter.txt"], "letter.txt"),
-        (&["member"], "not oxetcd's"),
+        (&["member"], "of another program"),
     ];
     for (names, said) in cases {
         let place = tempfile::tempdir().expect("a directory");
@@ -115,7 +115,7 @@ fn a_file_in_its_place_and_a_later_version_are_refused() {
 }
 
 #[test]
-fn what_we_may_not_use_is_said_with_what_mends_it() {
+fn missing_permissions_are_reported_with_the_fix() {
     let error = StorageError::NotOurs {
         directory: "/var/lib/etcd".into(),
         path: "/var/lib/etcd/wal".into(),
@@ -124,8 +124,8 @@ fn what_we_may_not_use_is_said_with_what_mends_it() {
     };
     assert_eq!(
         error.to_string(),
-        "/var/lib/etcd/wal belongs to root, and etcd may not read and write it. To mend that: \
-         chown -R etcd /var/lib/etcd"
+        "cannot use /var/lib/etcd/wal: it belongs to root, not to etcd (to fix this: \
+         chown -R etcd /var/lib/etcd)"
     );
 }
 
@@ -202,7 +202,7 @@ fn a_log_on_the_real_disk() {
     let mut last = 0;
     for life in 1..=3_u64 {
         let (mut wal, recovered) = Wal::open(disk.clone(), options).expect("well");
-        let base = recovered.snapshot.map_or(0, |mark| mark.index);
+        let base = recovered.snapshot.map_or(0, |meta| meta.index);
         assert_eq!(recovered.entries.len() as u64, last - base);
         for _ in 0..200 {
             last += 1;
@@ -221,12 +221,12 @@ fn a_log_on_the_real_disk() {
                 ..Batch::default()
             };
             if last.is_multiple_of(64) {
-                let mark = mark_of(last, life);
-                let mut writer = SnapshotWriter::create(&disk, mark.clone()).expect("room");
+                let meta = meta_of(last, life);
+                let mut writer = SnapshotWriter::create(&disk, meta.clone()).expect("room");
                 writer.write(b"image").expect("room");
                 writer.finish().expect("room");
-                remove_old_snapshots(&disk, &mark).expect("ours");
-                batch.compact = Some(mark);
+                remove_old_snapshots(&disk, &meta).expect("ours");
+                batch.compact = Some(meta);
             }
             wal.write(&batch, true).expect("room");
             while wal.maintain().expect("room") {}

@@ -23,7 +23,7 @@ impl Model {
         }
     }
 
-    /// The same, but for a commit mark of at least `commit` and at most the other's.
+    /// The same, but for a commit index of at least `commit` and at most the other's.
     pub(super) fn is_like(&self, other: &Self, commit: u64) -> bool {
         let mine = self.hard_state.commit;
         let mut same = other.clone();
@@ -32,7 +32,7 @@ impl Model {
     }
 
     pub(super) fn base(&self) -> u64 {
-        self.snapshot.as_ref().map_or(0, |mark| mark.index)
+        self.snapshot.as_ref().map_or(0, |meta| meta.index)
     }
 
     pub(super) fn last(&self) -> u64 {
@@ -44,20 +44,20 @@ impl Model {
         let mut next = self.clone();
         let commit = self.hard_state.commit;
         next.hard_state = batch.hard_state.unwrap_or(self.hard_state);
-        if let Some(mark) = &batch.reset {
-            next.snapshot = Some(mark.clone());
+        if let Some(meta) = &batch.reset {
+            next.snapshot = Some(meta.clone());
             next.entries.clear();
-            next.hard_state.commit = next.hard_state.commit.max(mark.index);
+            next.hard_state.commit = next.hard_state.commit.max(meta.index);
         }
         for entry in batch.entries.iter().take(count) {
             next.entries.retain(|old| old.index < entry.index);
             next.entries.push(entry.clone());
         }
-        if let Some(mark) = &batch.compact
+        if let Some(meta) = &batch.compact
             && count == batch.entries.len()
         {
-            next.entries.retain(|old| old.index > mark.index);
-            next.snapshot = Some(mark.clone());
+            next.entries.retain(|old| old.index > meta.index);
+            next.snapshot = Some(meta.clone());
         }
         next.hard_state.commit = next.hard_state.commit.min(next.last()).max(commit);
         next
@@ -82,11 +82,11 @@ pub(super) fn any_batch(
     let mut first_free = hard.commit + 1;
     if random.below(12) == 0 {
         let index = hard.commit + random.number() % 9;
-        let mark = mark_of(index, hard.term);
-        write_snapshot(disk, &mark)?;
-        (last, first_free) = (mark.index, mark.index + 1);
-        hard.commit = mark.index;
-        batch.reset = Some(mark);
+        let meta = meta_of(index, hard.term);
+        write_snapshot(disk, &meta)?;
+        (last, first_free) = (meta.index, meta.index + 1);
+        hard.commit = meta.index;
+        batch.reset = Some(meta);
     }
     if random.below(5) > 0 {
         let first = if random.below(4) == 0 {
@@ -108,9 +108,9 @@ pub(super) fn any_batch(
             .filter(|entry| entry.index == index)
             .map(|entry| entry.term)
             .next_back();
-        let mark = mark_of(index, term.expect("a committed entry is known"));
-        write_snapshot(disk, &mark)?;
-        batch.compact = Some(mark);
+        let meta = meta_of(index, term.expect("a committed entry is known"));
+        write_snapshot(disk, &meta)?;
+        batch.compact = Some(meta);
     }
     if hard != model.hard_state || random.coin() {
         batch.hard_state = Some(hard);
@@ -137,7 +137,7 @@ pub(super) fn any_entry(random: &mut Random, index: u64, term: u64) -> Entry {
 }
 
 /// The snapshot mark of an entry: one index and term, one configuration.
-pub(super) fn mark_of(index: u64, term: u64) -> SnapshotMeta {
+pub(super) fn meta_of(index: u64, term: u64) -> SnapshotMeta {
     SnapshotMeta {
         index,
         term,
@@ -150,10 +150,10 @@ pub(super) fn mark_of(index: u64, term: u64) -> SnapshotMeta {
 }
 
 /// An image that says which entry it is of.
-pub(super) fn write_snapshot(disk: &SimDisk, mark: &SnapshotMeta) -> Result<(), StorageError> {
-    let mut writer = SnapshotWriter::create(disk, mark.clone())?;
+pub(super) fn write_snapshot(disk: &SimDisk, meta: &SnapshotMeta) -> Result<(), StorageError> {
+    let mut writer = SnapshotWriter::create(disk, meta.clone())?;
     for _ in 0..8 {
-        writer.write(&mark.index.to_le_bytes())?;
+        writer.write(&meta.index.to_le_bytes())?;
     }
     writer.finish().map(|_| ())
 }

@@ -1,6 +1,6 @@
 //! Snapshot files: whole or not there.
 
-use super::model::{mark_of, write_snapshot};
+use super::model::{meta_of, write_snapshot};
 use crate::wal::simulated::{Fault, Operation, SimDisk};
 use crate::wal::snapshot::remove_old_snapshots;
 use crate::wal::{Disk, Snapshot, SnapshotMeta, SnapshotWriter, StorageError};
@@ -11,20 +11,20 @@ fn disk() -> SimDisk {
     disk
 }
 
-fn mark(index: u64) -> SnapshotMeta {
-    mark_of(index, 2)
+fn meta(index: u64) -> SnapshotMeta {
+    meta_of(index, 2)
 }
 
 #[test]
 fn an_image_reads_as_written_whole_and_in_chunks() {
     let disk = disk();
     let image: Vec<u8> = (0..700_000_u32).flat_map(u32::to_le_bytes).collect();
-    let mut writer = SnapshotWriter::create(&disk, mark(5)).expect("a good disk");
+    let mut writer = SnapshotWriter::create(&disk, meta(5)).expect("a good disk");
     for chunk in image.chunks(9_999) {
         writer.write(chunk).expect("a good disk");
     }
     assert_eq!(writer.finish().expect("a good disk"), image.len() as u64);
-    let snapshot = Snapshot::open(&disk.crash(), &mark(5)).expect("whole");
+    let snapshot = Snapshot::open(&disk.crash(), &meta(5)).expect("whole");
     assert_eq!(snapshot.image_bytes(), image.len() as u64);
     assert!(snapshot.image().expect("readable") == image);
     let mut chunks = Vec::new();
@@ -47,11 +47,11 @@ fn a_crash_leaves_a_whole_file_or_none() {
             let disk = SimDisk::new(seed);
             disk.make_folder("snap").expect("a good disk");
             disk.plan(Operation::Change, after, Fault::Crash);
-            let finished = write_snapshot(&disk, &mark(5)).is_ok();
+            let finished = write_snapshot(&disk, &meta(5)).is_ok();
             let disk = disk.crash();
             let there = disk.names().iter().any(|name| name.ends_with(".snap"));
             if there || finished {
-                Snapshot::open(&disk, &mark(5)).expect("whole");
+                Snapshot::open(&disk, &meta(5)).expect("whole");
             }
         }
     }
@@ -60,53 +60,53 @@ fn a_crash_leaves_a_whole_file_or_none() {
 #[test]
 fn an_unfinished_one_leaves_nothing() {
     let disk = disk();
-    let writer = SnapshotWriter::create(&disk, mark(5)).expect("a good disk");
-    let other = SnapshotWriter::create(&disk, mark(5)).expect("two at once");
+    let writer = SnapshotWriter::create(&disk, meta(5)).expect("a good disk");
+    let other = SnapshotWriter::create(&disk, meta(5)).expect("two at once");
     drop(writer);
     drop(other);
     assert_eq!(disk.names(), Vec::<String>::new());
 
     disk.plan(Operation::Sync, 0, Fault::Io);
-    assert!(write_snapshot(&disk, &mark(5)).is_err());
+    assert!(write_snapshot(&disk, &meta(5)).is_err());
     assert_eq!(disk.names(), Vec::<String>::new());
 }
 
 #[test]
 fn no_flipped_bit_passes() {
     let disk = disk();
-    write_snapshot(&disk, &mark(5)).expect("a good disk");
+    write_snapshot(&disk, &meta(5)).expect("a good disk");
     let name = disk.names().remove(0);
     let good = disk.bytes(&name).expect("there");
     for bit in 0..good.len() * 8 {
         let mut bad = good.clone();
         bad[bit / 8] ^= 1 << (bit % 8);
         disk.replace(&name, bad);
-        assert!(Snapshot::open(&disk, &mark(5)).is_err(), "bit {bit}");
+        assert!(Snapshot::open(&disk, &meta(5)).is_err(), "bit {bit}");
     }
     for length in 0..good.len() {
         disk.replace(&name, good[..length].to_vec());
-        assert!(Snapshot::open(&disk, &mark(5)).is_err(), "length {length}");
+        assert!(Snapshot::open(&disk, &meta(5)).is_err(), "length {length}");
     }
 }
 
 #[test]
 fn the_order_of_members_means_nothing() {
     let disk = disk();
-    let mut other = mark(9);
+    let mut other = meta(9);
     other.configuration.voters.reverse();
     write_snapshot(&disk, &other).expect("a good disk");
-    Snapshot::open(&disk, &mark(9)).expect("the same");
+    Snapshot::open(&disk, &meta(9)).expect("the same");
 }
 
 #[test]
 fn the_named_and_the_one_before_are_kept() {
     let disk = disk();
     for index in [1, 2, 3, 4, 9] {
-        write_snapshot(&disk, &mark(index)).expect("a good disk");
+        write_snapshot(&disk, &meta(index)).expect("a good disk");
     }
-    remove_old_snapshots(&disk, &mark(4)).expect("a good disk");
+    remove_old_snapshots(&disk, &meta(4)).expect("a good disk");
     for (index, there) in [(1, false), (2, false), (3, true), (4, true), (9, true)] {
-        let open = Snapshot::open(&disk, &mark(index));
+        let open = Snapshot::open(&disk, &meta(index));
         assert_eq!(open.is_ok(), there, "{index}");
         if let Err(error) = open {
             assert!(matches!(error, StorageError::Damaged { .. }));

@@ -20,7 +20,7 @@ fn hard(term: u64, vote: u64, commit: u64) -> HardState {
     HardState { term, vote, commit }
 }
 
-fn mark(index: u64, term: u64) -> SnapshotMeta {
+fn meta(index: u64, term: u64) -> SnapshotMeta {
     SnapshotMeta {
         index,
         term,
@@ -55,7 +55,7 @@ fn what_raft_does_is_allowed() {
     assert!(try_part(hard(2, 9, 4), &[], None));
     assert!(try_part(hard(3, 1, 2), &[], None));
     assert!(try_part(hard(3, 0, 3), &entries(&[3], 3), None));
-    assert!(try_part(hard(2, 9, 3), &[], Some(&mark(3, 2))));
+    assert!(try_part(hard(2, 9, 3), &[], Some(&meta(3, 2))));
 }
 
 #[test]
@@ -78,18 +78,18 @@ fn what_would_break_the_log_is_not() {
         "committed"
     );
     assert!(
-        !try_part(hard(2, 9, 2), &[], Some(&mark(3, 1))),
+        !try_part(hard(2, 9, 2), &[], Some(&meta(3, 1))),
         "wrong term"
     );
     assert!(
-        !try_part(hard(2, 9, 2), &[], Some(&mark(5, 2))),
+        !try_part(hard(2, 9, 2), &[], Some(&meta(5, 2))),
         "not there"
     );
 }
 
 #[test]
 fn a_reset_replaces_everything() {
-    let snapshot = mark(10, 2);
+    let snapshot = meta(10, 2);
     let log = entries(&[2], 11);
     let part = Part {
         hard_state: hard(2, 9, 10),

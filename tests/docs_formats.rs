@@ -17,12 +17,13 @@ use hyper_util::rt::TokioIo;
 use oxetcd::cluster::{ClusterId, Member, MemberId};
 use oxetcd::consensus::command_of;
 use oxetcd::consensus::message::{Body, RaftKind};
+use oxetcd::membership::api::CONNECTIONS;
 use oxetcd::net::tls::Connector;
 use oxetcd::store::{
     ClusterTime, Command, CommandId, Content, HistoryLimits, Path as Key, Stamped, Store, codec,
     image,
 };
-use oxetcd::transport::{Inbox, Listener, Local, ReceiveSnapshot, Report, Stats};
+use oxetcd::transport::{ConnectionKind, Inbox, Listener, Local, ReceiveSnapshot, Report, Stats};
 use oxetcd::wal::{
     Batch, Configuration, Disk, Entry, EntryKind, Founding, HardState, Identity, LogOptions,
     RealDisk, SnapshotMeta, Wal, write_snapshot,
@@ -250,6 +251,7 @@ async fn peer_port() -> (u16, mpsc::UnboundedReceiver<Report>) {
         name: "n1".to_owned(),
         tls: Connector::default(),
         peer_url: "http://10.0.0.1:7001".to_owned(),
+        paths: CONNECTIONS,
     };
     let receive: ReceiveSnapshot = Arc::new(|_, _| Err(std::io::Error::other("no snapshots here")));
     let gone = watch::Sender::new(BTreeSet::new());
@@ -266,9 +268,13 @@ async fn peer_port() -> (u16, mpsc::UnboundedReceiver<Report>) {
         let _held = gone;
         while let Ok((stream, _)) = socket.accept().await {
             let listener = listener.clone();
-            let service = service_fn(move |request| {
+            let service = service_fn(move |request: hyper::Request<hyper::body::Incoming>| {
                 let listener = listener.clone();
-                async move { Ok::<_, std::convert::Infallible>(listener.upgrade(request)) }
+                let kind = match request.uri().path() == CONNECTIONS.snapshot {
+                    true => ConnectionKind::Snapshot,
+                    false => ConnectionKind::Messages,
+                };
+                async move { Ok::<_, std::convert::Infallible>(listener.upgrade(kind, request)) }
             });
             let connection = hyper::server::conn::http1::Builder::new()
                 .serve_connection(TokioIo::new(stream), service)

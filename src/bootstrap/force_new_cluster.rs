@@ -1,11 +1,10 @@
-//! `-force-new-cluster`: one member of a cluster that lost its quorum goes on alone, with all it holds.
+//! `-force-new-cluster`: a member of a cluster that lost its quorum becomes the only member of a new one, with all its
+//! data.
 
 use tracing::{info, warn};
 
-use super::beginning::{PreparedMember, restart};
 use super::found::draw_cluster;
-use super::local::{Held, alone};
-use super::text;
+use super::local::{PreparedMember, RecoveredState, single_voter};
 use crate::cluster::{ClusterId, Member, MemberId, MemberSpec};
 use crate::consensus::command_of;
 use crate::consensus::core::Recovered;
@@ -13,72 +12,75 @@ use crate::host::Failure;
 use crate::store::{Command, Stamped, Store, codec};
 use crate::wal::{DataDir, Entry, EntryKind, SnapshotMeta};
 
-/// What the member was until now.
-struct Before {
+/// The member as it was until now.
+struct FormerMember {
     id: MemberId,
     cluster: ClusterId,
     name: String,
 }
 
-/// Make a cluster of one of what a member holds, with a new id for both: the old cluster, should any of it
-/// come back, is another one. All entries of its log count, those too that it does not know to be agreed
-/// on. A member that is alone already just goes on.
+/// Make a new cluster of the data of one member, with new ids for both, so that members of the old cluster do not
+/// connect to it. All entries of its log are kept, those included that it does not know to be committed. A member that
+/// is the only one already restarts.
 ///
-/// It may be cut off at any point: the new identity comes first, and with it a log that does not name it,
-/// which is nobody's; done again, this makes a whole cluster of it.
+/// It may be interrupted at any point: the new identity is written first, and until the new log begins the old one does
+/// not name it. Repeating the start completes the cluster.
 ///
 /// # Errors
 ///
-/// There is nothing to go on with; or the disk's.
+/// - [`Failure::Options`]: the data directory holds no data of a cluster.
+/// - [`Failure::Directory`]: an entry of the log cannot be decoded.
+/// - [`Failure::Other`]: the directory cannot be written.
 pub(super) fn force_new_cluster(
     mut directory: DataDir,
-    held: Option<Held>,
-    machine: MemberSpec,
+    state: Option<RecoveredState>,
+    spec: MemberSpec,
 ) -> Result<PreparedMember, Failure> {
     let at = directory.path().display().to_string();
     let nothing = || {
         Failure::Options(format!(
-            "-force-new-cluster: {at} holds nothing of a cluster to go on with; to found a new one, \
-             start without it"
+            "-force-new-cluster: {at} holds no data of a cluster (to found a cluster, start without \
+             this option)"
         ))
     };
-    let held = held.ok_or_else(nothing)?;
+    let state = state.ok_or_else(nothing)?;
     let identity = directory.identity().ok_or_else(nothing)?;
-    let before = Before {
+    let former = FormerMember {
         id: identity.id,
         cluster: identity.cluster.ok_or_else(nothing)?,
         name: identity.name.clone(),
     };
-    if is_alone(before.id, &held.recovered) {
+    if is_only_member(former.id, &state.recovered) {
         info!(
-            "-force-new-cluster: {} is a cluster of its own already",
-            before.name
+            "-force-new-cluster: {} is already the only member of its cluster",
+            former.name
         );
-        return restart(directory, held, machine);
+        return PreparedMember::restart(directory, state, spec);
     }
-    let Held {
+    let RecoveredState {
         wal,
         recovered,
         mut store,
-    } = held;
+    } = state;
     replay(&mut store, &recovered.entries)?;
     let cluster = draw_cluster()?;
     let id = directory.restart_as_new_cluster(cluster)?;
-    let member = machine.clone().member(id);
-    let others = change_members(&mut store, &member)?;
-    let held = Held::begin(&directory, wal, store, after(&recovered, id))?;
-    tell(&before, &member, cluster, &recovered, &others);
-    PreparedMember::new(directory, held, machine)
+    let member = spec.clone().into_member(id);
+    let others = replace_members(&mut store, &member)?;
+    let snapshot = snapshot_after(&recovered, id);
+    let state = RecoveredState::restart_log(&directory, wal, store, snapshot)?;
+    log_outcome(&former, &member, cluster, &recovered, &others);
+    PreparedMember::new(directory, state, spec)
 }
 
-/// Whether nobody else votes or learns, and no entry says that anyone may.
-fn is_alone(id: MemberId, recovered: &Recovered) -> bool {
+/// Whether the configuration has no other member, and no entry changes it.
+fn is_only_member(id: MemberId, recovered: &Recovered) -> bool {
     let mut entries = recovered.entries.iter();
-    recovered.snapshot.configuration == alone(id)
+    recovered.snapshot.configuration == single_voter(id)
         && entries.all(|entry| entry.kind != EntryKind::Membership)
 }
 
-/// Apply all that the log holds after the snapshot.
+/// Apply all entries after the snapshot.
 fn replay(store: &mut Store, entries: &[Entry]) -> Result<(), Failure> {
     let mut events = Vec::new();
     for entry in entries {
@@ -92,7 +94,7 @@ fn replay(store: &mut Store, entries: &[Entry]) -> Result<(), Failure> {
         // A new leader's first entry is empty.
         if !command.is_empty() {
             let stamped = codec::decode_stamped(&command).map_err(|_| unreadable())?;
-            // What it answered then is of no interest now.
+            // Its result was sent to the client, if at all, before.
             let _ = store.apply(&stamped, &mut events);
             events.clear();
         }
@@ -100,21 +102,22 @@ fn replay(store: &mut Store, entries: &[Entry]) -> Result<(), Failure> {
     Ok(())
 }
 
-/// All members leave, and this one comes; who the others were.
-fn change_members(store: &mut Store, member: &Member) -> Result<Vec<String>, String> {
+/// Replace all members by this one; returns the names of the others.
+fn replace_members(store: &mut Store, member: &Member) -> Result<Vec<String>, Failure> {
     let old: Vec<Member> = store.members().cloned().collect();
-    let leave = old.iter().map(|member| Command::RemoveMember {
+    let removals = old.iter().map(|member| Command::RemoveMember {
         id: member.id,
         name: member.name.clone(),
     });
     let stamp = store.clock();
-    for command in leave.chain([Command::PutMember(member.clone())]) {
+    for command in removals.chain([Command::PutMember(member.clone())]) {
         let stamped = Stamped {
             stamp,
             id: None,
             command,
         };
-        store.apply(&stamped, &mut Vec::new()).map_err(text)?;
+        let applied = store.apply(&stamped, &mut Vec::new());
+        applied.map_err(|error| Failure::Other(error.to_string()))?;
     }
     let others = old.into_iter().map(|member| member.name);
     let mut others: Vec<String> = others.filter(|name| *name != member.name).collect();
@@ -122,19 +125,19 @@ fn change_members(store: &mut Store, member: &Member) -> Result<Vec<String>, Str
     Ok(others)
 }
 
-/// Where the new log begins: after all that was, and in a later term.
-fn after(recovered: &Recovered, id: MemberId) -> SnapshotMeta {
+/// The snapshot with which the new log begins: after the last entry, and in a later term.
+fn snapshot_after(recovered: &Recovered, id: MemberId) -> SnapshotMeta {
     let last = recovered.entries.last().map(|entry| entry.index);
     SnapshotMeta {
         index: last.unwrap_or(recovered.snapshot.index) + 1,
         term: recovered.hard_state.term + 1,
-        configuration: alone(id),
+        configuration: single_voter(id),
     }
 }
 
-/// Say what became of what, and what may be lost.
-fn tell(
-    before: &Before,
+/// Log what was made of the old cluster, and what may be lost.
+fn log_outcome(
+    former: &FormerMember,
     member: &Member,
     cluster: ClusterId,
     recovered: &Recovered,
@@ -142,21 +145,19 @@ fn tell(
 ) {
     let commit = recovered.hard_state.commit;
     let last = recovered.entries.last().map_or(commit, |entry| entry.index);
-    let unsure = last.saturating_sub(commit);
+    let uncommitted = last.saturating_sub(commit);
     warn!(
-        "-force-new-cluster: {} was {} of cluster {}; it is {} of the new cluster {cluster} from now on",
-        member.name, before.id, before.cluster, member.id
+        "-force-new-cluster: {} was member {} of cluster {} and is now member {} of the new cluster {cluster}",
+        member.name, former.id, former.cluster, member.id
     );
     warn!(
-        "-force-new-cluster: it keeps all it has, up to entry {last}; what others had agreed on and this \
-         member never received is lost; entries that it does not know to have been agreed on are kept \
-         ({unsure} of them)"
+        "-force-new-cluster: all entries up to {last} are kept, {uncommitted} of them perhaps never committed; \
+         entries that other members committed and this one did not receive are lost"
     );
     if !others.is_empty() {
         warn!(
-            "-force-new-cluster: {} must not go on with what they have: start them with empty data \
-             directories and -peers naming this member; and start this member without -force-new-cluster \
-             from now on",
+            "-force-new-cluster: do not start {} with their old data: start them with empty data directories and \
+             -peers naming this member, and start this member without -force-new-cluster from now on",
             others.join(", ")
         );
     }

@@ -2,78 +2,85 @@
 
 use tracing::info;
 
-use super::beginning::{PreparedMember, identify};
-use super::local::{Held, alone, open_log};
-use super::text;
+use super::local::{PreparedMember, RecoveredState, get_or_create_id, open_log, single_voter};
 use crate::cluster::{ClusterId, Member, MemberSpec, Settings};
 use crate::host::{Failure, systemd};
 use crate::store::{ClusterTime, Command, HistoryLimits, Stamped, Store};
 use crate::wal::{DataDir, Founding, SnapshotMeta, random_number};
 
-/// How a new cluster comes to be, and how it begins.
+/// How a cluster is founded, and its first settings.
 pub(super) struct Foundation {
     pub(super) founding: Founding,
     pub(super) settings: Settings,
 }
 
-/// Make a cluster of one: its first snapshot holds the member and the settings.
-pub(super) fn found(
+/// Found a cluster of one member.
+///
+/// # Errors
+///
+/// - [`Failure::Environment`]: the environment is not the one in the unit's files any more.
+/// - [`Failure::Other`]: the directory belongs to a member of another cluster, or cannot be written.
+pub(super) fn found_cluster(
     mut directory: DataDir,
-    machine: MemberSpec,
+    spec: MemberSpec,
     foundation: Foundation,
     limits: HistoryLimits,
 ) -> Result<PreparedMember, Failure> {
     systemd::environment_is_current()?;
     let Foundation { founding, settings } = foundation;
-    // An id that took its token may have been stopped before anything was founded; any other that has a
-    // cluster was given a place there.
+    // An id that claimed its token may have been stopped before it founded the cluster; any other id with a cluster
+    // was admitted there.
     if let Some(identity) = directory.identity()
         && identity.founding != founding
         && (identity.cluster.is_some() || founding == Founding::Alone)
     {
         return Err(format!(
-            "{} was given a place in a cluster and has received nothing of it yet: start again with \
-             -peers naming a member of it, or with -force to found a cluster of its own",
+            "{} belongs to a member that was admitted to a cluster and has no data of it yet: start with \
+             -peers naming a member of that cluster, or with -force to found a new one",
             directory.path().display()
         )
         .into());
     }
-    let id = identify(&mut directory, &machine.name, founding)?;
-    let cluster = name_cluster(&mut directory)?;
-    let store = first_store(&machine.clone().member(id), &settings, limits)?;
+    let id = get_or_create_id(&mut directory, &spec.name, founding)?;
+    let cluster = get_or_draw_cluster(&mut directory)?;
+    let store = create_store(&spec.clone().into_member(id), &settings, limits)?;
     let snapshot = SnapshotMeta {
         index: 1,
         term: 1,
-        configuration: alone(id),
+        configuration: single_voter(id),
     };
     let (wal, _) = open_log(&directory)?;
-    let held = Held::begin(&directory, wal, store, snapshot)?;
-    info!("{} founds a cluster of its own, {cluster}", machine.name);
-    PreparedMember::new(directory, held, machine)
+    let state = RecoveredState::restart_log(&directory, wal, store, snapshot)?;
+    info!(name = %spec.name, %cluster, "cluster founded");
+    PreparedMember::new(directory, state, spec)
 }
 
-/// The cluster this directory founds, drawn once.
-fn name_cluster(directory: &mut DataDir) -> Result<ClusterId, Failure> {
-    if let Some(known) = directory.identity().and_then(|identity| identity.cluster) {
-        return Ok(known);
+/// The id of the cluster that this directory founds; drawn once.
+fn get_or_draw_cluster(directory: &mut DataDir) -> Result<ClusterId, Failure> {
+    if let Some(cluster) = directory.identity().and_then(|identity| identity.cluster) {
+        return Ok(cluster);
     }
     let cluster = draw_cluster()?;
     directory.set_cluster(cluster)?;
     Ok(cluster)
 }
 
-/// The id of a new cluster.
+/// Draw the id of a new cluster.
+///
+/// # Errors
+///
+/// [`Failure::Other`]: the system has no random numbers.
 pub(super) fn draw_cluster() -> Result<ClusterId, Failure> {
-    let none = || Failure::from("the system's random numbers are all zero");
-    ClusterId::new(random_number()?).ok_or_else(none)
+    let zero = || Failure::from("the system's random numbers are all zero");
+    ClusterId::new(random_number()?).ok_or_else(zero)
 }
 
-/// The store a cluster begins with: its founder, and the settings.
-fn first_store(
+/// The first store of a cluster: its founder and its settings.
+fn create_store(
     founder: &Member,
     settings: &Settings,
     limits: HistoryLimits,
-) -> Result<Store, String> {
+) -> Result<Store, Failure> {
     let mut store = Store::new(limits);
     let settings = Command::PutSettings(bytes::Bytes::from(settings.to_string()));
     for command in [Command::PutMember(founder.clone()), settings] {
@@ -82,7 +89,8 @@ fn first_store(
             id: None,
             command,
         };
-        store.apply(&stamped, &mut Vec::new()).map_err(text)?;
+        let applied = store.apply(&stamped, &mut Vec::new());
+        applied.map_err(|error| Failure::Other(error.to_string()))?;
     }
     Ok(store)
 }

@@ -1,4 +1,4 @@
-//! What a starting member does, decided from what it finds and what it was given. Pure.
+//! What to do at startup, decided from what the data directory holds and what the options say. Pure.
 
 use std::fmt;
 
@@ -8,43 +8,43 @@ use crate::wal::Founding;
 
 /// What the data directory holds.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Directory {
+pub enum LocalState {
     /// Nothing yet.
     Empty,
-    /// Where the cluster is in which the machine had no place.
+    /// The member list of a standby.
     Standby,
-    /// A member.
-    Used {
-        /// How its cluster was found.
+    /// A member's data.
+    Member {
+        /// How the member came to its cluster.
         founding: Founding,
-        /// How many members its cluster has, as far as its log tells; itself included.
+        /// The number of members of its cluster, itself included, as far as its log says.
         members: usize,
-        /// How many keys clients have stored in it: those outside `/_etcd`, directories included.
+        /// The number of clients' keys: those outside `/_etcd`, directories included.
         client_keys: usize,
     },
 }
 
-/// What a member was given, and where it is.
+/// What the options say.
 #[derive(Clone, Copy, Debug)]
-pub struct Given<'a> {
-    /// Where its peers reach it.
+pub struct StartInputs<'a> {
+    /// This member's own peer address.
     pub own: &'a Address,
-    /// Whether it has a discovery token.
-    pub token: bool,
-    /// Members of a cluster.
+    /// Whether there is a discovery token.
+    pub has_token: bool,
+    /// The peers.
     pub peers: &'a [Address],
-    /// Whether what is in the way may be thrown away.
+    /// Whether existing data is discarded.
     pub force: bool,
-    /// Whether it has another name than what its directory holds.
-    pub renamed: bool,
+    /// Whether the member has another name than the one in its data directory.
+    pub is_renamed: bool,
 }
 
-impl Directory {
-    /// Whether it was founded alone, is alone still, and holds nothing of a client's.
+impl LocalState {
+    /// Whether it was started without peers and a token, is still the only member, and holds no client's key.
     pub fn is_untouched(&self) -> bool {
         matches!(
             self,
-            Self::Used {
+            Self::Member {
                 founding: Founding::Alone,
                 members: 0 | 1,
                 client_keys: 0,
@@ -53,25 +53,25 @@ impl Directory {
     }
 }
 
-/// What to do.
+/// What to do at startup.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Decision {
-    /// First, with the directory.
-    pub treatment: DataDirAction,
-    /// Then.
+pub struct Plan {
+    /// What to do with the data directory first.
+    pub data_dir: DataDirAction,
+    /// How to start then.
     pub start: Start,
 }
 
-/// What becomes of the directory before the start.
+/// What to do with the data directory before the start.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum DataDirAction {
-    /// It is used as it is, or made.
+    /// Use it as it is, or make it.
     Keep,
-    /// It is renamed, and a new one made: it holds nothing of a client's.
+    /// Move its data into a folder within it: it holds no client's key.
     SetAside,
-    /// What oxetcd has in it is removed, as `-force` says.
+    /// Remove the data in it, as `-force` says.
     Discard {
-        /// How many keys of clients are thrown away.
+        /// The number of clients' keys that are lost.
         client_keys: usize,
     },
 }
@@ -81,142 +81,142 @@ pub enum DataDirAction {
 pub enum Start {
     /// As the first member of a new cluster.
     Found,
-    /// By its discovery token: as the first with it, or by asking the others.
+    /// By the discovery token: as the first member with it, or by asking the others.
     Discover,
-    /// By asking these for a place, in this order.
+    /// By asking these peers for a seat, in this order.
     Join(Vec<Address>),
-    /// As the member that the directory holds.
+    /// As the member in the data directory.
     Restart,
-    /// As a standby, as before.
+    /// As the standby in the data directory.
     Standby,
 }
 
-/// Why a member does not start.
+/// Why there is no plan.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Refusal {
-    /// All peers given are the machine itself.
+pub enum PlanError {
+    /// All peers are this member itself.
     OnlySelf(Address),
-    /// The directory is a cluster of its own with keys in it, and a token or peers are given.
-    WouldLose {
-        /// How many keys of clients it holds.
+    /// The data directory holds a cluster of one member with clients' keys, and there are a token or peers.
+    WouldLoseKeys {
+        /// The number of these keys.
         client_keys: usize,
     },
 }
 
-impl fmt::Display for Refusal {
+impl fmt::Display for PlanError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::OnlySelf(address) => write!(
                 f,
-                "-peers names only this machine itself ({address}): to found a cluster start one \
-                 member without -peers; to join one name another member"
+                "-peers names only this member itself ({address}): to found a cluster, start one member \
+                 without -peers; to join a cluster, name another member"
             ),
-            Self::WouldLose { client_keys } => write!(
+            Self::WouldLoseKeys { client_keys } => write!(
                 f,
-                "the data directory is a cluster of its own, founded with neither -discovery nor \
-                 -peers, and holds {}: start with neither to keep using it, or with -force to throw \
-                 all of that away and find the others with an empty directory",
-                keys(*client_keys)
+                "the data directory holds a cluster of one member, started without -discovery and -peers, \
+                 with {}: start without both to keep using it, or with -force to discard it and join \
+                 with an empty directory",
+                count_keys(*client_keys)
             ),
         }
     }
 }
 
-impl std::error::Error for Refusal {}
+impl std::error::Error for PlanError {}
 
-impl From<Refusal> for Failure {
-    fn from(refusal: Refusal) -> Self {
-        let why = refusal.to_string();
-        match refusal {
-            Refusal::OnlySelf(_) => Self::Options(why),
-            Refusal::WouldLose { .. } => Self::Directory(why),
+impl From<PlanError> for Failure {
+    fn from(error: PlanError) -> Self {
+        let why = error.to_string();
+        match error {
+            PlanError::OnlySelf(_) => Self::Options(why),
+            PlanError::WouldLoseKeys { .. } => Self::Directory(why),
         }
     }
 }
 
-/// What a line of the log says about it; none for a directory that is kept.
 impl DataDirAction {
-    /// The sentence, if there is something to say.
+    /// The line to log about it; none for a directory that is kept.
     pub fn sentence(&self) -> Option<String> {
         match self {
             Self::Keep => None,
             Self::SetAside => Some(
-                "the data directory is a cluster of its own without any client's key, from a \
-                 start with neither -discovery nor -peers: it is set aside"
+                "the data directory holds a cluster of one member without client keys, started without \
+                 -discovery and -peers: setting its data aside"
                     .to_owned(),
             ),
             Self::Discard { client_keys } => Some(format!(
-                "-force: the data directory is thrown away, with {} in it",
-                keys(*client_keys)
+                "-force: discarding the data directory, with {}",
+                count_keys(*client_keys)
             )),
         }
     }
 }
 
-fn keys(count: usize) -> String {
+fn count_keys(count: usize) -> String {
     match count {
-        0 => "no client's key".to_owned(),
-        1 => "1 key of clients".to_owned(),
-        _ => format!("{count} keys of clients"),
+        0 => "no client keys".to_owned(),
+        1 => "1 client key".to_owned(),
+        _ => format!("{count} client keys"),
     }
 }
 
-/// What a member does that finds `directory` and was given `given`.
+/// Plan the start.
 ///
-/// The directory wins over a token, and that over peers, but for one that was founded alone, is alone
-/// still, and now is given a token or peers: a package had started it before it was configured. A cluster
-/// that grew from such a start is never touched. With peers alone, no cluster is ever founded.
+/// The data directory takes precedence over the token, and the token over peers. The exception is a member that was
+/// started without both, is still the only member, and now has a token or peers: a package started it before it was
+/// configured. A cluster that grew from such a start is kept. With peers alone, no cluster is founded.
 ///
 /// # Errors
 ///
-/// A [`Refusal`]; nothing has been touched.
-pub fn decide(directory: &Directory, given: &Given<'_>) -> Result<Decision, Refusal> {
-    let Given {
+/// - [`PlanError::OnlySelf`]: a member without data has no other peer than itself.
+/// - [`PlanError::WouldLoseKeys`]: the data directory of such a lone member holds clients' keys.
+pub fn plan_start(state: &LocalState, inputs: &StartInputs<'_>) -> Result<Plan, PlanError> {
+    let StartInputs {
         own,
-        token,
+        has_token,
         peers,
         force,
-        renamed,
-    } = *given;
+        is_renamed,
+    } = *inputs;
     let others: Vec<Address> = peers
         .iter()
-        .filter(|peer| !peer.is_same_place(own))
+        .filter(|peer| !peer.is_same_endpoint(own))
         .cloned()
         .collect();
-    let fresh = if token {
+    let without_data = if has_token {
         Start::Discover
     } else if !others.is_empty() {
         Start::Join(others)
     } else if peers.is_empty() {
         Start::Found
-    } else if *directory == Directory::Empty || force {
-        return Err(Refusal::OnlySelf(own.clone()));
+    } else if *state == LocalState::Empty || force {
+        return Err(PlanError::OnlySelf(own.clone()));
     } else {
         Start::Restart
     };
-    let (treatment, start) = match directory {
-        Directory::Empty => (DataDirAction::Keep, fresh),
-        Directory::Standby if force => (DataDirAction::Discard { client_keys: 0 }, fresh),
-        Directory::Standby => (DataDirAction::Keep, Start::Standby),
-        Directory::Used { client_keys, .. } if force => {
+    let (data_dir, start) = match state {
+        LocalState::Empty => (DataDirAction::Keep, without_data),
+        LocalState::Standby if force => (DataDirAction::Discard { client_keys: 0 }, without_data),
+        LocalState::Standby => (DataDirAction::Keep, Start::Standby),
+        LocalState::Member { client_keys, .. } if force => {
             let client_keys = *client_keys;
-            (DataDirAction::Discard { client_keys }, fresh)
+            (DataDirAction::Discard { client_keys }, without_data)
         }
-        Directory::Used {
+        LocalState::Member {
             founding: Founding::Alone,
             members: 0 | 1,
             client_keys,
-        } if matches!(fresh, Start::Join(_) | Start::Discover)
-            || renamed && fresh == Start::Found =>
+        } if matches!(without_data, Start::Join(_) | Start::Discover)
+            || is_renamed && without_data == Start::Found =>
         {
             match *client_keys {
-                0 => (DataDirAction::SetAside, fresh),
-                client_keys => return Err(Refusal::WouldLose { client_keys }),
+                0 => (DataDirAction::SetAside, without_data),
+                client_keys => return Err(PlanError::WouldLoseKeys { client_keys }),
             }
         }
-        Directory::Used { .. } => (DataDirAction::Keep, Start::Restart),
+        LocalState::Member { .. } => (DataDirAction::Keep, Start::Restart),
     };
-    Ok(Decision { treatment, start })
+    Ok(Plan { data_dir, start })
 }
 
 #[cfg(test)]
@@ -227,8 +227,8 @@ mod tests {
         crate::cluster::peer_address(text).expect("an address")
     }
 
-    fn used(founding: Founding, members: usize, client_keys: usize) -> Directory {
-        Directory::Used {
+    fn used(founding: Founding, members: usize, client_keys: usize) -> LocalState {
+        LocalState::Member {
             founding,
             members,
             client_keys,
@@ -236,69 +236,74 @@ mod tests {
     }
 
     fn decided(
-        directory: &Directory,
+        state: &LocalState,
         peers: &[&str],
         force: bool,
-    ) -> Result<(DataDirAction, Start), Refusal> {
+    ) -> Result<(DataDirAction, Start), PlanError> {
         let peers: Vec<_> = peers.iter().map(|text| address(text)).collect();
-        let given = Given {
+        let inputs = StartInputs {
             own: &address("me:7001"),
-            token: false,
+            has_token: false,
             peers: &peers,
             force,
-            renamed: false,
+            is_renamed: false,
         };
-        let decision = decide(directory, &given)?;
-        Ok((decision.treatment, decision.start))
+        let plan = plan_start(state, &inputs)?;
+        Ok((plan.data_dir, plan.start))
     }
 
     #[test]
-    fn what_was_started_before_it_had_its_name_begins_again() {
-        let used = |client_keys, members| Directory::Used {
+    fn a_member_that_was_started_before_it_had_its_name_starts_again() {
+        let used = |client_keys, members| LocalState::Member {
             founding: Founding::Alone,
             members,
             client_keys,
         };
-        let renamed = |directory: &Directory| {
-            let given = Given {
+        let renamed = |state: &LocalState| {
+            let inputs = StartInputs {
                 own: &address("me:7001"),
-                token: false,
+                has_token: false,
                 peers: &[],
                 force: false,
-                renamed: true,
+                is_renamed: true,
             };
-            decide(directory, &given)
+            plan_start(state, &inputs)
         };
-        let decision = renamed(&used(0, 1)).expect("decided");
+        let plan = renamed(&used(0, 1)).expect("decided");
         assert_eq!(
-            (decision.treatment, decision.start),
+            (plan.data_dir, plan.start),
             (DataDirAction::SetAside, Start::Found)
         );
         assert!(renamed(&used(1, 1)).is_err());
         let grown = renamed(&used(0, 2)).expect("decided");
-        assert_eq!(grown.treatment, DataDirAction::Keep);
+        assert_eq!(grown.data_dir, DataDirAction::Keep);
         assert!(used(0, 1).is_untouched() && !used(0, 2).is_untouched());
     }
 
     #[test]
-    fn the_table() {
+    fn the_start_depends_on_state_peers_and_force() {
         use DataDirAction::{Discard, Keep, SetAside};
         use Founding::{Alone, Discovery, Peers};
         let join = || Start::Join(vec![address("a:7001"), address("b:7001")]);
         let given: &[&str] = &["a", "me", "b:7001"];
-        let only_self = || Err(Refusal::OnlySelf(address("me")));
-        let anew = || Ok((Discard { client_keys: 0 }, Start::Found));
-        let empty = Directory::Empty;
+        let only_self = || Err(PlanError::OnlySelf(address("me")));
+        let discarded = || Ok((Discard { client_keys: 0 }, Start::Found));
+        let empty = LocalState::Empty;
         for (directory, peers, force, expected) in [
             (empty.clone(), &[][..], false, Ok((Keep, Start::Found))),
             (empty.clone(), given, false, Ok((Keep, join()))),
             (empty.clone(), given, true, Ok((Keep, join()))),
             (empty, &["me"][..], false, only_self()),
-            // A standby stays one, whatever peers it is given.
-            (Directory::Standby, &[], false, Ok((Keep, Start::Standby))),
-            (Directory::Standby, given, false, Ok((Keep, Start::Standby))),
-            (Directory::Standby, &[], true, anew()),
-            // The directory wins.
+            // A standby remains one, whatever its peers are.
+            (LocalState::Standby, &[], false, Ok((Keep, Start::Standby))),
+            (
+                LocalState::Standby,
+                given,
+                false,
+                Ok((Keep, Start::Standby)),
+            ),
+            (LocalState::Standby, &[], true, discarded()),
+            // The data directory takes precedence.
             (used(Alone, 1, 5), &[], false, Ok((Keep, Start::Restart))),
             (used(Peers, 3, 0), given, false, Ok((Keep, Start::Restart))),
             (used(Peers, 1, 0), given, false, Ok((Keep, Start::Restart))),
@@ -314,19 +319,19 @@ mod tests {
                 false,
                 Ok((Keep, Start::Restart)),
             ),
-            // Unless it was never meant to be.
+            // Except for that of a member that was started before it was configured.
             (used(Alone, 1, 0), given, false, Ok((SetAside, join()))),
             (used(Alone, 0, 0), given, false, Ok((SetAside, join()))),
             (
                 used(Alone, 1, 7),
                 given,
                 false,
-                Err(Refusal::WouldLose { client_keys: 7 }),
+                Err(PlanError::WouldLoseKeys { client_keys: 7 }),
             ),
-            // A cluster that others have joined is one.
+            // A cluster that others have joined is kept.
             (used(Alone, 3, 0), given, false, Ok((Keep, Start::Restart))),
             (used(Alone, 3, 7), given, false, Ok((Keep, Start::Restart))),
-            // Whoever says -force means it.
+            // With -force, data is discarded.
             (
                 used(Alone, 1, 7),
                 given,
@@ -350,12 +355,12 @@ mod tests {
     }
 
     #[test]
-    fn a_token_goes_before_peers_and_behind_the_directory() {
+    fn a_token_takes_precedence_over_peers_only() {
         use DataDirAction::{Discard, Keep, SetAside};
         use Founding::{Alone, Discovery, Peers};
-        let would_lose = Err(Refusal::WouldLose { client_keys: 7 });
+        let would_lose = Err(PlanError::WouldLoseKeys { client_keys: 7 });
         for (directory, force, expected) in [
-            (Directory::Empty, false, Ok((Keep, Start::Discover))),
+            (LocalState::Empty, false, Ok((Keep, Start::Discover))),
             (used(Alone, 1, 0), false, Ok((SetAside, Start::Discover))),
             (used(Alone, 1, 7), false, would_lose),
             (
@@ -366,28 +371,28 @@ mod tests {
             (used(Alone, 3, 0), false, Ok((Keep, Start::Restart))),
             (used(Discovery, 1, 0), false, Ok((Keep, Start::Restart))),
             (used(Peers, 3, 7), false, Ok((Keep, Start::Restart))),
-            (Directory::Standby, false, Ok((Keep, Start::Standby))),
+            (LocalState::Standby, false, Ok((Keep, Start::Standby))),
         ] {
             for peers in [&[][..], &[address("a:7001")], &[address("me:7001")]] {
-                let given = Given {
+                let inputs = StartInputs {
                     own: &address("me:7001"),
-                    token: true,
+                    has_token: true,
                     peers,
                     force,
-                    renamed: false,
+                    is_renamed: false,
                 };
-                let decided = decide(&directory, &given);
-                let decided = decided.map(|decision| (decision.treatment, decision.start));
+                let decided = plan_start(&directory, &inputs);
+                let decided = decided.map(|plan| (plan.data_dir, plan.start));
                 assert_eq!(decided, expected, "{directory:?} {peers:?}");
             }
         }
     }
 
     #[test]
-    fn sentences_name_what_is_lost() {
-        let refusal = Refusal::WouldLose { client_keys: 1 }.to_string();
-        assert!(refusal.contains("holds 1 key of clients:"), "{refusal}");
+    fn sentences_name_the_keys_that_would_be_lost() {
+        let error = PlanError::WouldLoseKeys { client_keys: 1 }.to_string();
+        assert!(error.contains("with 1 client key:"), "{error}");
         let discard = DataDirAction::Discard { client_keys: 12 }.sentence();
-        assert!(discard.expect("a sentence").contains("12 keys"));
+        assert!(discard.expect("a sentence").contains("12 client keys"));
     }
 }

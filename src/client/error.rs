@@ -20,7 +20,7 @@ pub enum Error {
         /// The member.
         member: Address,
         /// What went wrong.
-        cause: Cause,
+        cause: Box<Cause>,
         /// The store's index in the headers of the response, if they came.
         index: Option<u64>,
     },

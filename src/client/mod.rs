@@ -198,7 +198,7 @@ impl Client {
                     self.preferred.store(index + 1, Ordering::Relaxed);
                     return Err(Error::NoResponse {
                         member: member.clone(),
-                        cause: failure.cause,
+                        cause: Box::new(failure.cause),
                         index: failure.index,
                     });
                 }

@@ -76,33 +76,12 @@ fn fail(message: &str, status: u8) -> ExitCode {
 
 /// The definition of the command line.
 pub fn command() -> Command {
-    let source = |name: &'static str| {
-        Arg::new(name)
-            .long(name)
-            .help_heading("Source of the document")
-    };
     let flag = |name: &'static str| Arg::new(name).long(name).action(ArgAction::SetTrue);
     Command::new("etcd-cloudinit")
         .about("Apply a cloud-config to this host.")
         .version(env!("CARGO_PKG_VERSION"))
         .after_help(EXAMPLES)
-        .args([
-            source("from-file")
-                .value_name("FILE")
-                .help("Read the document from a file, or from standard input if FILE is -"),
-            source("from-url")
-                .value_name("URL")
-                .help("Fetch the document from a URL, with retries for about a minute"),
-            source("from-cloud-init")
-                .action(ArgAction::SetTrue)
-                .help("Use the user-data that cloud-init was given for this boot"),
-            source("from-configdrive")
-                .value_name("DIR")
-                .help("Read the document and metadata from the config drive mounted at DIR"),
-            source("from-proc-cmdline")
-                .action(ArgAction::SetTrue)
-                .help("Fetch the document from the URL given by cloud-config-url= on the kernel command line"),
-        ])
+        .args(source_arguments())
         .group(
             ArgGroup::new("source")
                 .args([
@@ -145,6 +124,32 @@ pub fn command() -> Command {
                 .default_value("text")
                 .help("Output format of --validate"),
         ])
+}
+
+/// The arguments that select the source of the document, of which exactly one is required.
+fn source_arguments() -> [Arg; 5] {
+    let source = |name: &'static str| {
+        Arg::new(name)
+            .long(name)
+            .help_heading("Source of the document")
+    };
+    [
+        source("from-file")
+            .value_name("FILE")
+            .help("Read the document from a file, or from standard input if FILE is -"),
+        source("from-url")
+            .value_name("URL")
+            .help("Fetch the document from a URL, with retries for about a minute"),
+        source("from-cloud-init")
+            .action(ArgAction::SetTrue)
+            .help("Use the user-data that cloud-init was given for this boot"),
+        source("from-configdrive")
+            .value_name("DIR")
+            .help("Read the document and metadata from the config drive mounted at DIR"),
+        source("from-proc-cmdline").action(ArgAction::SetTrue).help(
+            "Fetch the document from the URL given by cloud-config-url= on the kernel command line",
+        ),
+    ]
 }
 
 /// The options of a run.

@@ -5,10 +5,10 @@ use std::fmt;
 
 const EXPECTED: &str = "host:port, such as 10.0.0.1:4001, [fd00::1]:4001 or node1.example:4001";
 
-/// The peer port of an address that names none.
+/// The peer port of an address without one.
 const PEER_PORT: u16 = 7001;
 
-/// Where something can be reached: a host and a port, not yet looked up, and whether TLS is spoken there.
+/// A host and a port, not yet resolved, and whether the server there uses TLS.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct Address {
     /// A name or an IP address; an IPv6 address is without brackets here.
@@ -22,9 +22,9 @@ pub struct Address {
 /// Why a text is not an address.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct InvalidAddress {
-    /// What is wrong, to be read after the text.
+    /// What is wrong; follows the text in a sentence.
     pub what: String,
-    /// What would be valid.
+    /// An example of a valid address.
     pub expected: &'static str,
 }
 
@@ -53,18 +53,18 @@ impl Address {
         }
     }
 
-    /// This address, spoken to with TLS or without.
+    /// This address, with TLS or without.
     #[must_use]
     pub fn with_tls(self, tls: bool) -> Self {
         Self { tls, ..self }
     }
 
-    /// Whether it is the same host and port, whatever is spoken there.
-    pub fn is_same_place(&self, other: &Self) -> bool {
-        self.host == other.host && self.port == other.port
+    /// Whether it is the same host and port, with TLS or without. The case of a host name makes no difference.
+    pub fn is_same_endpoint(&self, other: &Self) -> bool {
+        self.host.eq_ignore_ascii_case(&other.host) && self.port == other.port
     }
 
-    /// Whether only this machine can reach it.
+    /// Whether it is an address of the loopback interface.
     pub fn is_loopback(&self) -> bool {
         let name = self.host.to_ascii_lowercase();
         match self.host.parse::<IpAddr>() {
@@ -80,28 +80,29 @@ impl Address {
         format!("{scheme}://{self}")
     }
 
-    /// `host:port`; people also write it as `http://host:port/`, and with `https` it speaks TLS.
+    /// Parse `host:port`, `http://host:port/` or `https://host:port/`; the last is an address with TLS.
     ///
     /// # Errors
     ///
-    /// What keeps it from being one.
+    /// [`InvalidAddress`]: another scheme, no valid host name, IPv4 address or bracketed IPv6 address, or no port.
     pub fn parse(text: &str) -> Result<Self, InvalidAddress> {
-        let (rest, tls) = without_scheme(text)?;
-        let (host, port) = split(rest)?;
+        let (rest, tls) = strip_scheme(text)?;
+        let (host, port) = split_port(rest)?;
         match port {
             Some(port) => Ok(Self { host, port, tls }),
             None => invalid("has no port", EXPECTED),
         }
     }
 
-    /// `host:port`, or `host` alone, which then gets `port`.
+    /// Parse the same with an optional port, `port` by default.
     ///
     /// # Errors
     ///
-    /// What keeps it from being one.
+    /// [`InvalidAddress`]: another scheme, no valid host name, IPv4 address or bracketed IPv6 address, or no valid
+    /// port.
     pub fn parse_with_port(text: &str, port: u16) -> Result<Self, InvalidAddress> {
-        let (rest, tls) = without_scheme(text)?;
-        let (host, given) = split(rest)?;
+        let (rest, tls) = strip_scheme(text)?;
+        let (host, given) = split_port(rest)?;
         Ok(Self {
             host,
             port: given.unwrap_or(port),
@@ -120,8 +121,8 @@ impl fmt::Display for Address {
     }
 }
 
-/// What follows the scheme, and whether that is `https`.
-fn without_scheme(text: &str) -> Result<(&str, bool), InvalidAddress> {
+/// The text after the scheme, and whether the scheme is `https`.
+fn strip_scheme(text: &str) -> Result<(&str, bool), InvalidAddress> {
     let text = text.trim();
     let Some((scheme, rest)) = text.split_once("://") else {
         return Ok((text, false));
@@ -133,7 +134,7 @@ fn without_scheme(text: &str) -> Result<(&str, bool), InvalidAddress> {
     Ok((rest.strip_suffix('/').unwrap_or(rest), tls))
 }
 
-fn split(text: &str) -> Result<(String, Option<u16>), InvalidAddress> {
+fn split_port(text: &str) -> Result<(String, Option<u16>), InvalidAddress> {
     if let Some(rest) = text.strip_prefix('[') {
         let Some((inside, after)) = rest.split_once(']') else {
             return invalid("has [ without ]", EXPECTED);
@@ -142,7 +143,7 @@ fn split(text: &str) -> Result<(String, Option<u16>), InvalidAddress> {
             return invalid("has no IPv6 address in its brackets", EXPECTED);
         };
         let port = match after.strip_prefix(':') {
-            Some(digits) => Some(port(digits)?),
+            Some(digits) => Some(parse_port(digits)?),
             None if after.is_empty() => None,
             None => return invalid("has text after its ]", EXPECTED),
         };
@@ -152,12 +153,12 @@ fn split(text: &str) -> Result<(String, Option<u16>), InvalidAddress> {
         Some((_, rest)) if rest.contains(':') => {
             invalid("has an IPv6 address without brackets", EXPECTED)
         }
-        Some((name, digits)) => Ok((host(name)?, Some(port(digits)?))),
-        None => Ok((host(text)?, None)),
+        Some((name, digits)) => Ok((parse_host(name)?, Some(parse_port(digits)?))),
+        None => Ok((parse_host(text)?, None)),
     }
 }
 
-fn port(digits: &str) -> Result<u16, InvalidAddress> {
+fn parse_port(digits: &str) -> Result<u16, InvalidAddress> {
     let number = digits.bytes().all(|byte| byte.is_ascii_digit());
     match digits.parse() {
         Ok(port) if number => Ok(port),
@@ -165,8 +166,8 @@ fn port(digits: &str) -> Result<u16, InvalidAddress> {
     }
 }
 
-/// A name as the DNS allows it, underscores too, or an IPv4 address.
-fn host(text: &str) -> Result<String, InvalidAddress> {
+/// A host name as the DNS allows it, underscores included, or an IPv4 address.
+fn parse_host(text: &str) -> Result<String, InvalidAddress> {
     const NAME_MAX: usize = 253;
     const LABEL_MAX: usize = 63;
     if text.is_empty() {
@@ -176,18 +177,18 @@ fn host(text: &str) -> Result<String, InvalidAddress> {
         return Ok(String::from(text));
     }
     let name = text.strip_suffix('.').unwrap_or(text);
-    let letters = |label: &str| {
+    let is_label = |label: &str| {
         label
             .bytes()
             .all(|byte| byte.is_ascii_alphanumeric() || byte == b'-' || byte == b'_')
     };
     let labels = name
         .split('.')
-        .all(|label| !label.is_empty() && label.len() <= LABEL_MAX && letters(label));
+        .all(|label| !label.is_empty() && label.len() <= LABEL_MAX && is_label(label));
     if !labels || name.len() > NAME_MAX {
         return invalid("has no valid host name", EXPECTED);
     }
-    // No name ends in a number; this is a mistyped IPv4 address, which some resolvers would guess at.
+    // No host name ends in a number: this is a mistyped IPv4 address, which some resolvers would complete.
     let last = name.rsplit('.').next().unwrap_or_default();
     if last.bytes().all(|byte| byte.is_ascii_digit()) {
         return invalid("has no valid IPv4 address", EXPECTED);
@@ -195,11 +196,12 @@ fn host(text: &str) -> Result<String, InvalidAddress> {
     Ok(String::from(text))
 }
 
-/// Reads `HOST`, `HOST:PORT`, or either as `http://…` or `https://…`, with or without a slash at the end.
+/// Parse the address of a peer: `HOST` or `HOST:PORT`, optionally as a URL with `http://` or `https://` and with a
+/// slash at the end. The default port is 7001.
 ///
 /// # Errors
 ///
-/// What keeps it from being an address that can be connected to.
+/// [`InvalidAddress`]: as for [`Address::parse_with_port`], or port 0.
 pub fn peer_address(text: &str) -> Result<Address, InvalidAddress> {
     let address = Address::parse_with_port(text, PEER_PORT)?;
     if address.port == 0 {
@@ -216,7 +218,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn forms() {
+    fn addresses_are_parsed() {
         for (text, shown) in [
             ("10.0.0.1:7002", "10.0.0.1:7002"),
             ("10.0.0.1", "10.0.0.1:7001"),
@@ -233,7 +235,7 @@ mod tests {
     }
 
     #[test]
-    fn refused() {
+    fn invalid_addresses_are_refused() {
         for text in [
             "",
             ":7001",

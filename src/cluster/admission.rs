@@ -1,150 +1,122 @@
-//! Whether a machine that asks for a place may have one. Pure.
+//! Who may join a cluster: the only place with that rule. Pure; run by the leader.
 
-use super::{ClusterId, JoinError, JoinRequest, Member, MemberId, peer_address};
+use std::collections::BTreeSet;
 
-/// What a machine that may have a place is.
+use super::{
+    ClusterId, JoinRequest, Liveness, Member, MemberId, MemberList, Refusal, Settings, peer_address,
+};
+
+/// The membership at one moment, as the leader has it.
+#[derive(Clone, Debug)]
+pub struct ClusterState<'a> {
+    /// The cluster.
+    pub cluster: ClusterId,
+    /// The members on record, learners included.
+    pub members: &'a [Member],
+    /// The ids of all members that were removed.
+    pub removed_ids: &'a BTreeSet<MemberId>,
+    /// What the cluster is set to.
+    pub settings: Settings,
+    /// Raft's voters and learners, and which of them are alive.
+    pub liveness: &'a Liveness,
+}
+
+/// What an admitted member is to the cluster.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Admission {
-    /// A new one.
+    /// Not in Raft's configuration yet: it is added as a learner.
     New,
     /// A member already.
     Known {
-        /// Whether its name or addresses are others now.
+        /// Whether its name or addresses differ from those on record.
         changed: bool,
     },
-    /// A new one under the name of a member that is dead: that one leaves first.
+    /// A new member with the name of a dead one, which must be removed first.
     Replaces(MemberId),
 }
 
-/// Whether the machine may have a place in `cluster` that has these `members`, of which some are living:
-/// the leader has heard of them lately.
+/// Decide whether the member that asks may join.
+///
+/// A name belongs to one member, until that member is dead and can be removed. A peer address belongs to one
+/// member, dead or alive: a second one with the same address is a mistake in the configuration of either.
 ///
 /// # Errors
 ///
-/// [`JoinError::ForeignCluster`], [`JoinError::AddressTaken`] or [`JoinError::NameTaken`].
-pub fn admit(
-    request: &JoinRequest,
-    cluster: ClusterId,
-    members: &[Member],
-    is_living: impl Fn(MemberId) -> bool,
-) -> Result<Admission, JoinError> {
+/// - [`Refusal::ForeignCluster`]: its data directory belongs to another cluster.
+/// - [`Refusal::Removed`]: its id was a member's that was removed.
+/// - [`Refusal::AddressTaken`]: a member with another name has its peer address.
+/// - [`Refusal::NameTaken`]: another member has its name and may be alive, or the one that asks is a member
+///   already and would change its name to that.
+/// - [`Refusal::CannotReplace`]: its dead namesake cannot be removed without loss of the quorum.
+/// - [`Refusal::Full`]: the cluster has as many members as its `activeSize`.
+pub fn admit(request: &JoinRequest, state: &ClusterState<'_>) -> Result<Admission, Refusal> {
     let asking = &request.member;
-    match request.cluster {
-        Some(theirs) if theirs != cluster => {
-            return Err(JoinError::ForeignCluster {
-                ours: cluster,
-                theirs,
-            });
-        }
-        Some(_) | None => {}
+    if let Some(theirs) = request.cluster.filter(|theirs| *theirs != state.cluster) {
+        let ours = state.cluster;
+        return Err(Refusal::ForeignCluster { ours, theirs });
     }
-    let others = || members.iter().filter(|member| member.id != asking.id);
-    // Dead or not: who has the address under another name is another machine, or one of them is wrong.
-    let same_address = |member: &&Member| {
-        member.name != asking.name && same_place(&member.peer_url, &asking.peer_url)
-    };
-    if let Some(holder) = others().find(same_address) {
-        return Err(JoinError::AddressTaken {
+    if state.removed_ids.contains(&asking.id) {
+        return Err(Refusal::Removed);
+    }
+    let mut others = state.members.iter().filter(|other| other.id != asking.id);
+    let has_address = |other: &&Member| other.name != asking.name && is_same_address(other, asking);
+    if let Some(holder) = others.clone().find(has_address) {
+        return Err(Refusal::AddressTaken {
             name: asking.name.clone(),
             peer_url: asking.peer_url.clone(),
             holder: holder.name.clone(),
         });
     }
-    let mut namesakes = others().filter(|member| member.name == asking.name);
-    let namesake = namesakes.next();
-    if let Some(holder) = namesake
-        && is_living(holder.id)
-    {
-        return Err(JoinError::NameTaken {
-            name: asking.name.clone(),
-            holder: holder.id,
-        });
+    let on_record = state.members.iter().find(|member| member.id == asking.id);
+    let is_configured = state.liveness.is_configured(asking.id);
+    let is_known = is_configured || on_record.is_some();
+    if let Some(namesake) = others.find(|other| other.name == asking.name) {
+        return replace(namesake, is_known, state.liveness);
     }
-    if let Some(known) = members.iter().find(|member| member.id == asking.id) {
-        return Ok(Admission::Known {
-            changed: known != asking,
-        });
+    if !is_known && !state.liveness.has_free_seat(&state.settings) {
+        return Err(Refusal::Full(Box::new(state.to_member_list())));
     }
-    Ok(namesake.map_or(Admission::New, |member| Admission::Replaces(member.id)))
+    Ok(match is_configured {
+        true => Admission::Known {
+            changed: on_record != Some(asking),
+        },
+        false => Admission::New,
+    })
 }
 
-fn same_place(one: &str, other: &str) -> bool {
-    match (peer_address(one), peer_address(other)) {
-        (Ok(one), Ok(other)) => {
-            one.port == other.port && one.host.eq_ignore_ascii_case(&other.host)
+/// Decide whether a new member may replace the one that has its name.
+fn replace(namesake: &Member, is_known: bool, liveness: &Liveness) -> Result<Admission, Refusal> {
+    let name = namesake.name.clone();
+    if is_known || liveness.may_be_alive(namesake.id) {
+        let holder = namesake.id;
+        return Err(Refusal::NameTaken { name, holder });
+    }
+    match liveness.check_removal(namesake.id) {
+        Ok(()) => Ok(Admission::Replaces(namesake.id)),
+        Err(loss) => Err(Refusal::CannotReplace { name, loss }),
+    }
+}
+
+impl ClusterState<'_> {
+    fn to_member_list(&self) -> MemberList {
+        MemberList {
+            cluster: self.cluster,
+            members: self.members.to_vec(),
+            leader: Some(self.liveness.leader),
+            settings: self.settings,
         }
-        (Ok(_) | Err(_), _) => one == other,
+    }
+}
+
+/// Whether both have the same peer address. The case of a host name, a slash at the end and the default port
+/// make no difference.
+fn is_same_address(one: &Member, other: &Member) -> bool {
+    match (peer_address(&one.peer_url), peer_address(&other.peer_url)) {
+        (Ok(one), Ok(other)) => one.is_same_endpoint(&other),
+        (Ok(_) | Err(_), _) => one.peer_url == other.peer_url,
     }
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn id(number: u64) -> MemberId {
-        MemberId::new(number).expect("not zero")
-    }
-
-    fn cluster(number: u64) -> ClusterId {
-        ClusterId::new(number).expect("not zero")
-    }
-
-    fn member(number: u64, name: &str, host: &str) -> Member {
-        Member {
-            id: id(number),
-            name: name.to_owned(),
-            client_url: format!("http://{host}:4001"),
-            peer_url: format!("http://{host}:7001"),
-        }
-    }
-
-    fn admitted(asking: Member, living: &[u64]) -> Result<Admission, JoinError> {
-        let members = [member(1, "one", "10.0.0.1"), member(2, "two", "10.0.0.2")];
-        let request = JoinRequest {
-            member: asking,
-            cluster: None,
-        };
-        admit(&request, cluster(9), &members, |id| {
-            living.contains(&id.get())
-        })
-    }
-
-    #[test]
-    fn who_may() {
-        let new = member(3, "three", "10.0.0.3");
-        assert_eq!(admitted(new, &[1, 2]), Ok(Admission::New));
-
-        let again = member(2, "two", "10.0.0.2");
-        let known = Admission::Known { changed: false };
-        assert_eq!(admitted(again, &[1, 2]), Ok(known));
-
-        let moved = member(2, "two", "10.0.0.7");
-        let known = Admission::Known { changed: true };
-        assert_eq!(admitted(moved, &[1]), Ok(known));
-
-        let rebuilt = member(3, "two", "10.0.0.2");
-        assert_eq!(admitted(rebuilt, &[1]), Ok(Admission::Replaces(id(2))));
-    }
-
-    #[test]
-    fn who_may_not() {
-        let namesake = member(3, "two", "10.0.0.3");
-        let taken = admitted(namesake, &[1, 2]).expect_err("refused");
-        assert!(matches!(taken, JoinError::NameTaken { holder, .. } if holder == id(2)));
-
-        for living in [&[1, 2][..], &[1]] {
-            let renamed = member(3, "three", "10.0.0.2");
-            let taken = admitted(renamed, living).expect_err("refused");
-            assert!(matches!(taken, JoinError::AddressTaken { holder, .. } if holder == "two"));
-        }
-        let onto_another = member(2, "two", "10.0.0.1");
-        assert!(admitted(onto_another, &[1]).is_err());
-
-        let request = JoinRequest {
-            member: member(3, "three", "10.0.0.3"),
-            cluster: Some(cluster(8)),
-        };
-        let foreign = admit(&request, cluster(9), &[], |_| true);
-        assert!(matches!(foreign, Err(JoinError::ForeignCluster { .. })));
-    }
-}
+#[path = "admission_tests.rs"]
+mod tests;

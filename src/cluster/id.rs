@@ -4,18 +4,18 @@ use std::fmt;
 
 /// A member's identity: random, made with its data directory, never zero.
 ///
-/// The name is what people see; the id is what votes. A directory that was lost comes back as another id.
+/// Operators use the name; Raft uses the id. A member whose directory was lost comes back with another id.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct MemberId(u64);
 
-/// The identity of a cluster, made by the member that founds it, never zero.
+/// The identity of a cluster, made by its first member, never zero.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct ClusterId(u64);
 
 macro_rules! id {
     ($name:ident) => {
         impl $name {
-            /// The id with this number; none for zero, which Raft and the file formats use for "nobody".
+            /// The id with this number; none for zero, which Raft and the file formats use for "none".
             pub fn new(number: u64) -> Option<Self> {
                 (number != 0).then_some(Self(number))
             }

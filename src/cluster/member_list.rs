@@ -1,17 +1,17 @@
-//! Who is in the cluster, as a machine without a place is told.
+//! The members of a cluster, as a member shows them to standbys.
 
 use super::{ClusterId, Member, MemberId, Settings};
 
-/// The members and what a standby goes by: an answer of one moment, which may be out of date.
+/// The members, the leader and the settings of a cluster at one moment, as one member knew them.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct MemberList {
     /// The cluster.
     pub cluster: ClusterId,
     /// Its members.
     pub members: Vec<Member>,
-    /// Who leads it, if that was known.
+    /// The leader's id, if it was known.
     pub leader: Option<MemberId>,
-    /// What it is set to.
+    /// The cluster's settings.
     pub settings: Settings,
 }
 
@@ -23,12 +23,12 @@ impl MemberList {
             .find(|member| Some(member.id) == self.leader)
     }
 
-    /// Whether one more machine may join.
-    pub fn has_place(&self) -> bool {
+    /// Whether one more member may join.
+    pub fn has_free_seat(&self) -> bool {
         (self.members.len() as u64) < self.settings.active_size()
     }
 
-    /// Whom to ask, the leader first.
+    /// The members in the order in which to ask them: the leader first.
     pub fn contacts(&self) -> Vec<&Member> {
         let mut members: Vec<_> = self.members.iter().collect();
         members.sort_by_key(|member| Some(member.id) != self.leader);
@@ -40,7 +40,7 @@ impl MemberList {
 mod tests {
     use super::*;
 
-    fn roster(size: u64, leader: Option<u64>) -> MemberList {
+    fn list_of(size: u64, leader: Option<u64>) -> MemberList {
         let id = |number| MemberId::new(number).expect("not zero");
         let member = |number| Member {
             id: id(number),
@@ -57,17 +57,17 @@ mod tests {
     }
 
     #[test]
-    fn places() {
-        assert!(roster(2, None).has_place());
-        assert!(!roster(3, None).has_place());
-        assert!(!roster(4, None).has_place());
+    fn free_seats() {
+        assert!(list_of(2, None).has_free_seat());
+        assert!(!list_of(3, None).has_free_seat());
+        assert!(!list_of(4, None).has_free_seat());
     }
 
     #[test]
     fn the_leader_is_asked_first() {
-        let roster = roster(3, Some(3));
-        let names = roster.contacts().into_iter().map(|member| &*member.name);
+        let list = list_of(3, Some(3));
+        let names = list.contacts().into_iter().map(|member| &*member.name);
         assert_eq!(names.collect::<Vec<_>>(), ["m3", "m1", "m2"]);
-        assert_eq!(roster.leader().map(|member| &*member.name), Some("m3"));
+        assert_eq!(list.leader().map(|member| &*member.name), Some("m3"));
     }
 }

@@ -1,21 +1,21 @@
-//! A machine before it has an id.
+//! A member before it has an id.
 
 use super::{Member, MemberId};
 
-/// What a machine is called and where it is reached, before it has an id.
+/// The name and the addresses of a member that has no id yet.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct MemberSpec {
     /// Its name.
     pub name: String,
-    /// Where clients reach it.
+    /// The URL of its client port.
     pub client_url: String,
-    /// Where its peers do.
+    /// The URL of its peer port.
     pub peer_url: String,
 }
 
 impl MemberSpec {
-    /// The member it is with this id.
-    pub fn member(self, id: MemberId) -> Member {
+    /// The member with this id.
+    pub fn into_member(self, id: MemberId) -> Member {
         Member {
             id,
             name: self.name,

@@ -1,4 +1,4 @@
-//! The rules of membership: who is living, which change keeps the quorum, who has to go.
+//! What a change of the membership would cost: which members are alive, and who can leave without loss of the quorum.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
@@ -6,40 +6,41 @@ use std::time::Duration;
 
 use super::{MemberId, Settings};
 
-/// The members at one moment, as their leader sees them.
+/// Raft's members at one moment, and when their leader last heard from each.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Liveness {
-    /// Who leads.
+    /// The leader.
     pub leader: MemberId,
-    /// Who votes, the leader mostly among them.
+    /// The voters. The leader is one of them, except while it is being removed.
     pub voters: BTreeSet<MemberId>,
-    /// Who is to vote once it has caught up.
+    /// The members that become voters once they have caught up.
     pub learners: BTreeSet<MemberId>,
-    /// How long ago the leader heard from each of the others; those it never heard from are not here.
-    pub heard: BTreeMap<MemberId, Duration>,
-    /// How long it has led without a pause: before, it had no reason to hear from anyone.
+    /// The time since the leader last heard from each other member; without those it never heard from.
+    pub last_heard: BTreeMap<MemberId, Duration>,
+    /// How long it has led without a pause of its process: nothing was sent to it before.
     pub led_for: Duration,
-    /// An id that was heard within this time is living: two election timeouts.
-    pub living_max: Duration,
+    /// The longest silence of a living member: two election timeouts.
+    pub silence_max: Duration,
 }
 
-/// Why a member cannot be taken out: the members could not agree on that, or those that stay on anything.
+/// Why the removal of a member would cost the quorum: the members cannot commit it, or the remaining members could
+/// not commit anything after it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum QuorumLoss {
-    /// Nobody else votes.
+    /// It is the only voter.
     LastVoter,
-    /// Too few of those that vote now are living.
+    /// Too few voters are alive now.
     NoQuorumNow {
-        /// How many vote now.
+        /// The number of voters now.
         voters: usize,
-        /// How many of them are living.
+        /// How many of them are alive.
         living: usize,
     },
-    /// Too few of those that stay are living.
+    /// Too few of the remaining voters are alive.
     NoQuorum {
-        /// How many voters stay.
+        /// The number of remaining voters.
         voters: usize,
-        /// How many of them are living.
+        /// How many of them are alive.
         living: usize,
     },
 }
@@ -47,15 +48,15 @@ pub enum QuorumLoss {
 impl fmt::Display for QuorumLoss {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match *self {
-            Self::LastVoter => f.write_str("it is the only member that votes"),
+            Self::LastVoter => f.write_str("it is the only voter"),
             Self::NoQuorumNow { voters, living } => write!(
                 f,
-                "of the {voters} voting members {living} can be reached, and {} must agree",
+                "only {living} of the {voters} voters can be reached, and {} are needed",
                 majority(voters)
             ),
             Self::NoQuorum { voters, living } => write!(
                 f,
-                "of the {voters} voting members that would stay {living} can be reached, and {} must agree",
+                "only {living} of the {voters} remaining voters can be reached, and {} are needed",
                 majority(voters)
             ),
         }
@@ -63,30 +64,37 @@ impl fmt::Display for QuorumLoss {
 }
 
 impl Liveness {
-    /// Whether the leader heard from it lately.
-    pub fn is_living(&self, id: MemberId) -> bool {
+    /// Whether the member is the leader, or was heard within [`Liveness::silence_max`].
+    pub fn is_alive(&self, id: MemberId) -> bool {
         id == self.leader
             || self
-                .heard
+                .last_heard
                 .get(&id)
-                .is_some_and(|ago| *ago < self.living_max)
+                .is_some_and(|ago| *ago < self.silence_max)
     }
 
-    /// Whether it is living, or the leader has led too short a time to tell.
-    pub fn may_live(&self, id: MemberId) -> bool {
-        self.is_living(id) || self.led_for < self.living_max
+    /// Whether the member is alive, or the leader has not led long enough to know.
+    pub fn may_be_alive(&self, id: MemberId) -> bool {
+        self.is_alive(id) || self.led_for < self.silence_max
     }
 
-    /// Whether those that stay can go on without it.
+    /// Whether Raft's configuration has the member, as a voter or a learner.
+    pub fn is_configured(&self, id: MemberId) -> bool {
+        self.voters.contains(&id) || self.learners.contains(&id)
+    }
+
+    /// Check that the cluster keeps its quorum when the member is removed. A member without a vote costs nothing.
     ///
     /// # Errors
     ///
-    /// Why not.
-    pub fn can_spare(&self, id: MemberId) -> Result<(), QuorumLoss> {
+    /// - [`QuorumLoss::LastVoter`]: it is the only voter.
+    /// - [`QuorumLoss::NoQuorum`]: the remaining voters that are alive are no majority of those that remain.
+    /// - [`QuorumLoss::NoQuorumNow`]: the voters that are alive are no majority now.
+    pub fn check_removal(&self, id: MemberId) -> Result<(), QuorumLoss> {
         if !self.voters.contains(&id) {
             return Ok(());
         }
-        let living = self.voters.iter().filter(|voter| self.is_living(**voter));
+        let living = self.voters.iter().filter(|voter| self.is_alive(**voter));
         let now = (self.voters.len(), living.clone().count());
         let then = (now.0 - 1, living.filter(|voter| **voter != id).count());
         if then.0 == 0 {
@@ -103,38 +111,40 @@ impl Liveness {
         Ok(())
     }
 
-    /// Who goes because more machines are members than are wanted: those not living first, then learners;
-    /// never the leader, and nobody who cannot be spared. One at a time.
-    pub fn too_many(&self, settings: &Settings) -> Option<MemberId> {
+    /// The member to remove when there are more than the cluster's `activeSize`: dead members first, then learners;
+    /// never the leader, and never at the cost of the quorum.
+    pub fn find_surplus_member(&self, settings: &Settings) -> Option<MemberId> {
         if self.count() <= settings.active_size() {
             return None;
         }
         let all = self.learners.iter().chain(&self.voters);
-        let able = all.filter(|id| **id != self.leader && self.can_spare(**id).is_ok());
-        able.copied()
-            .max_by_key(|id| (!self.may_live(*id), self.learners.contains(id), *id))
+        let removable = all.filter(|id| **id != self.leader && self.check_removal(**id).is_ok());
+        removable
+            .copied()
+            .max_by_key(|id| (!self.may_be_alive(*id), self.learners.contains(id), *id))
     }
 
-    /// Who goes because nobody heard from it for too long, unless it cannot be spared: the longest first.
-    pub fn silent_too_long(&self, settings: &Settings) -> Option<MemberId> {
+    /// The member to remove because it was silent for the cluster's `removeDelay`, the longest silent first; never at
+    /// the cost of the quorum.
+    pub fn find_silent_member(&self, settings: &Settings) -> Option<MemberId> {
         let all = self.learners.iter().chain(&self.voters);
         let silent = all.filter(|id| {
             **id != self.leader
                 && self.silence(**id) >= settings.remove_delay()
-                && self.can_spare(**id).is_ok()
+                && self.check_removal(**id).is_ok()
         });
         silent.copied().max_by_key(|id| (self.silence(*id), *id))
     }
 
-    /// Whether one more machine may become a member.
-    pub fn has_room(&self, settings: &Settings) -> bool {
+    /// Whether one more member may join.
+    pub fn has_free_seat(&self, settings: &Settings) -> bool {
         self.count() < settings.active_size()
     }
 
-    /// How long it has been silent while this leader listened.
+    /// How long the member has been silent while this leader led.
     fn silence(&self, id: MemberId) -> Duration {
-        let heard = self.heard.get(&id).copied();
-        heard.map_or(self.led_for, |ago| ago.min(self.led_for))
+        let last_heard = self.last_heard.get(&id).copied();
+        last_heard.map_or(self.led_for, |ago| ago.min(self.led_for))
     }
 
     fn count(&self) -> u64 {
@@ -142,7 +152,7 @@ impl Liveness {
     }
 }
 
-/// How many of so many voters must agree.
+/// The majority of so many voters.
 fn majority(voters: usize) -> usize {
     voters / 2 + 1
 }
@@ -161,8 +171,8 @@ mod tests {
         numbers.iter().map(|number| id(*number)).collect()
     }
 
-    /// Member 1 leads, for an hour; of the others, `dead` were heard an hour ago.
-    fn census(voters: &[u64], learners: &[u64], dead: &[u64]) -> Liveness {
+    /// Member 1 has led for an hour; the `dead` were heard an hour ago.
+    fn liveness(voters: &[u64], learners: &[u64], dead: &[u64]) -> Liveness {
         let (voters, learners) = (ids(voters), ids(learners));
         let ago = |id: &MemberId| {
             if dead.contains(&id.get()) {
@@ -173,11 +183,11 @@ mod tests {
         };
         Liveness {
             leader: id(1),
-            heard: voters.union(&learners).map(|id| (*id, ago(id))).collect(),
+            last_heard: voters.union(&learners).map(|id| (*id, ago(id))).collect(),
             voters,
             learners,
             led_for: 3_600 * SECOND,
-            living_max: SECOND,
+            silence_max: SECOND,
         }
     }
 
@@ -186,7 +196,7 @@ mod tests {
     }
 
     #[test]
-    fn the_quorum_decides_who_can_be_spared() {
+    fn the_quorum_decides_who_can_be_removed() {
         let no = |voters, living| Err(QuorumLoss::NoQuorum { voters, living });
         let now = |voters, living| Err(QuorumLoss::NoQuorumNow { voters, living });
         for (voters, dead, who, expected) in [
@@ -202,53 +212,57 @@ mod tests {
             (&[1, 2, 3, 4], &[3, 4], 4, now(4, 2)),
             (&[1, 2], &[2], 2, now(2, 1)),
         ] {
-            let census = census(voters, &[], dead);
-            assert_eq!(census.can_spare(id(who)), expected, "{who} of {voters:?}");
+            let liveness = liveness(voters, &[], dead);
+            assert_eq!(
+                liveness.check_removal(id(who)),
+                expected,
+                "{who} of {voters:?}"
+            );
         }
-        assert_eq!(census(&[1], &[2], &[]).can_spare(id(2)), Ok(()));
-        assert_eq!(census(&[1], &[], &[]).can_spare(id(9)), Ok(()));
+        assert_eq!(liveness(&[1], &[2], &[]).check_removal(id(2)), Ok(()));
+        assert_eq!(liveness(&[1], &[], &[]).check_removal(id(9)), Ok(()));
     }
 
     #[test]
-    fn a_young_leader_knows_little() {
-        let mut young = census(&[1, 2, 3], &[], &[]);
-        young.heard.remove(&id(3));
+    fn a_new_leader_does_not_know_who_is_dead() {
+        let mut young = liveness(&[1, 2, 3], &[], &[]);
+        young.last_heard.remove(&id(3));
         young.led_for = SECOND / 2;
-        assert!(!young.is_living(id(3)) && young.may_live(id(3)));
+        assert!(!young.is_alive(id(3)) && young.may_be_alive(id(3)));
         young.led_for = SECOND;
-        assert!(!young.may_live(id(3)) && young.is_living(id(1)));
-        young.heard.insert(id(3), SECOND);
-        assert!(!young.is_living(id(3)), "within means less");
+        assert!(!young.may_be_alive(id(3)) && young.is_alive(id(1)));
+        young.last_heard.insert(id(3), SECOND);
+        assert!(!young.is_alive(id(3)), "within means less");
     }
 
     #[test]
-    fn too_many_go_one_by_one() {
+    fn surplus_members_are_removed_one_by_one() {
         let three = Settings::default().with_active_size(3);
-        let who = |census: Liveness| census.too_many(&three).map(MemberId::get);
-        assert_eq!(who(census(&[1, 2, 3], &[], &[2])), None);
-        assert_eq!(who(census(&[1, 2, 3, 4, 5], &[], &[2])), Some(2));
-        assert_eq!(who(census(&[1, 2, 3, 4, 5], &[], &[])), Some(5));
-        assert_eq!(who(census(&[1, 4, 5], &[2, 3], &[])), Some(3));
-        // Of four with one dead, only that one can go; with two dead nobody may.
-        assert_eq!(who(census(&[1, 2, 3, 4], &[], &[3])), Some(3));
-        assert_eq!(who(census(&[1, 2, 3, 4], &[], &[3, 4])), None);
+        let who = |liveness: Liveness| liveness.find_surplus_member(&three).map(MemberId::get);
+        assert_eq!(who(liveness(&[1, 2, 3], &[], &[2])), None);
+        assert_eq!(who(liveness(&[1, 2, 3, 4, 5], &[], &[2])), Some(2));
+        assert_eq!(who(liveness(&[1, 2, 3, 4, 5], &[], &[])), Some(5));
+        assert_eq!(who(liveness(&[1, 4, 5], &[2, 3], &[])), Some(3));
+        // Of four members with one dead, only that one can be removed; with two dead, none.
+        assert_eq!(who(liveness(&[1, 2, 3, 4], &[], &[3])), Some(3));
+        assert_eq!(who(liveness(&[1, 2, 3, 4], &[], &[3, 4])), None);
     }
 
     #[test]
-    fn the_silent_go_if_they_can_be_spared() {
-        let who = |census: &Liveness, seconds| {
+    fn silent_members_are_removed_if_the_quorum_allows() {
+        let who = |liveness: &Liveness, seconds| {
             let settings = delay(seconds);
-            census.silent_too_long(&settings).map(MemberId::get)
+            liveness.find_silent_member(&settings).map(MemberId::get)
         };
-        let one_dead = census(&[1, 2, 3], &[], &[2]);
+        let one_dead = liveness(&[1, 2, 3], &[], &[2]);
         assert_eq!(who(&one_dead, 3_600), Some(2));
         assert_eq!(who(&one_dead, 3_601), None);
-        assert_eq!(who(&census(&[1, 2, 3], &[], &[2, 3]), 2), None);
-        assert_eq!(who(&census(&[1], &[2, 3], &[2, 3]), 2), Some(3));
+        assert_eq!(who(&liveness(&[1, 2, 3], &[], &[2, 3]), 2), None);
+        assert_eq!(who(&liveness(&[1], &[2, 3], &[2, 3]), 2), Some(3));
         let mut never_heard = one_dead.clone();
-        never_heard.heard.remove(&id(2));
+        never_heard.last_heard.remove(&id(2));
         assert_eq!(who(&never_heard, 3_600), Some(2));
-        // What was before this leader listened does not count.
+        // Silence before this leader's term does not count.
         let mut young = one_dead;
         young.led_for = 10 * SECOND;
         assert_eq!(who(&young, 11), None);
@@ -256,9 +270,9 @@ mod tests {
     }
 
     #[test]
-    fn room_is_what_is_left_of_the_active_size() {
+    fn free_seats_are_what_is_left_of_the_active_size() {
         let three = Settings::default().with_active_size(3);
-        assert!(census(&[1], &[2], &[]).has_room(&three));
-        assert!(!census(&[1, 3], &[2], &[]).has_room(&three));
+        assert!(liveness(&[1], &[2], &[]).has_free_seat(&three));
+        assert!(!liveness(&[1, 3], &[2], &[]).has_free_seat(&three));
     }
 }

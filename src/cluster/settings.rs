@@ -1,37 +1,37 @@
-//! The cluster's settings, and the JSON that the tree and the administration page have them as.
+//! The cluster's settings, and their JSON in the tree and on the administration page.
 
 use std::fmt;
 use std::time::Duration;
 
 use serde_json::{Map, Value};
 
-/// The fewest machines that may be wanted as members.
+/// The smallest active size.
 pub const ACTIVE_SIZE_MIN: u64 = 3;
 
-/// The shortest time, in seconds, after which a silent member may lose its place.
+/// The shortest remove delay, in seconds.
 pub const REMOVE_DELAY_MIN: f64 = 2.0;
 
-/// The shortest time, in seconds, between two looks of a standby at the cluster.
+/// The shortest sync interval, in seconds.
 pub const SYNC_INTERVAL_MIN: f64 = 1.0;
 
-/// The largest number that is shown without an exponent, as Go's JSON has it.
+/// Numbers from this one on are written with an exponent, as by Go's JSON encoder.
 const PLAIN_MAX: f64 = 1e21;
 
-/// What the cluster as a whole is set to. Never below the minimums: smaller values are raised to them.
+/// The cluster's settings. Values below a minimum are raised to it.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Settings {
     active_size: u64,
-    /// In seconds, finite, as it was given.
+    /// In seconds, finite, as it was set.
     remove_delay: f64,
-    /// In seconds, finite, as it was given.
+    /// In seconds, finite, as it was set.
     sync_interval: f64,
 }
 
-/// All of it is finite.
+/// All numbers are finite.
 impl Eq for Settings {}
 
 impl Default for Settings {
-    /// As 0.4.6 has them before anyone changes them: 9 members, half an hour, 5 seconds.
+    /// The defaults of 0.4.6: 9 members, half an hour, 5 seconds.
     fn default() -> Self {
         Self {
             active_size: 9,
@@ -41,8 +41,36 @@ impl Default for Settings {
     }
 }
 
+/// Why a change of the settings is not valid.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum InvalidSettings {
+    /// The text is not JSON, and why.
+    NotJson(String),
+    /// It is another JSON value than an object.
+    NotAnObject,
+    /// A field is not a finite number.
+    NotANumber {
+        /// The field.
+        field: &'static str,
+        /// Its value.
+        value: String,
+    },
+}
+
+impl fmt::Display for InvalidSettings {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::NotJson(error) => write!(f, "the settings are not valid JSON: {error}"),
+            Self::NotAnObject => f.write_str("the settings must be a JSON object"),
+            Self::NotANumber { field, value } => write!(f, "{field} must be a number, not {value}"),
+        }
+    }
+}
+
+impl std::error::Error for InvalidSettings {}
+
 impl Settings {
-    /// So many members; the times a member may be silent, and between two looks of a standby.
+    /// Settings from these values, each raised to its minimum.
     pub fn new(active_size: u64, remove_delay: Duration, sync_interval: Duration) -> Self {
         Self {
             active_size: active_size.max(ACTIVE_SIZE_MIN),
@@ -51,65 +79,66 @@ impl Settings {
         }
     }
 
-    /// How many members there are to be at the most.
+    /// The number of members that the cluster is to have; further ones become standbys.
     pub fn active_size(&self) -> u64 {
         self.active_size
     }
 
-    /// How long a member may be silent before it loses its place.
+    /// The silence after which a member is removed.
     pub fn remove_delay(&self) -> Duration {
-        duration(self.remove_delay)
+        to_duration(self.remove_delay)
     }
 
-    /// How often a standby looks at the cluster.
+    /// The time between two requests of a standby for the member list.
     pub fn sync_interval(&self) -> Duration {
-        duration(self.sync_interval)
+        to_duration(self.sync_interval)
     }
 
-    /// These settings with so many members.
+    /// These settings with another active size.
     #[must_use]
     pub fn with_active_size(mut self, active_size: u64) -> Self {
         self.active_size = active_size.max(ACTIVE_SIZE_MIN);
         self
     }
 
-    /// What the tree holds, read back. What cannot be read is as by default: a cluster with odd settings
-    /// is better than none.
+    /// Parse what the tree holds. Settings that cannot be parsed are the defaults, so that the cluster goes on.
     pub fn parse(text: &[u8]) -> Self {
-        Self::default().changed(text).unwrap_or_default()
+        Self::default().with_changes(text).unwrap_or_default()
     }
 
-    /// These settings as a JSON object changes them, field by field. Fields of other names and those that
-    /// are `null` change nothing, as does `null` itself; a fraction of `activeSize` is cut off.
+    /// These settings with the changes that a JSON object names. Other fields and `null` change nothing; a fraction of
+    /// `activeSize` is cut off.
     ///
     /// # Errors
     ///
-    /// A sentence: the text is no JSON object, or a field is no number.
-    pub fn changed(&self, text: &[u8]) -> Result<Self, String> {
+    /// - [`InvalidSettings::NotJson`]: the text is not JSON.
+    /// - [`InvalidSettings::NotAnObject`]: it is another JSON value than an object or `null`.
+    /// - [`InvalidSettings::NotANumber`]: a field is not a finite number.
+    pub fn with_changes(&self, text: &[u8]) -> Result<Self, InvalidSettings> {
         let value: Value = serde_json::from_slice(text)
-            .map_err(|error| format!("the settings are no JSON: {error}"))?;
+            .map_err(|error| InvalidSettings::NotJson(error.to_string()))?;
         let fields = match value {
             Value::Object(fields) => fields,
             Value::Null => Map::new(),
             Value::Bool(_) | Value::Number(_) | Value::String(_) | Value::Array(_) => {
-                return Err("the settings must be a JSON object".to_owned());
+                return Err(InvalidSettings::NotAnObject);
             }
         };
         let mut settings = *self;
-        if let Some(number) = number(&fields, "activeSize")? {
-            settings.active_size = whole(number).max(ACTIVE_SIZE_MIN);
+        if let Some(number) = number_in(&fields, "activeSize")? {
+            settings.active_size = truncate(number).max(ACTIVE_SIZE_MIN);
         }
-        if let Some(seconds) = number(&fields, "removeDelay")? {
+        if let Some(seconds) = number_in(&fields, "removeDelay")? {
             settings.remove_delay = seconds.max(REMOVE_DELAY_MIN);
         }
-        if let Some(seconds) = number(&fields, "syncInterval")? {
+        if let Some(seconds) = number_in(&fields, "syncInterval")? {
             settings.sync_interval = seconds.max(SYNC_INTERVAL_MIN);
         }
         Ok(settings)
     }
 }
 
-/// The JSON, without a newline, byte for byte as 0.4.6 writes it.
+/// The JSON without a newline, byte for byte as 0.4.6 writes it.
 impl fmt::Display for Settings {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(
@@ -122,7 +151,7 @@ impl fmt::Display for Settings {
     }
 }
 
-/// A number of at least one, as Go's JSON writes it.
+/// A number of at least one, as Go's JSON encoder writes it.
 struct Number(f64);
 
 impl fmt::Display for Number {
@@ -130,32 +159,38 @@ impl fmt::Display for Number {
         if self.0 < PLAIN_MAX {
             return write!(f, "{}", self.0);
         }
-        // Go signs an exponent that is not negative.
+        // Go writes the sign of a positive exponent.
         f.write_str(&format!("{:e}", self.0).replace('e', "e+"))
     }
 }
 
-fn number(fields: &Map<String, Value>, name: &str) -> Result<Option<f64>, String> {
+fn number_in(
+    fields: &Map<String, Value>,
+    name: &'static str,
+) -> Result<Option<f64>, InvalidSettings> {
     match fields.get(name) {
         None | Some(Value::Null) => Ok(None),
         Some(value) => match value.as_f64().filter(|number| number.is_finite()) {
             Some(number) => Ok(Some(number)),
-            None => Err(format!("{name} must be a number, not {value}")),
+            None => Err(InvalidSettings::NotANumber {
+                field: name,
+                value: value.to_string(),
+            }),
         },
     }
 }
 
-/// The whole part; as near as can be if it is too small or too large.
+/// The whole part, or the nearest number that fits.
 #[expect(
     clippy::cast_possible_truncation,
     clippy::cast_sign_loss,
-    reason = "cutting off is what is asked for, and `as` goes to the nearest there is"
+    reason = "the fraction is to be cut off, and `as` saturates"
 )]
-fn whole(number: f64) -> u64 {
+fn truncate(number: f64) -> u64 {
     number as u64
 }
 
-fn duration(seconds: f64) -> Duration {
+fn to_duration(seconds: f64) -> Duration {
     Duration::try_from_secs_f64(seconds).unwrap_or(Duration::MAX)
 }
 
@@ -163,8 +198,8 @@ fn duration(seconds: f64) -> Duration {
 mod tests {
     use super::*;
 
-    fn changed(text: &str) -> Result<String, String> {
-        let settings = Settings::default().changed(text.as_bytes())?;
+    fn changed(text: &str) -> Result<String, InvalidSettings> {
+        let settings = Settings::default().with_changes(text.as_bytes())?;
         assert_eq!(Settings::parse(settings.to_string().as_bytes()), settings);
         Ok(settings.to_string())
     }
@@ -202,7 +237,7 @@ mod tests {
     }
 
     #[test]
-    fn what_makes_no_sense_is_refused() {
+    fn invalid_settings_are_refused() {
         for text in [
             "",
             "{",
@@ -224,7 +259,7 @@ mod tests {
     }
 
     #[test]
-    fn times_too_long_to_measure_are_the_longest() {
+    fn times_that_do_not_fit_are_the_longest() {
         let settings = Settings::parse(b"{\"removeDelay\":1e300,\"syncInterval\":1.5}");
         assert_eq!(settings.remove_delay(), Duration::MAX);
         assert_eq!(settings.sync_interval(), Duration::from_millis(1_500));

@@ -94,7 +94,7 @@ impl AppliedState {
 
     /// The settings of the cluster.
     pub fn settings(&self) -> crate::cluster::Settings {
-        super::change::settings(&self.store)
+        super::change::read_settings(&self.store)
     }
 
     /// The current indices of store and log.

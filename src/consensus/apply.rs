@@ -99,9 +99,9 @@ impl Applier {
                     raft_status.term,
                     writes,
                 );
-                changes.applied(entry.index, id.or(stamped.id));
+                changes.set_applied(entry.index, id.or(stamped.id));
             } else {
-                changes.applied(entry.index, None);
+                changes.set_applied(entry.index, None);
             }
             if entry.index % self.hash_every == 0 {
                 outcome.hash = Some(HashJob {
@@ -210,7 +210,7 @@ impl Applier {
         let Some((steps, stamped)) = member_changes::decode(entry.context.clone()) else {
             return expect_valid(Err("not a membership entry"), entry.index);
         };
-        let change: ConfChangeV2 = member_changes::conf_change(&steps);
+        let change: ConfChangeV2 = member_changes::to_conf_change(&steps);
         match raft.apply_conf_change(&change) {
             Ok(configuration) => {
                 self.configuration = super::convert::from_raft_configuration(&configuration);

@@ -1,9 +1,12 @@
-//! What a change comes to, case by case.
+//! What is proposed for each change, case by case. Who may join is tested in `cluster::admission`.
 
 use std::time::Duration;
 
 use super::*;
+use crate::cluster::QuorumLoss;
 use crate::store::{ClusterTime, HistoryLimits, Stamped};
+
+const CLUSTER: u64 = 9;
 
 fn member(id: u64, name: &str) -> Member {
     Member {
@@ -14,12 +17,11 @@ fn member(id: u64, name: &str) -> Member {
     }
 }
 
-/// Members 1 (which leads), 2 and 3 by the names a, b and c, of which `dead` were not heard for long;
-/// up to four may be members.
+/// The members 1 (the leader), 2 and 3, called a, b and c. The `dead` were last heard an hour ago; the active size is 4.
 struct Scene {
     store: Store,
     configuration: Configuration,
-    census: Liveness,
+    liveness: Liveness,
 }
 
 impl Scene {
@@ -48,13 +50,13 @@ impl Scene {
                 Duration::ZERO
             }
         };
-        let census = Liveness {
+        let liveness = Liveness {
             leader: ids[0],
             voters: ids.into_iter().collect(),
             learners: [].into(),
-            heard: ids.iter().map(|id| (*id, ago(id))).collect(),
+            last_heard: ids.iter().map(|id| (*id, ago(id))).collect(),
             led_for: hour,
-            living_max: Duration::from_secs(1),
+            silence_max: Duration::from_secs(1),
         };
         let configuration = Configuration {
             voters: vec![1, 2, 3],
@@ -63,17 +65,31 @@ impl Scene {
         Self {
             store,
             configuration,
-            census,
+            liveness,
         }
     }
 
-    fn plan(&self, change: Change) -> Result<Plan, ChangeRefused> {
-        plan(&change, &self.store, &self.configuration, &self.census)
+    fn plan(&self, change: Change) -> Result<Plan, Refusal> {
+        let cluster = ClusterId::new(CLUSTER).expect("not zero");
+        let Self {
+            store,
+            configuration,
+            liveness,
+        } = self;
+        plan(&change, cluster, store, configuration, liveness)
+    }
+
+    fn join(&self, member: Member) -> Result<Plan, Refusal> {
+        let request = JoinRequest {
+            member,
+            cluster: ClusterId::new(CLUSTER),
+        };
+        self.plan(Change::Join(request))
     }
 
     fn learner(&mut self, member: Member) {
         self.configuration.learners.push(member.id.get());
-        self.census.learners.insert(member.id);
+        self.liveness.learners.insert(member.id);
         self.apply(Command::PutMember(member));
     }
 
@@ -88,84 +104,71 @@ impl Scene {
 }
 
 #[test]
-fn a_machine_joins_while_there_is_a_place() {
+fn a_new_member_becomes_a_learner() {
     let mut scene = Scene::new(&[]);
     let new = member(4, "d");
     let joins = Plan::Last(Command::PutMember(new.clone()), Some(Step::AddLearner(4)));
-    assert_eq!(scene.plan(Change::Join(new.clone())), Ok(joins));
+    assert_eq!(scene.join(new.clone()), Ok(joins));
     scene.learner(new.clone());
-    assert_eq!(scene.plan(Change::Join(new.clone())), Ok(Plan::Nothing));
+    assert_eq!(scene.join(new.clone()), Ok(Plan::Nothing));
     let moved = Member {
         peer_url: "http://elsewhere:7001".to_owned(),
         ..new
     };
     let moves = Plan::Last(Command::PutMember(moved.clone()), None);
-    assert_eq!(scene.plan(Change::Join(moved)), Ok(moves));
-    let full = Err(ChangeRefused::Full { active_size: 4 });
-    assert_eq!(scene.plan(Change::Join(member(5, "e"))), full);
+    assert_eq!(scene.join(moved), Ok(moves));
+    let Err(Refusal::Full(list)) = scene.join(member(5, "e")) else {
+        panic!("the cluster is full");
+    };
+    assert_eq!(list.cluster.get(), CLUSTER);
+    assert_eq!(list.settings.active_size(), 4);
 }
 
 #[test]
-fn a_rebuilt_machine_takes_the_place_of_its_dead_self() {
-    let rebuilt = Change::Join(member(4, "c"));
+fn a_dead_namesake_is_removed_first() {
+    let rebuilt = || member(4, "c");
     let leaves = Command::RemoveMember {
         id: member(3, "c").id,
         name: "c".to_owned(),
     };
     let first = Plan::First(leaves, Some(Step::Remove(3)));
-    assert_eq!(Scene::new(&[3]).plan(rebuilt.clone()), Ok(first));
-    let taken = Err(ChangeRefused::NameTaken(member(3, "c")));
-    assert_eq!(Scene::new(&[]).plan(rebuilt.clone()), taken);
-    // Two of three are dead: nothing can be agreed on.
-    let stranded = Scene::new(&[2, 3]).plan(rebuilt.clone());
-    assert!(matches!(stranded, Err(ChangeRefused::Strands(_))));
-    // A leader that has just begun cannot tell who is dead.
-    let mut young = Scene::new(&[3]);
-    young.census.led_for = Duration::ZERO;
-    assert_eq!(young.plan(rebuilt), taken);
-}
-
-#[test]
-fn names_and_addresses_belong_to_one() {
-    let scene = Scene::new(&[3]);
-    let address = Member {
-        name: "e".to_owned(),
-        ..member(5, "c")
-    };
-    let taken = ChangeRefused::AddressTaken(member(3, "c"));
-    assert_eq!(scene.plan(Change::Join(address)), Err(taken));
-    // A member takes no other's name, not even a dead one's.
-    let renamed = Member {
+    assert_eq!(Scene::new(&[3]).join(rebuilt()), Ok(first));
+    let taken = Err(Refusal::NameTaken {
         name: "c".to_owned(),
-        ..member(2, "b")
-    };
-    let taken = ChangeRefused::NameTaken(member(3, "c"));
-    assert_eq!(scene.plan(Change::Join(renamed)), Err(taken));
+        holder: member(3, "c").id,
+    });
+    assert_eq!(Scene::new(&[]).join(rebuilt()), taken);
+    let lost = Scene::new(&[2, 3]).join(rebuilt());
+    assert!(matches!(lost, Err(Refusal::CannotReplace { .. })));
 }
 
 #[test]
-fn who_leaves_is_never_one_again() {
+fn a_removed_member_never_joins_again() {
     let mut scene = Scene::new(&[3]);
     let id = |number| member(number, "x").id;
     let leader_leaves = Scene::new(&[]).plan(Change::Remove(id(1)));
     assert_eq!(leader_leaves, Ok(Plan::TransferLeadership));
-    let unknown = Err(ChangeRefused::Unknown(id(9)));
+    let unknown = Err(Refusal::UnknownMember);
     assert_eq!(scene.plan(Change::Remove(id(9))), unknown);
-    let stranded = scene.plan(Change::Remove(id(2)));
-    assert!(matches!(stranded, Err(ChangeRefused::Strands(_))));
+    let loss = QuorumLoss::NoQuorum {
+        voters: 2,
+        living: 1,
+    };
+    let lost = scene.plan(Change::Remove(id(2)));
+    assert_eq!(lost, Err(Refusal::CannotRemove(loss)));
     let Ok(Plan::Last(leaves, Some(Step::Remove(3)))) = scene.plan(Change::Remove(id(3))) else {
-        panic!("it can be spared");
+        panic!("the quorum is kept");
     };
     scene.apply(leaves);
     scene.configuration.voters = vec![1, 2];
-    let again = scene.plan(Change::Join(member(3, "c")));
-    assert_eq!(again, Err(ChangeRefused::Removed));
+    let again = scene.join(member(3, "c"));
+    assert_eq!(again, Err(Refusal::Removed));
 }
 
 #[test]
 fn settings_are_written_even_if_they_are_the_same() {
     let scene = Scene::new(&[]);
-    let same = settings(&scene.store);
+    let same = read_settings(&scene.store);
     assert_eq!(same.active_size(), 4);
     let Ok(Plan::Last(Command::PutSettings(text), None)) = scene.plan(Change::Configure(same))
     else {

@@ -6,8 +6,9 @@ use tokio::sync::{Semaphore, oneshot};
 
 use super::answer::{Refused, Written};
 use super::applied_state::AppliedState;
-use super::change::{Change, ChangeRefused};
+use super::change::Change;
 use super::input::{DriverHealth, Input, Inputs, Request, StartedWatch};
+use crate::cluster::Refusal;
 use crate::store::{Command, Interest};
 
 /// How many writes may be pending at one member; another one is refused with [`Refused::Busy`].
@@ -93,13 +94,17 @@ impl Handle {
     ///
     /// # Errors
     ///
-    /// Each variant of [`ChangeRefused`], as described there; [`ChangeRefused::Lost`] also when the driver
-    /// has stopped.
-    pub async fn change(&self, change: Change) -> Result<(), ChangeRefused> {
+    /// Those of [`admit`](crate::cluster::admit) for a member that joins, and for all changes:
+    ///
+    /// - [`Refusal::UnknownMember`], [`Refusal::CannotRemove`], [`Refusal::NoSuccessor`]: a member cannot be removed.
+    /// - [`Refusal::NotLeader`]: this member is not the leader.
+    /// - [`Refusal::Busy`]: too many changes wait.
+    /// - [`Refusal::LeadershipLost`]: leadership was lost, or the driver has stopped; it may still be committed.
+    pub async fn change(&self, change: Change) -> Result<(), Refusal> {
         let (answer, answered) = oneshot::channel();
         self.send(Request::Change { change, answer })
-            .map_err(|_| ChangeRefused::Lost)?;
-        answered.await.unwrap_or(Err(ChangeRefused::Lost))
+            .map_err(|_| Refusal::LeadershipLost)?;
+        answered.await.unwrap_or(Err(Refusal::LeadershipLost))
     }
 
     /// The health of the driver. Waits until the driver handles the question.

@@ -10,9 +10,9 @@ use std::time::Duration;
 use tokio::sync::{OwnedSemaphorePermit, mpsc, oneshot};
 
 use super::answer::{Position, Refused, Written};
-use super::change::{Change, ChangeRefused};
+use super::change::Change;
 use super::message::Message;
-use crate::cluster::MemberId;
+use crate::cluster::{MemberId, Refusal};
 use crate::store::{self, Command, Event, Interest, Store};
 use crate::wal::{SnapshotMeta, StorageError};
 
@@ -87,7 +87,7 @@ pub enum Request {
         /// The change.
         change: Change,
         /// Receives the answer once the change is applied here.
-        answer: oneshot::Sender<Result<(), ChangeRefused>>,
+        answer: oneshot::Sender<Result<(), Refusal>>,
     },
 }
 

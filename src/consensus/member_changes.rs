@@ -1,4 +1,5 @@
-//! Changes of the membership: one at a time, each a change of the tree and of Raft's configuration at once.
+//! The queue of membership changes at the leader: one at a time, each a change of the tree and of Raft's
+//! configuration in one entry.
 
 use std::collections::VecDeque;
 
@@ -6,33 +7,34 @@ use bytes::{Buf, BufMut, Bytes, BytesMut};
 use raft::eraftpb::{ConfChangeSingle, ConfChangeType, ConfChangeV2};
 use tokio::sync::oneshot;
 
-use super::change::{Change, ChangeRefused, Plan, Step, plan};
-use crate::cluster::{Liveness, Member};
+use super::change::{Change, Plan, Step, plan};
+use crate::cluster::{ClusterId, Liveness, Member, Refusal};
 use crate::store::{Command, CommandId, Store};
 use crate::wal::Configuration;
 
-/// How many changes may wait at the leader; one more is refused with [`ChangeRefused::Busy`].
+/// How many changes may wait at the leader; one more is refused with [`Refusal::Busy`].
 const CHANGES_MAX: usize = 64;
 
 /// Where the answer to a change goes.
-pub(super) type Answer = oneshot::Sender<Result<(), ChangeRefused>>;
+pub(super) type Answer = oneshot::Sender<Result<(), Refusal>>;
 
 /// The changes that wait at the leader.
 ///
-/// A change of two entries goes back to the front after the first: nothing comes between.
-#[derive(Default)]
+/// After its first entry, a change of two entries goes back to the front of the queue: no other change comes between.
 pub(super) struct Changes {
+    cluster: ClusterId,
     waiting: VecDeque<(Change, Option<Answer>)>,
-    current: Option<Current>,
+    proposed: Option<Proposed>,
 }
 
-struct Current {
+/// The change whose entry is in the log and not applied yet.
+struct Proposed {
     id: CommandId,
     change: Change,
     answer: Option<Answer>,
-    /// Its entry's index, as proposed: an applied entry there that isn't ours means it was replaced.
+    /// The index at which its entry was proposed. If another entry is applied there, this one was overwritten.
     index: u64,
-    /// Whether it was the first of two.
+    /// Whether it is the first of two entries.
     first: bool,
 }
 
@@ -45,61 +47,71 @@ pub(super) struct Proposal {
     first: bool,
 }
 
-/// What is to be done about the changes.
+/// What the leader does next about its changes.
 pub(super) enum Next {
-    /// Nothing now.
+    /// Nothing at present.
     Wait,
-    /// Propose this.
+    /// Propose this entry.
     Propose(Box<Proposal>),
-    /// Hand over leadership; the change that asks for it waits.
+    /// Transfer leadership; the change that needs that stays in the queue.
     TransferLeadership,
 }
 
 impl Changes {
-    /// A change arrives at the leader.
+    /// An empty queue for the changes of `cluster`.
+    pub(super) fn new(cluster: ClusterId) -> Self {
+        Self {
+            cluster,
+            waiting: VecDeque::new(),
+            proposed: None,
+        }
+    }
+
+    /// Add a change. One of the leader's own, which has no answer, is added once.
     pub(super) fn add(&mut self, change: Change, answer: Option<Answer>) {
         let known = self
             .waiting
             .iter()
             .map(|(change, _)| change)
-            .chain(self.current.iter().map(|c| &c.change));
+            .chain(self.proposed.iter().map(|proposed| &proposed.change));
         if answer.is_none() && known.into_iter().any(|known| *known == change) {
             return;
         }
         if self.waiting.len() >= CHANGES_MAX {
-            respond(answer, Err(ChangeRefused::Busy));
+            respond(answer, Err(Refusal::Busy));
             return;
         }
         self.waiting.push_back((change, answer));
     }
 
-    /// What to do next; those that need nothing are answered at once.
+    /// Plan the next change. Changes that are refused or need no entry are answered at once.
     pub(super) fn next(
         &mut self,
         store: &Store,
         configuration: &Configuration,
-        census: &Liveness,
+        liveness: &Liveness,
     ) -> Next {
-        while self.current.is_none() {
+        while self.proposed.is_none() {
             let Some((change, answer)) = self.waiting.pop_front() else {
                 return Next::Wait;
             };
-            let (command, step, first) = match plan(&change, store, configuration, census) {
-                Ok(Plan::Last(command, step)) => (command, step, false),
-                Ok(Plan::First(command, step)) => (command, step, true),
-                Ok(Plan::Nothing) => {
-                    respond(answer, Ok(()));
-                    continue;
-                }
-                Ok(Plan::TransferLeadership) => {
-                    self.waiting.push_front((change, answer));
-                    return Next::TransferLeadership;
-                }
-                Err(refused) => {
-                    respond(answer, Err(refused));
-                    continue;
-                }
-            };
+            let (command, step, first) =
+                match plan(&change, self.cluster, store, configuration, liveness) {
+                    Ok(Plan::Last(command, step)) => (command, step, false),
+                    Ok(Plan::First(command, step)) => (command, step, true),
+                    Ok(Plan::Nothing) => {
+                        respond(answer, Ok(()));
+                        continue;
+                    }
+                    Ok(Plan::TransferLeadership) => {
+                        self.waiting.push_front((change, answer));
+                        return Next::TransferLeadership;
+                    }
+                    Err(refusal) => {
+                        respond(answer, Err(refusal));
+                        continue;
+                    }
+                };
             return Next::Propose(Box::new(Proposal {
                 command,
                 step,
@@ -111,14 +123,14 @@ impl Changes {
         Next::Wait
     }
 
-    /// Whether there is nothing to do about any change.
+    /// Whether no change can be proposed at present.
     pub(super) fn are_idle(&self) -> bool {
-        self.current.is_some() || self.waiting.is_empty()
+        self.proposed.is_some() || self.waiting.is_empty()
     }
 
-    /// It was proposed, as the entry `index`.
-    pub(super) fn proposed(&mut self, id: CommandId, proposal: Box<Proposal>, index: u64) {
-        self.current = Some(Current {
+    /// Record that `proposal` was proposed as the entry `index`.
+    pub(super) fn set_proposed(&mut self, id: CommandId, proposal: Box<Proposal>, index: u64) {
+        self.proposed = Some(Proposed {
             id,
             change: proposal.change,
             answer: proposal.answer,
@@ -127,47 +139,54 @@ impl Changes {
         });
     }
 
-    /// The entry `index` was applied; `id` is that of its command if it is a membership entry.
-    pub(super) fn applied(&mut self, index: u64, id: Option<CommandId>) {
-        let Some(current) = self.current.take_if(|current| current.index <= index) else {
+    /// Record that the entry `index` was applied; `id` is that of its command if it is a membership entry.
+    pub(super) fn set_applied(&mut self, index: u64, id: Option<CommandId>) {
+        let Some(proposed) = self.proposed.take_if(|proposed| proposed.index <= index) else {
             return;
         };
-        if id != Some(current.id) {
-            respond(current.answer, Err(ChangeRefused::Lost));
-        } else if current.first {
-            self.waiting.push_front((current.change, current.answer));
+        if id != Some(proposed.id) {
+            respond(proposed.answer, Err(Refusal::LeadershipLost));
+        } else if proposed.first {
+            self.waiting.push_front((proposed.change, proposed.answer));
         } else {
-            respond(current.answer, Ok(()));
+            respond(proposed.answer, Ok(()));
         }
     }
 
-    /// The change that is next cannot be done.
-    pub(super) fn refuse_next(&mut self, refused: ChangeRefused) {
+    /// Refuse the change at the front of the queue.
+    pub(super) fn refuse_next(&mut self, refusal: Refusal) {
         if let Some((_, answer)) = self.waiting.pop_front() {
-            respond(answer, Err(refused));
+            respond(answer, Err(refusal));
         }
     }
 
-    /// This member does not lead any more; as far as it knows, `leader` does.
-    pub(super) fn lost(&mut self, leader: Option<&Member>) {
-        if let Some(current) = self.current.take() {
-            respond(current.answer, Err(ChangeRefused::Lost));
+    /// Refuse all changes: this member is no longer the leader, but perhaps `leader` is.
+    pub(super) fn refuse_all(&mut self, leader: Option<&Member>) {
+        if let Some(proposed) = self.proposed.take() {
+            respond(proposed.answer, Err(Refusal::LeadershipLost));
         }
         for (_, answer) in self.waiting.drain(..) {
-            respond(answer, Err(ChangeRefused::NotLeader(leader.cloned())));
+            respond(answer, Err(not_leader(leader)));
         }
     }
 }
 
-fn respond(answer: Option<Answer>, result: Result<(), ChangeRefused>) {
+/// The refusal of a member that is not the leader.
+pub(super) fn not_leader(leader: Option<&Member>) -> Refusal {
+    Refusal::NotLeader {
+        leader: leader.map(|leader| leader.peer_url.clone()),
+    }
+}
+
+fn respond(answer: Option<Answer>, result: Result<(), Refusal>) {
     if let Some(answer) = answer {
-        // Whoever asked may have gone.
+        // The client may have closed its connection.
         let _ = answer.send(result);
     }
 }
 
-/// The raft crate's form of the steps.
-pub(super) fn conf_change(steps: &[Step]) -> ConfChangeV2 {
+/// The steps as the raft crate has them.
+pub(super) fn to_conf_change(steps: &[Step]) -> ConfChangeV2 {
     let mut change = ConfChangeV2::default();
     for step in steps {
         let (kind, id) = match *step {
@@ -185,10 +204,10 @@ pub(super) fn conf_change(steps: &[Step]) -> ConfChangeV2 {
     change
 }
 
-/// A membership entry's data: the steps, and the stamped command that goes with them.
+/// Encode the data of a membership entry: the steps, and the stamped command that goes with them.
 pub(super) fn encode(steps: &[Step], stamped: &[u8]) -> Bytes {
     let mut out = BytesMut::with_capacity(1 + 9 * steps.len() + stamped.len());
-    // A change has a step or two; 255 would be a mistake of ours.
+    // A change has one or two steps.
     out.put_u8(u8::try_from(steps.len()).unwrap_or(u8::MAX));
     for step in steps {
         let (kind, id) = match *step {
@@ -203,7 +222,7 @@ pub(super) fn encode(steps: &[Step], stamped: &[u8]) -> Bytes {
     out.freeze()
 }
 
-/// The reverse of [`encode`]: the steps, and the bytes of the stamped command. None if it is not that.
+/// Decode what [`encode`] made: the steps, and the bytes of the stamped command; none if it is not valid.
 pub(super) fn decode(mut entry: Bytes) -> Option<(Vec<Step>, Bytes)> {
     let count = entry.try_get_u8().ok()?;
     let mut steps = Vec::with_capacity(usize::from(count));
@@ -220,7 +239,7 @@ pub(super) fn decode(mut entry: Bytes) -> Option<(Vec<Step>, Bytes)> {
     Some((steps, entry))
 }
 
-/// The stamped command in a membership entry's data; none if it is not that.
+/// The stamped command in the data of a membership entry; none if that is not valid.
 pub fn command_of(entry: Bytes) -> Option<Bytes> {
     decode(entry).map(|(_, stamped)| stamped)
 }

@@ -1,9 +1,9 @@
-//! The queue of changes, and the entries they become.
+//! The queue of changes, and their entries.
 
 use std::time::Duration;
 
 use super::*;
-use crate::cluster::MemberId;
+use crate::cluster::{JoinRequest, MemberId};
 use crate::store::{ClusterTime, HistoryLimits, Stamped};
 
 const LIMITS: HistoryLimits = HistoryLimits {
@@ -24,7 +24,7 @@ fn member(number: u64, name: &str) -> Member {
     }
 }
 
-/// Member 1 leads member 2, which is dead, and 3.
+/// The members 1 (the leader), 2 (dead) and 3.
 fn scene() -> (Store, Configuration, Liveness) {
     let mut store = Store::new(LIMITS);
     for member in [member(1, "a"), member(2, "b"), member(3, "c")] {
@@ -34,15 +34,15 @@ fn scene() -> (Store, Configuration, Liveness) {
         voters: vec![1, 2, 3],
         ..Configuration::default()
     };
-    let census = Liveness {
+    let liveness = Liveness {
         leader: id(1),
         voters: [id(1), id(2), id(3)].into(),
         learners: [].into(),
-        heard: [(id(3), Duration::ZERO)].into(),
+        last_heard: [(id(3), Duration::ZERO)].into(),
         led_for: Duration::MAX,
-        living_max: Duration::from_secs(1),
+        silence_max: Duration::from_secs(1),
     };
-    (store, configuration, census)
+    (store, configuration, liveness)
 }
 
 fn apply(store: &mut Store, command: Command) {
@@ -52,6 +52,15 @@ fn apply(store: &mut Store, command: Command) {
         command,
     };
     store.apply(&stamped, &mut Vec::new()).expect("fits");
+}
+
+fn queue() -> Changes {
+    Changes::new(ClusterId::new(9).expect("not zero"))
+}
+
+fn join(member: Member) -> Change {
+    let cluster = None;
+    Change::Join(JoinRequest { member, cluster })
 }
 
 fn command_id(sequence: u64) -> CommandId {
@@ -70,91 +79,91 @@ fn proposed(next: Next) -> Box<Proposal> {
 
 #[test]
 fn a_replacement_is_two_entries_and_one_answer() {
-    let (mut store, mut configuration, mut census) = scene();
-    let mut changes = Changes::default();
+    let (mut store, mut configuration, mut liveness) = scene();
+    let mut changes = queue();
     let (answer, mut answered) = oneshot::channel();
-    changes.add(Change::Join(member(4, "b")), Some(answer));
+    changes.add(join(member(4, "b")), Some(answer));
     let (later, mut later_answered) = oneshot::channel();
     changes.add(Change::Remove(id(9)), Some(later));
 
-    let leaves = proposed(changes.next(&store, &configuration, &census));
+    let leaves = proposed(changes.next(&store, &configuration, &liveness));
     assert_eq!(leaves.step, Some(Step::Remove(2)));
     apply(&mut store, leaves.command.clone());
-    changes.proposed(command_id(1), leaves, 7);
+    changes.set_proposed(command_id(1), leaves, 7);
     assert!(matches!(
-        changes.next(&store, &configuration, &census),
+        changes.next(&store, &configuration, &liveness),
         Next::Wait
     ));
     configuration.voters = vec![1, 3];
-    census.voters.remove(&id(2));
-    changes.applied(7, Some(command_id(1)));
+    liveness.voters.remove(&id(2));
+    changes.set_applied(7, Some(command_id(1)));
     assert!(answered.try_recv().is_err(), "only half of it is done");
 
-    let joins = proposed(changes.next(&store, &configuration, &census));
+    let joins = proposed(changes.next(&store, &configuration, &liveness));
     assert_eq!(joins.step, Some(Step::AddLearner(4)));
-    changes.proposed(command_id(2), joins, 8);
-    changes.applied(8, Some(command_id(2)));
+    changes.set_proposed(command_id(2), joins, 8);
+    changes.set_applied(8, Some(command_id(2)));
     assert_eq!(answered.try_recv(), Ok(Ok(())));
     assert!(later_answered.try_recv().is_err(), "nothing comes between");
-    changes.next(&store, &configuration, &census);
-    let unknown = Err(ChangeRefused::Unknown(id(9)));
+    changes.next(&store, &configuration, &liveness);
+    let unknown = Err(Refusal::UnknownMember);
     assert_eq!(later_answered.try_recv(), Ok(unknown));
 }
 
 #[test]
-fn what_was_replaced_or_outlived_its_leader_is_told_apart() {
-    let (store, configuration, census) = scene();
-    let mut changes = Changes::default();
+fn an_overwritten_entry_and_a_lost_leadership_are_reported() {
+    let (store, configuration, liveness) = scene();
+    let mut changes = queue();
     let ask = |changes: &mut Changes| {
         let (answer, answered) = oneshot::channel();
         changes.add(Change::Remove(id(2)), Some(answer));
         answered
     };
     let mut replaced = ask(&mut changes);
-    let proposal = proposed(changes.next(&store, &configuration, &census));
-    changes.proposed(command_id(1), proposal, 7);
-    changes.applied(6, None);
-    assert!(replaced.try_recv().is_err(), "it is not its turn");
-    changes.applied(7, None);
-    assert_eq!(replaced.try_recv(), Ok(Err(ChangeRefused::Lost)));
+    let proposal = proposed(changes.next(&store, &configuration, &liveness));
+    changes.set_proposed(command_id(1), proposal, 7);
+    changes.set_applied(6, None);
+    assert!(replaced.try_recv().is_err(), "its entry is not applied yet");
+    changes.set_applied(7, None);
+    assert_eq!(replaced.try_recv(), Ok(Err(Refusal::LeadershipLost)));
 
     let (mut under_way, mut waits) = (ask(&mut changes), ask(&mut changes));
-    let proposal = proposed(changes.next(&store, &configuration, &census));
-    changes.proposed(command_id(2), proposal, 8);
+    let proposal = proposed(changes.next(&store, &configuration, &liveness));
+    changes.set_proposed(command_id(2), proposal, 8);
     let other = member(3, "c");
-    changes.lost(Some(&other));
-    assert_eq!(under_way.try_recv(), Ok(Err(ChangeRefused::Lost)));
-    let elsewhere = Err(ChangeRefused::NotLeader(Some(other)));
+    changes.refuse_all(Some(&other));
+    assert_eq!(under_way.try_recv(), Ok(Err(Refusal::LeadershipLost)));
+    let elsewhere = Err(not_leader(Some(&other)));
     assert_eq!(waits.try_recv(), Ok(elsewhere));
 }
 
 #[test]
-fn a_leader_that_is_to_leave_waits_for_another() {
-    let (store, configuration, census) = scene();
-    let mut changes = Changes::default();
+fn a_leader_that_is_to_be_removed_waits_for_a_successor() {
+    let (store, configuration, liveness) = scene();
+    let mut changes = queue();
     let (answer, mut answered) = oneshot::channel();
     changes.add(Change::Remove(id(3)), None);
     changes.add(Change::Remove(id(1)), Some(answer));
-    // With 2 dead nobody else can be spared.
+    // With member 2 dead, no other can be removed.
     for _ in 0..2 {
-        let next = changes.next(&store, &configuration, &census);
+        let next = changes.next(&store, &configuration, &liveness);
         assert!(matches!(next, Next::Wait));
     }
     assert!(matches!(
         answered.try_recv(),
-        Ok(Err(ChangeRefused::Strands(_)))
+        Ok(Err(Refusal::CannotRemove(_)))
     ));
 
-    let mut well = census;
-    well.heard.insert(id(2), Duration::ZERO);
+    let mut well = liveness;
+    well.last_heard.insert(id(2), Duration::ZERO);
     let (answer, mut answered) = oneshot::channel();
     changes.add(Change::Remove(id(1)), Some(answer));
     for _ in 0..2 {
         let next = changes.next(&store, &configuration, &well);
         assert!(matches!(next, Next::TransferLeadership));
     }
-    changes.refuse_next(ChangeRefused::NoSuccessor);
-    assert_eq!(answered.try_recv(), Ok(Err(ChangeRefused::NoSuccessor)));
+    changes.refuse_next(Refusal::NoSuccessor);
+    assert_eq!(answered.try_recv(), Ok(Err(Refusal::NoSuccessor)));
 }
 
 #[test]
@@ -169,7 +178,7 @@ fn an_entry_round_trips() {
 }
 
 #[test]
-fn what_is_no_entry_is_refused() {
+fn invalid_entries_are_refused() {
     assert_eq!(decode(Bytes::new()), None);
     assert_eq!(
         decode(Bytes::from_static(&[1, 9, 0, 0, 0, 0, 0, 0, 0, 1])),

@@ -37,7 +37,7 @@ mod wal_thread;
 
 pub use answer::{Position, Refused, Written};
 pub use applied_state::{AppliedState, RaftStatus, Role};
-pub use change::{Change, ChangeRefused};
+pub use change::Change;
 pub use driver::End;
 pub use error::{DriverError, StartError};
 pub use handle::Handle;

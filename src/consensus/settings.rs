@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use crate::cluster::MemberId;
+use crate::cluster::{ClusterId, MemberId};
 
 /// How many bytes of entries one message to a peer carries at most, unless a single entry is larger.
 const APPEND_BYTES_MAX: u64 = 1 << 20;
@@ -19,6 +19,8 @@ const APPLY_BYTES_MAX: u64 = 1 << 20;
 /// The settings of a member's part in the cluster.
 #[derive(Clone, Debug)]
 pub struct Settings {
+    /// Its cluster.
+    pub cluster: ClusterId,
     /// The id of this member.
     pub member: MemberId,
     /// How often its data directory was opened; makes ids unique across restarts.
@@ -50,8 +52,9 @@ pub struct Settings {
 impl Settings {
     /// The default settings, with the timing of etcd 0.4.6: a heartbeat every 50 ms, an election after
     /// 200 ms.
-    pub fn new(member: MemberId, boot: u32) -> Self {
+    pub fn new(cluster: ClusterId, member: MemberId, boot: u32) -> Self {
         Self {
+            cluster,
             member,
             boot,
             tick: Duration::from_millis(50),

@@ -125,12 +125,14 @@ impl SnapshotSchedule {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::cluster::ClusterId;
     use crate::cluster::MemberId;
 
     #[test]
     fn due_by_number_and_by_size() {
         let member = MemberId::new(1).expect("not zero");
-        let mut settings = Settings::new(member, 1);
+        let cluster = ClusterId::new(9).expect("not zero");
+        let mut settings = Settings::new(cluster, member, 1);
         settings.snapshot_every = Some(100);
         let mut snapshots = SnapshotSchedule::new(&settings, 0);
         snapshots.add_applied(LOG_BYTES_MAX - 1);
@@ -153,7 +155,8 @@ mod tests {
     #[test]
     fn a_failed_snapshot_is_retried_for_a_follower_that_needs_it() {
         let member = MemberId::new(1).expect("not zero");
-        let mut snapshots = SnapshotSchedule::new(&Settings::new(member, 1), 5);
+        let cluster = ClusterId::new(9).expect("not zero");
+        let mut snapshots = SnapshotSchedule::new(&Settings::new(cluster, member, 1), 5);
         snapshots.request();
         assert!(!snapshots.is_due(5), "there is none newer");
         assert!(snapshots.is_due(6));

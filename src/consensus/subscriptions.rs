@@ -73,8 +73,8 @@ impl Subscriptions {
         };
         let rest = if !stream && !past.events.is_empty() {
             WatchRest::Done
-        } else if let Some(again) = past.again {
-            WatchRest::MoreHistory(again)
+        } else if let Some(since) = past.resume_at {
+            WatchRest::MoreHistory(since)
         } else {
             WatchRest::Live(self.add_live(interest, stream, from.max(after)))
         };

@@ -76,7 +76,7 @@ impl Registry {
         Ok(match keep {
             Keep::Here(config) => {
                 let member = Embedded::start(config).await?;
-                let access = Access::Here(member.handle(), member.site());
+                let access = Access::Here(member.handle(), member.endpoint());
                 Self::Here(Box::new(Kept { member, access }))
             }
             Keep::Cluster(cluster) => {
@@ -106,7 +106,7 @@ impl Registry {
     /// Wait until it has failed for good, and why.
     pub(super) async fn failed(&mut self) -> Failure {
         match self {
-            Self::Here(kept) => match kept.member.turn().await {
+            Self::Here(kept) => match kept.member.wait().await {
                 Ok(()) => "the member that keeps the tokens began anew".into(),
                 Err(why) => why,
             },
@@ -122,7 +122,10 @@ impl Registry {
 
     pub(super) async fn close(self) -> Result<(), String> {
         match self {
-            Self::Here(kept) => kept.member.stop().await,
+            Self::Here(kept) => {
+                let stopped = kept.member.stop().await;
+                stopped.map_err(|failure| failure.to_string())
+            }
             Self::Cluster(..) => Ok(()),
         }
     }

@@ -1,40 +1,54 @@
-//! The peer port's own pages: who this member is, and the administration of machines and settings.
+//! The peer port's pages for operators: this member's name and addresses, and the administration of members and
+//! settings.
 
-use std::pin::Pin;
-use std::sync::Arc;
-
-use bytes::{BufMut, Bytes, BytesMut};
-use http_body_util::{BodyExt, Full};
+use bytes::{BufMut, BytesMut};
 use hyper::body::Incoming;
-use hyper::{Method, Request, Response};
+use hyper::{Method, Request};
 
-use super::body::{self, Body};
+use super::body;
 use super::reply::{self, Reply};
 use super::{Pages, Port, json};
-use crate::cluster::{Member, MemberId};
-use crate::membership::admin::{Denied, PASSED_ON};
+use crate::cluster::{Member, MemberId, Refusal};
+use crate::membership::api::PeerPage;
+use crate::membership::client::FORWARDED;
 use crate::store::image;
 
-/// Answers what members ask each other for, below `/oxetcd/`: connections for messages and for snapshots,
-/// and joining. It is given the request whole, with what it takes to upgrade its connection.
-pub type MemberPages = Arc<
-    dyn Fn(Request<Incoming>) -> Pin<Box<dyn Future<Output = Response<Full<Bytes>>> + Send>>
-        + Send
-        + Sync,
->;
+/// Answer a request for a page of the peer port.
+pub(super) async fn answer(
+    pages: &Pages,
+    port: &Port,
+    page: PeerPage<'_>,
+    request: Request<Incoming>,
+) -> Reply {
+    match page {
+        PeerPage::Name => name(pages),
+        PeerPage::Version => version(),
+        PeerPage::VersionCheck(version) => version_check(version),
+        PeerPage::ClientUrl => client_url(pages),
+        PeerPage::Settings => settings(pages, request).await,
+        PeerPage::Members => members(pages),
+        PeerPage::Member(name) => member(pages, name, request).await,
+        PeerPage::Remove(name) => remove(pages, name, request).await,
+        PeerPage::Hash => hash(pages).await,
+        PeerPage::ForMembers(page) => match port {
+            Port::Client => reply::not_found(),
+            Port::Peer(peer) => peer.answer(page, request).await,
+        },
+    }
+}
 
 /// This member's name.
-pub(super) fn name(pages: &Pages) -> Reply {
+fn name(pages: &Pages) -> Reply {
     reply::text(pages.facts.name.clone())
 }
 
-/// The version of what members of 0.4 said to each other, which tools look for.
-pub(super) fn version() -> Reply {
+/// The version of 0.4's peer protocol, which tools ask for.
+fn version() -> Reply {
     reply::text("2")
 }
 
-/// Whether this member speaks that version of 0.4's protocol; 2 is the one tools ask for.
-pub(super) fn version_check(version: &str) -> Reply {
+/// Whether this member speaks that version of 0.4's peer protocol.
+fn version_check(version: &str) -> Reply {
     match version.parse::<u64>() {
         Ok(2) => reply::empty(),
         Ok(_) => reply::forbidden(),
@@ -42,13 +56,13 @@ pub(super) fn version_check(version: &str) -> Reply {
     }
 }
 
-/// Where this member's clients reach it.
-pub(super) fn client_url(pages: &Pages) -> Reply {
+/// The URL of this member's client port.
+fn client_url(pages: &Pages) -> Reply {
     reply::text(pages.facts.client_url.clone())
 }
 
 /// The cluster's settings, after a change if the request asks for one.
-pub(super) async fn settings(pages: &Pages, mut request: Request<Incoming>) -> Reply {
+async fn settings(pages: &Pages, mut request: Request<Incoming>) -> Reply {
     let settings = if *request.method() == Method::PUT {
         let json = match body::whole(&mut request, &pages.manners.limits).await {
             Ok(json) => json,
@@ -56,11 +70,13 @@ pub(super) async fn settings(pages: &Pages, mut request: Request<Incoming>) -> R
         };
         match pages
             .administration
-            .configure(json, passed_on(&request))
+            .configure(json, is_forwarded(&request))
             .await
         {
             Ok(settings) => settings,
-            Err(denied) => return reply::denied(denied, "/_etcd/config", pages.index()),
+            Err(refusal) => {
+                return reply::refused_change(&refusal, "/_etcd/config", pages.index());
+            }
         }
     } else {
         pages.handle.applied().settings()
@@ -69,53 +85,54 @@ pub(super) async fn settings(pages: &Pages, mut request: Request<Incoming>) -> R
 }
 
 /// All members.
-pub(super) fn machines(pages: &Pages) -> Reply {
-    let (mut members, leader) = known(pages);
+fn members(pages: &Pages) -> Reply {
+    let (mut members, leader) = members_and_leader(pages);
     members.sort_by(|one, other| one.name.cmp(&other.name));
     let mut out = BytesMut::with_capacity(256);
     out.put_u8(b'[');
-    for (place, member) in members.iter().enumerate() {
-        if place > 0 {
+    for (position, member) in members.iter().enumerate() {
+        if position > 0 {
             out.put_u8(b',');
         }
-        machine_json(&mut out, member, leader);
+        write_member(&mut out, member, leader);
     }
     out.extend_from_slice(b"]\n");
     reply::json(out.freeze())
 }
 
-/// One member, or that it is to be none.
-pub(super) async fn machine(pages: &Pages, name: &str, request: Request<Incoming>) -> Reply {
+/// One member, or its removal.
+async fn member(pages: &Pages, name: &str, request: Request<Incoming>) -> Reply {
     if *request.method() == Method::DELETE {
         return remove(pages, name, request).await;
     }
-    let (members, leader) = known(pages);
+    let (members, leader) = members_and_leader(pages);
     match members.iter().find(|member| member.name == name) {
         Some(member) => {
             let mut out = BytesMut::with_capacity(256);
-            machine_json(&mut out, member, leader);
+            write_member(&mut out, member, leader);
             out.put_u8(b'\n');
             reply::json(out.freeze())
         }
-        None => reply::denied(Denied::Unknown, &key(name), pages.index()),
+        None => reply::refused_change(&Refusal::UnknownMember, &key(name), pages.index()),
     }
 }
 
-/// Take a member out.
-pub(super) async fn remove(pages: &Pages, name: &str, request: Request<Incoming>) -> Reply {
-    match pages.administration.remove(name, passed_on(&request)).await {
+/// Remove a member.
+async fn remove(pages: &Pages, name: &str, request: Request<Incoming>) -> Reply {
+    let is_forwarded = is_forwarded(&request);
+    match pages.administration.remove(name, is_forwarded).await {
         Ok(()) => reply::empty(),
-        Err(denied) => reply::denied(denied, &key(name), pages.index()),
+        Err(refusal) => reply::refused_change(&refusal, &key(name), pages.index()),
     }
 }
 
-/// The store's hash, and the index of the last entry in it: members at the same index have the same.
-pub(super) async fn hash(pages: &Pages) -> Reply {
+/// The store's hash, and the index of the last applied entry: members at the same index have the same hash.
+async fn hash(pages: &Pages) -> Reply {
     let (store, position) = {
         let view = pages.handle.applied();
         (view.store.clone(), view.position())
     };
-    // A large store takes a while, which other requests need not wait for.
+    // The hash of a large store takes a while; other requests do not wait for it.
     let hashed = tokio::task::spawn_blocking(move || image::hash(&store)).await;
     let Ok(hash) = hashed else {
         return reply::unmade(position.index);
@@ -131,23 +148,7 @@ pub(super) async fn hash(pages: &Pages) -> Reply {
     reply::json(out.freeze())
 }
 
-/// What only members ask for.
-pub(super) async fn members(port: &Port, request: Request<Incoming>) -> Reply {
-    match port {
-        Port::Client => reply::not_found(),
-        Port::Peer(pages) => {
-            let (parts, body) = pages(request).await.into_parts();
-            let bytes = body
-                .collect()
-                .await
-                .map(|body| body.to_bytes())
-                .unwrap_or_default();
-            Response::from_parts(parts, Body::whole(bytes))
-        }
-    }
-}
-
-fn known(pages: &Pages) -> (Vec<Member>, Option<MemberId>) {
+fn members_and_leader(pages: &Pages) -> (Vec<Member>, Option<MemberId>) {
     let view = pages.handle.applied();
     (
         view.store.members().cloned().collect(),
@@ -155,7 +156,7 @@ fn known(pages: &Pages) -> (Vec<Member>, Option<MemberId>) {
     )
 }
 
-fn machine_json(out: &mut BytesMut, member: &Member, leader: Option<MemberId>) {
+fn write_member(out: &mut BytesMut, member: &Member, leader: Option<MemberId>) {
     let state = match leader == Some(member.id) {
         true => "leader",
         false => "follower",
@@ -172,12 +173,12 @@ fn machine_json(out: &mut BytesMut, member: &Member, leader: Option<MemberId>) {
     out.put_u8(b'}');
 }
 
-/// The key at which a member stands in the tree.
+/// The member's key in the tree.
 fn key(name: &str) -> String {
     format!("/_etcd/machines/{name}")
 }
 
-/// Whether another member sent it.
-fn passed_on(request: &Request<Incoming>) -> bool {
-    request.headers().contains_key(PASSED_ON)
+/// Whether another member forwarded it.
+fn is_forwarded(request: &Request<Incoming>) -> bool {
+    request.headers().contains_key(FORWARDED)
 }

@@ -1,4 +1,4 @@
-//! What a port serves, which changes when a member becomes a standby or a standby a member.
+//! What a port serves: it changes when a member becomes a standby, or a standby a member.
 
 use std::pin::Pin;
 use std::sync::Arc;
@@ -7,20 +7,20 @@ use hyper::body::Incoming;
 use hyper::{Method, Request, Response};
 use tokio::sync::watch;
 
-use super::admin::MemberPages;
 use super::body::Body;
 use super::cors::Cors;
+use super::peer::PeerPages;
 use super::reply::{self, Reply};
 use super::{Limits, Pages, StandbyPages};
 
-/// How every request at a port is treated, whatever it asks for.
+/// What applies to all requests and connections at a port.
 #[derive(Clone)]
 pub struct ConnectionPolicy {
-    /// Which web pages may ask.
+    /// Which web pages may send requests.
     pub cors: Cors,
-    /// What one client may take.
+    /// The limits of one client.
     pub limits: Limits,
-    /// When it turns true, or its sender is gone, watches and idle connections end.
+    /// When it becomes true, or its sender is dropped, watches and idle connections end.
     pub stop: watch::Receiver<bool>,
 }
 
@@ -29,28 +29,28 @@ pub struct ConnectionPolicy {
 pub enum Port {
     /// The client API.
     Client,
-    /// Administration, and the pages by which members find and reach each other.
-    Peer(MemberPages),
+    /// Administration, and the pages for members.
+    Peer(PeerPages),
 }
 
-/// Answers whatever another service than a member serves.
+/// Answers all requests to a service that is not a member.
 pub type ServicePages = Arc<
     dyn Fn(Request<Incoming>) -> Pin<Box<dyn Future<Output = Response<Body>> + Send>> + Send + Sync,
 >;
 
-/// What a port serves just now.
+/// What a port serves at present.
 #[derive(Clone)]
 pub enum Endpoint {
     /// A member's pages.
     Member(Port, Arc<Pages>),
-    /// A standby's.
+    /// A standby's pages.
     Standby(Port, Arc<StandbyPages>),
-    /// Another service's.
+    /// The pages of another service.
     Service(ConnectionPolicy, ServicePages),
 }
 
 impl Endpoint {
-    /// How its requests are treated.
+    /// The policy for its connections.
     pub(super) fn manners(&self) -> &ConnectionPolicy {
         match self {
             Self::Member(_, pages) => &pages.manners,
@@ -59,7 +59,7 @@ impl Endpoint {
         }
     }
 
-    /// The store's index now; 0 where there is no store.
+    /// The store's index; 0 without a store.
     pub(super) fn index(&self) -> u64 {
         match self {
             Self::Member(_, pages) => pages.index(),
@@ -67,7 +67,7 @@ impl Endpoint {
         }
     }
 
-    /// The answer to one request.
+    /// Answer one request.
     pub async fn answer(&self, request: Request<Incoming>) -> Reply {
         if *request.method() == Method::OPTIONS {
             return reply::empty();

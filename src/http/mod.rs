@@ -31,10 +31,10 @@ use hyper::Request;
 use hyper::body::Incoming;
 use jiff::Timestamp;
 
-pub use admin::MemberPages;
 pub use body::{Body, DISCARD_MAX};
 pub use cors::Cors;
 pub use endpoint::{ConnectionPolicy, Endpoint, Port, ServicePages};
+pub use peer::PeerPages;
 pub use route::clean;
 pub use serve::{GRACE, HEADER_BYTES_MAX, serve};
 pub use socket::{HEAD_TIME_MAX, STREAM_STALL_MAX};
@@ -141,16 +141,7 @@ impl Pages {
             Page::MemberList => members::list(self),
             Page::MemberLeader => members::leader(self),
             Page::Member(id) => members::remove(self, id).await,
-            Page::Name => admin::name(self),
-            Page::PeerVersion => admin::version(),
-            Page::VersionCheck(version) => admin::version_check(version),
-            Page::ClientUrl => admin::client_url(self),
-            Page::Settings => admin::settings(self, request).await,
-            Page::AdminMachines => admin::machines(self),
-            Page::AdminMachine(name) => admin::machine(self, name, request).await,
-            Page::Remove(name) => admin::remove(self, name, request).await,
-            Page::Hash => admin::hash(self).await,
-            Page::Members => admin::members(port, request).await,
+            Page::Peer(page) => admin::answer(self, port, page, request).await,
         }
     }
 

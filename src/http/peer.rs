@@ -1,99 +1,111 @@
-//! The page where machines ask for a place.
+//! The pages of the peer port that only members and standbys ask for.
 
 use std::future::Future;
+use std::sync::Arc;
 
-use bytes::Bytes;
-use http_body_util::Full;
+use http_body_util::BodyExt;
 use hyper::body::Incoming;
-use hyper::header::{ALLOW, CONTENT_TYPE, HeaderValue, LOCATION, RETRY_AFTER};
-use hyper::{Method, Request, Response, StatusCode};
+use hyper::{Method, Request, Response};
+use tokio::sync::watch;
 use tracing::info;
 
-use crate::cluster::{JoinAnswer, JoinError, JoinRequest, MemberList};
-use crate::membership::api::{self, JOIN_PATH};
+use super::body::Body;
+use super::reply::{self, Reply};
+use crate::cluster::{JoinAnswer, JoinRequest, Member, MemberList, Refusal};
+use crate::membership::Membership;
+use crate::membership::api::{self, MemberPage};
 use crate::transport::http::read_body;
+use crate::transport::{ConnectionKind, Listener};
 
-/// The largest request; a longer one is refused.
+/// The largest request to join; a longer one is refused.
 const REQUEST_BYTES_MAX: usize = 64 * 1024;
 
-/// Answer a request for [`JOIN_PATH`]. `join` gives the machine its place and returns once the log has
-/// it; it is called only for a request that makes sense. It is up to the server to end requests that
-/// are sent too slowly.
-pub async fn page<J, F>(request: Request<Incoming>, join: J) -> Response<Full<Bytes>>
+/// What serves the pages for members at a peer port.
+#[derive(Clone)]
+pub enum PeerPages {
+    /// A member.
+    Member {
+        /// For requests to join, and the member list.
+        membership: Membership,
+        /// Takes the connections of peers.
+        listener: Arc<Listener>,
+    },
+    /// A standby, which redirects requests to join to the leader, if it knows one.
+    Standby(watch::Receiver<Option<Member>>),
+}
+
+impl PeerPages {
+    /// Answer a request for a page. It is given whole, with what it takes to upgrade its connection.
+    pub(super) async fn answer(&self, page: MemberPage, request: Request<Incoming>) -> Reply {
+        match (self, page) {
+            (Self::Member { membership, .. }, MemberPage::Join) => {
+                join_page(request, |asking| membership.join(asking)).await
+            }
+            (Self::Member { membership, .. }, MemberPage::MemberList) => {
+                member_list_page(&membership.member_list())
+            }
+            (Self::Member { listener, .. }, MemberPage::Messages) => {
+                upgrade(listener, ConnectionKind::Messages, request).await
+            }
+            (Self::Member { listener, .. }, MemberPage::Snapshot) => {
+                upgrade(listener, ConnectionKind::Snapshot, request).await
+            }
+            (Self::Standby(leader), MemberPage::Join) => {
+                let leader = leader.borrow().clone();
+                let leader = leader.map(|leader| leader.peer_url);
+                join_page(request, |_| async { Err(Refusal::NotLeader { leader }) }).await
+            }
+            (
+                Self::Standby(_),
+                MemberPage::MemberList | MemberPage::Messages | MemberPage::Snapshot,
+            ) => reply::not_found(),
+        }
+    }
+}
+
+/// Answer a request to join. `join` is called for a valid request only, and returns once the member is admitted. The
+/// server ends requests that are sent too slowly.
+pub async fn join_page<J, F>(request: Request<Incoming>, join: J) -> Response<Body>
 where
     J: FnOnce(JoinRequest) -> F,
-    F: Future<Output = Result<JoinAnswer, JoinError>>,
+    F: Future<Output = Result<JoinAnswer, Refusal>>,
 {
     if request.method() != Method::POST {
-        let error = JoinError::Invalid("only POST is served here".to_owned());
-        let mut response = reply(StatusCode::METHOD_NOT_ALLOWED, api::error_out(&error));
-        let allow = HeaderValue::from_static("POST");
-        response.headers_mut().insert(ALLOW, allow);
-        return response;
+        return reply::join_not_allowed("POST");
     }
     let body = match read_body(request.into_body(), REQUEST_BYTES_MAX).await {
         Ok(body) => body,
-        Err(failure) => return decline(&JoinError::Invalid(failure.to_string())),
+        Err(failure) => return reply::join_refused(&Refusal::Invalid(failure.to_string())),
     };
-    let request = match api::request_in(&body) {
+    let request = match api::decode_join_request(&body) {
         Ok(request) => request,
-        Err(error) => return decline(&error),
+        Err(refusal) => return reply::join_refused(&refusal),
     };
     let (name, id) = (request.member.name.clone(), request.member.id);
     match join(request).await {
         Ok(answer) => {
-            info!("{name} ({id}) has a place in the cluster");
-            reply(StatusCode::OK, api::answer_out(&answer))
+            info!(name, %id, "member admitted");
+            reply::json(api::encode_join_answer(&answer))
         }
-        Err(error) => {
-            info!("{name} ({id}) asks to join: {error}");
-            decline(&error)
+        Err(refusal) => {
+            info!(name, %id, reason = %refusal, "request to join refused");
+            reply::join_refused(&refusal)
         }
     }
 }
 
-/// The page at [`api::ROSTER_PATH`].
-pub fn member_list_page(members: &MemberList) -> Response<Full<Bytes>> {
-    reply(StatusCode::OK, api::member_list_out(members))
+/// The page with the member list.
+pub fn member_list_page(list: &MemberList) -> Response<Body> {
+    reply::json(api::encode_member_list(list))
 }
 
-/// There is no such page for members here.
-pub fn no_page() -> Response<Full<Bytes>> {
-    let mut response = Response::new(Full::from("404 page not found\n"));
-    *response.status_mut() = StatusCode::NOT_FOUND;
-    let text = HeaderValue::from_static("text/plain; charset=utf-8");
-    response.headers_mut().insert(CONTENT_TYPE, text);
-    response
-}
-
-fn decline(error: &JoinError) -> Response<Full<Bytes>> {
-    let status = match error {
-        JoinError::NameTaken { .. } | JoinError::AddressTaken { .. } => StatusCode::CONFLICT,
-        JoinError::NoPlace(_) => StatusCode::FORBIDDEN,
-        JoinError::Removed => StatusCode::GONE,
-        JoinError::Version { .. } | JoinError::Invalid(_) => StatusCode::BAD_REQUEST,
-        JoinError::ForeignCluster { .. } => StatusCode::PRECONDITION_FAILED,
-        JoinError::NotLeader { .. } => StatusCode::TEMPORARY_REDIRECT,
-        JoinError::Unready(_) => StatusCode::SERVICE_UNAVAILABLE,
-    };
-    let mut response = reply(status, api::error_out(error));
-    let headers = response.headers_mut();
-    if let JoinError::NotLeader { leader } = error
-        && let Ok(location) = HeaderValue::try_from(format!("{leader}{JOIN_PATH}"))
-    {
-        headers.insert(LOCATION, location);
-    }
-    if matches!(error, JoinError::Unready(_)) {
-        headers.insert(RETRY_AFTER, HeaderValue::from_static("1"));
-    }
-    response
-}
-
-/// An answer of JSON.
-pub(super) fn reply(status: StatusCode, body: Vec<u8>) -> Response<Full<Bytes>> {
-    let mut response = Response::new(Full::from(body));
-    *response.status_mut() = status;
-    let json = HeaderValue::from_static("application/json");
-    response.headers_mut().insert(CONTENT_TYPE, json);
-    response
+async fn upgrade(
+    listener: &Arc<Listener>,
+    kind: ConnectionKind,
+    request: Request<Incoming>,
+) -> Reply {
+    let (parts, body) = listener.upgrade(kind, request).into_parts();
+    // A body that is in memory is read at once, and without an error.
+    let bytes = body.collect().await.map(|body| body.to_bytes());
+    Response::from_parts(parts, Body::whole(bytes.unwrap_or_default()))
 }

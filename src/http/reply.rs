@@ -10,8 +10,9 @@ use jiff::Timestamp;
 use super::body::Body;
 use super::json;
 use super::params::Rejection;
+use crate::cluster::{Refusal, RefusalKind};
 use crate::consensus::{AppliedState, Position, Refused};
-use crate::membership::admin::Denied;
+use crate::membership::api::{self, MemberPage};
 use crate::store::{self, Action, ClusterTime, Code, Event, Listing, NodeView};
 
 /// An answer.
@@ -190,29 +191,77 @@ pub(super) fn unmade(index: u64) -> Reply {
     })
 }
 
-/// Something about the cluster itself, kept at `key`, that was not done.
-pub(super) fn denied(denied: Denied, key: &str, index: u64) -> Reply {
-    let failure = |code, cause| store::Error { code, cause, index };
-    match denied {
-        Denied::Unknown => error(&failure(Code::KeyNotFound, key.to_owned())),
-        Denied::Invalid(why) => error(&failure(Code::InvalidForm, why)),
-        Denied::Refused(why) => failed(StatusCode::CONFLICT, &failure(Code::RaftInternal, why)),
-        Denied::Unavailable(why) => unavailable(&failure(Code::RaftInternal, why)),
-    }
+/// The refusal of a change to the cluster, on an administration page about what is at `key`.
+pub(super) fn refused_change(refusal: &Refusal, key: &str, index: u64) -> Reply {
+    let (code, cause) = match refusal.kind() {
+        RefusalKind::UnknownMember => (Code::KeyNotFound, key.to_owned()),
+        RefusalKind::Invalid => (Code::InvalidForm, refusal.to_string()),
+        RefusalKind::Full
+        | RefusalKind::Conflict
+        | RefusalKind::Removed
+        | RefusalKind::ForeignCluster
+        | RefusalKind::NotLeader
+        | RefusalKind::Unavailable => (Code::RaftInternal, refusal.to_string()),
+    };
+    let mut reply = failed(status(refusal), &store::Error { code, cause, index });
+    retry_later(&mut reply, refusal);
+    reply
 }
 
-/// The same for 2.x's pages of members, which have errors of their own.
-pub(super) fn denied_member(denied: &Denied, id: &str) -> Reply {
-    let (status, message) = match denied {
-        Denied::Unknown => (StatusCode::NOT_FOUND, format!("No such member: {id}")),
-        Denied::Invalid(why) => (StatusCode::BAD_REQUEST, why.clone()),
-        Denied::Refused(why) => (StatusCode::CONFLICT, why.clone()),
-        Denied::Unavailable(why) => (StatusCode::SERVICE_UNAVAILABLE, why.clone()),
+/// The same on 2.x's pages of members, whose errors have another form.
+pub(super) fn refused_member(refusal: &Refusal, id: &str) -> Reply {
+    let message = match refusal.kind() {
+        RefusalKind::UnknownMember => format!("No such member: {id}"),
+        RefusalKind::Invalid
+        | RefusalKind::Full
+        | RefusalKind::Conflict
+        | RefusalKind::Removed
+        | RefusalKind::ForeignCluster
+        | RefusalKind::NotLeader
+        | RefusalKind::Unavailable => refusal.to_string(),
     };
     let mut out = BytesMut::from("{\"message\":");
     json::string(&mut out, message.as_bytes());
     out.extend_from_slice(b"}\n");
-    page(status, JSON, out.freeze())
+    page(status(refusal), JSON, out.freeze())
+}
+
+/// The refusal of a request to join.
+pub(super) fn join_refused(refusal: &Refusal) -> Reply {
+    let mut reply = page(status(refusal), JSON, api::encode_refusal(refusal));
+    if let Refusal::NotLeader {
+        leader: Some(leader),
+    } = refusal
+        && let Ok(location) = HeaderValue::try_from(format!("{leader}{}", MemberPage::Join.path()))
+    {
+        reply.headers_mut().insert(LOCATION, location);
+    }
+    retry_later(&mut reply, refusal);
+    reply
+}
+
+/// The answer to another method than `allow` on the page for requests to join.
+pub(super) fn join_not_allowed(allow: &'static str) -> Reply {
+    let refusal = Refusal::Invalid(format!("only {allow} is allowed here"));
+    let json = api::encode_refusal(&refusal);
+    let mut reply = page(StatusCode::METHOD_NOT_ALLOWED, JSON, json);
+    let allow = HeaderValue::from_static(allow);
+    reply.headers_mut().insert(ALLOW, allow);
+    reply
+}
+
+/// The status of a refusal, as the peer port's client reads it.
+fn status(refusal: &Refusal) -> StatusCode {
+    let number = api::to_status(refusal.kind());
+    StatusCode::from_u16(number).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR)
+}
+
+/// Ask the client to retry, if the refusal may be over soon.
+fn retry_later(reply: &mut Reply, refusal: &Refusal) {
+    if refusal.kind() == RefusalKind::Unavailable {
+        let seconds = HeaderValue::from_static("1");
+        reply.headers_mut().insert(RETRY_AFTER, seconds);
+    }
 }
 
 /// It was done, and there is nothing to show.

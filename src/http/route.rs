@@ -1,15 +1,16 @@
-//! Which page a path names, and which methods it serves.
+//! Which page a path names, and which methods that allows. The paths of the peer port are in `membership::api`.
 
 use std::borrow::Cow;
 
 use hyper::Method;
 
 use super::params::{Rejection, percent_decode};
+use crate::membership::api::PeerPage;
 
 /// A page, on either port.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Page<'a> {
-    /// A key, with all it takes to name it: `/v2/keys/...`.
+    /// A key: what follows `/v2/keys`.
     Keys(&'a str),
     /// The version of the API.
     Version,
@@ -25,40 +26,22 @@ pub(super) enum Page<'a> {
     StoreStats,
     /// The followers' statistics, at the leader.
     LeaderStats,
-    /// The members, as 2.x has them.
+    /// The members, in the form of 2.x.
     MemberList,
-    /// The member that leads, as 2.x has it.
+    /// The leader, in the form of 2.x.
     MemberLeader,
-    /// A member by its id, as 2.x has it.
+    /// The member with this id, in the form of 2.x.
     Member(&'a str),
-    /// On the peer port: this member's name.
-    Name,
-    /// On the peer port: the version of what members said to each other in 0.4.
-    PeerVersion,
-    /// On the peer port: whether that is this one.
-    VersionCheck(&'a str),
-    /// On the peer port: where clients reach this member.
-    ClientUrl,
-    /// On the peer port: the cluster's settings.
-    Settings,
-    /// On the peer port: the members.
-    AdminMachines,
-    /// On the peer port: a member by its name.
-    AdminMachine(&'a str),
-    /// On the peer port: the name of a member to take out.
-    Remove(&'a str),
-    /// On the peer port: the store's hash.
-    Hash,
-    /// On the peer port: what only members ask for.
-    Members,
+    /// A page of the peer port.
+    Peer(PeerPage<'a>),
 }
 
-/// The path of a request as it is looked up: decoded, and cleaned of `//`, `.` and `..`; a slash at its end
-/// stays. What `..` climbs out of is left behind, up to the root.
+/// Clean the path of a request: decode it and resolve `//`, `.` and `..`, which cannot leave the root. A slash at the
+/// end stays.
 ///
 /// # Errors
 ///
-/// A bad escape.
+/// [`Rejection::Form`]: an invalid percent escape, or the decoded path is not UTF-8.
 pub fn clean(raw: &str) -> Result<Cow<'_, str>, Rejection> {
     let path = if raw.contains('%') {
         let decoded = String::from_utf8(percent_decode(raw.as_bytes())?);
@@ -108,19 +91,7 @@ pub(super) fn client(path: &str) -> Option<Page<'_>> {
 
 /// The page of the peer port at a clean path.
 pub(super) fn peer(path: &str) -> Option<Page<'_>> {
-    match path {
-        "/name" => Some(Page::Name),
-        "/version" => Some(Page::PeerVersion),
-        "/etcdURL" => Some(Page::ClientUrl),
-        "/v2/admin/config" => Some(Page::Settings),
-        "/v2/admin/machines" => Some(Page::AdminMachines),
-        "/hash" => Some(Page::Hash),
-        _ if path.starts_with("/oxetcd/") => Some(Page::Members),
-        _ => part(path, "/v2/admin/machines/", "")
-            .map(Page::AdminMachine)
-            .or_else(|| part(path, "/remove/", "").map(Page::Remove))
-            .or_else(|| part(path, "/version/", "/check").map(Page::VersionCheck)),
-    }
+    PeerPage::parse(path).map(Page::Peer)
 }
 
 /// The one part of the path between `before` and `after`.
@@ -130,7 +101,7 @@ fn part<'a>(path: &'a str, before: &str, after: &str) -> Option<&'a str> {
 }
 
 impl Page<'_> {
-    /// What to allow instead, if this page does not serve `method`. OPTIONS is served before there is a page.
+    /// The methods to allow instead, if this page does not serve `method`. OPTIONS is answered before the page is known.
     pub(super) fn refuses(self, method: &Method) -> Option<&'static str> {
         let reads = matches!(*method, Method::GET | Method::HEAD);
         let (serves, allow) = match self {
@@ -147,20 +118,25 @@ impl Page<'_> {
             | Self::LeaderStats
             | Self::MemberList
             | Self::MemberLeader
-            | Self::AdminMachines
-            | Self::Hash => (reads, "GET, HEAD, OPTIONS"),
-            Self::Settings => (reads || *method == Method::PUT, "GET, HEAD, PUT, OPTIONS"),
-            Self::AdminMachine(_) => (
+            | Self::Peer(PeerPage::Members | PeerPage::Hash) => (reads, "GET, HEAD, OPTIONS"),
+            Self::Peer(PeerPage::Settings) => {
+                (reads || *method == Method::PUT, "GET, HEAD, PUT, OPTIONS")
+            }
+            Self::Peer(PeerPage::Member(_)) => (
                 reads || *method == Method::DELETE,
                 "GET, HEAD, DELETE, OPTIONS",
             ),
-            Self::Member(_) | Self::Remove(_) => (*method == Method::DELETE, "DELETE, OPTIONS"),
-            // These never looked at the method, and what members ask for does so itself.
-            Self::Name
-            | Self::PeerVersion
-            | Self::VersionCheck(_)
-            | Self::ClientUrl
-            | Self::Members => (true, ""),
+            Self::Member(_) | Self::Peer(PeerPage::Remove(_)) => {
+                (*method == Method::DELETE, "DELETE, OPTIONS")
+            }
+            // In 0.4 the first four allow any method; the pages for members check it themselves.
+            Self::Peer(
+                PeerPage::Name
+                | PeerPage::Version
+                | PeerPage::VersionCheck(_)
+                | PeerPage::ClientUrl
+                | PeerPage::ForMembers(_),
+            ) => (true, ""),
         };
         (!serves).then_some(allow)
     }
@@ -236,26 +212,6 @@ mod tests {
         }
         assert_eq!(client("/v2/members/"), Some(Page::MemberList));
         assert_eq!(client("/v2/members/1f"), Some(Page::Member("1f")));
-        assert_eq!(peer("/version/2/check"), Some(Page::VersionCheck("2")));
-        assert_eq!(peer("/remove/a b"), Some(Page::Remove("a b")));
-        for path in [
-            "/",
-            "/v2/admin",
-            "/v2/admin/",
-            "/v2/admin/machines/",
-            "/v2/admin/machines/a/b",
-            "/v2/admin/none",
-            "/remove/",
-            "/version/check",
-            "/version//check",
-            "/version/2",
-            "/v2/keys/",
-            "/v2/leader",
-            "/v2/members",
-            "/oxetcd",
-        ] {
-            assert_eq!(peer(path), None, "{path}");
-        }
     }
 
     #[test]
@@ -269,7 +225,7 @@ mod tests {
             Some("GET, HEAD, OPTIONS")
         );
         assert_eq!(Page::Leader.refuses(&Method::HEAD), None);
-        assert_eq!(Page::Name.refuses(&Method::POST), None);
+        assert_eq!(Page::Peer(PeerPage::Name).refuses(&Method::POST), None);
     }
 
     proptest! {

@@ -1,4 +1,4 @@
-//! A standby's pages: it has no data, and sends clients to who leads.
+//! A standby's pages: without data, it redirects clients to the leader.
 
 use std::sync::Arc;
 
@@ -9,8 +9,9 @@ use tokio::sync::watch;
 
 use super::about::with_path;
 use super::reply::{self, Reply};
-use super::{ConnectionPolicy, Port, admin, json, route};
+use super::{ConnectionPolicy, Port, json, route};
 use crate::cluster::Member;
+use crate::membership::api::PeerPage;
 
 /// All pages of a standby, for both of its ports.
 pub struct StandbyPages {
@@ -20,7 +21,7 @@ pub struct StandbyPages {
 }
 
 impl StandbyPages {
-    /// The pages of the standby called `name`, which follows who leads the cluster.
+    /// The pages of the standby called `name`; `leader` is the leader of its cluster, if that is known.
     pub fn new(
         name: String,
         leader: watch::Receiver<Option<Member>>,
@@ -33,13 +34,12 @@ impl StandbyPages {
         })
     }
 
-    /// How its requests are treated.
+    /// The policy for its connections.
     pub(super) fn manners(&self) -> &ConnectionPolicy {
         &self.manners
     }
 
-    /// The answer to one request. The peer port has none of a member's pages, which is how 0.4's tools
-    /// tell a standby.
+    /// Answer one request. The peer port has none of a member's pages: tools of 0.4 recognise a standby by that.
     pub(super) async fn answer(&self, port: &Port, request: Request<Incoming>) -> Reply {
         let path = match route::clean(request.uri().path()) {
             Ok(path) => path,
@@ -55,12 +55,14 @@ impl StandbyPages {
                     })
                     .unwrap_or_else(|| reply::leaderless(0))
             }
-            Port::Peer(_) if path.starts_with("/oxetcd/") => admin::members(port, request).await,
-            Port::Peer(_) => reply::not_found(),
+            Port::Peer(peer) => match PeerPage::parse(&path) {
+                Some(PeerPage::ForMembers(page)) => peer.answer(page, request).await,
+                Some(_) | None => reply::not_found(),
+            },
         }
     }
 
-    /// Whether clients can be sent on.
+    /// Whether clients can be redirected.
     fn health(&self) -> Reply {
         let healthy = self.leader.borrow().is_some();
         let mut out = BytesMut::with_capacity(128);

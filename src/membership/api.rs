@@ -1,41 +1,228 @@
-//! The JSON that asks for a place and answers.
+//! The pages of the peer port: every path, the JSON of the pages for members, and the status of each refusal. Both
+//! the server and the client use what is here.
 
+use std::fmt;
+
+use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use crate::cluster::{
-    ClusterId, JoinAnswer, JoinError, JoinRequest, Member, MemberId, MemberList, Settings,
-    peer_address,
+    ClusterId, InvalidAddress, InvalidSettings, JoinAnswer, JoinRequest, Member, MemberId,
+    MemberList, Refusal, RefusalKind, Settings, peer_address,
 };
-use crate::transport::PROTOCOL_VERSION;
+use crate::transport::{ConnectionPaths, PROTOCOL_VERSION};
 
-/// Where a machine asks to join: `POST`, JSON.
-pub const JOIN_PATH: &str = "/oxetcd/join";
-
-/// Where a member shows the [`MemberList`] to standbys.
-pub const ROSTER_PATH: &str = "/oxetcd/roster";
-
-/// The longest name, as `-name` takes it.
+/// The longest name of a member, as for `-name`.
 const NAME_BYTES_MAX: usize = 250;
 
-/// The longest URL, and the longest sentence shown.
+/// The longest URL, and how much of a message from another member is shown.
 const TEXT_BYTES_MAX: usize = 1024;
 
+/// Below this path are the pages for members.
+const MEMBER_PAGES: &str = "/oxetcd/";
+const JOIN: &str = "/oxetcd/join";
+const MEMBER_LIST: &str = "/oxetcd/roster";
+const MESSAGES: &str = "/oxetcd/peer";
+const SNAPSHOT: &str = "/oxetcd/snapshot";
+const SETTINGS: &str = "/v2/admin/config";
+const MEMBERS: &str = "/v2/admin/machines";
+
+/// The paths of the pages that become connections between members.
+pub const CONNECTIONS: ConnectionPaths = ConnectionPaths {
+    messages: MESSAGES,
+    snapshot: SNAPSHOT,
+};
+
+/// A page of the peer port.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum PeerPage<'a> {
+    /// A page that only members and standbys ask for.
+    ForMembers(MemberPage),
+    /// This member's name.
+    Name,
+    /// The version of 0.4's peer protocol.
+    Version,
+    /// Whether this member speaks the given version of 0.4's peer protocol.
+    VersionCheck(&'a str),
+    /// The URL of this member's client port.
+    ClientUrl,
+    /// The cluster's settings.
+    Settings,
+    /// All members.
+    Members,
+    /// The member with this name.
+    Member(&'a str),
+    /// The removal of the member with this name.
+    Remove(&'a str),
+    /// The store's hash.
+    Hash,
+}
+
+/// A page that only members and standbys ask for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum MemberPage {
+    /// `POST`: a request to join, as JSON.
+    Join,
+    /// The [`MemberList`], as JSON.
+    MemberList,
+    /// Becomes a connection for messages.
+    Messages,
+    /// Becomes a connection for one snapshot.
+    Snapshot,
+}
+
+impl<'a> PeerPage<'a> {
+    /// The page at a clean path.
+    pub fn parse(path: &'a str) -> Option<Self> {
+        Some(match path {
+            "/name" => Self::Name,
+            "/version" => Self::Version,
+            "/etcdURL" => Self::ClientUrl,
+            "/hash" => Self::Hash,
+            SETTINGS => Self::Settings,
+            MEMBERS => Self::Members,
+            _ => {
+                return MemberPage::parse(path)
+                    .map(Self::ForMembers)
+                    .or_else(|| part(path, "/v2/admin/machines/", "").map(Self::Member))
+                    .or_else(|| part(path, "/remove/", "").map(Self::Remove))
+                    .or_else(|| part(path, "/version/", "/check").map(Self::VersionCheck));
+            }
+        })
+    }
+
+    /// The path of the page of a member, escaped for a request.
+    pub fn member_path(name: &str) -> String {
+        let name = utf8_percent_encode(name, NON_ALPHANUMERIC);
+        format!("{MEMBERS}/{name}")
+    }
+
+    /// The path of the page of the settings.
+    pub fn settings_path() -> String {
+        SETTINGS.to_owned()
+    }
+}
+
+impl MemberPage {
+    /// The page at a clean path. All others below `/oxetcd/` are the page for messages, which refuses whatever
+    /// does not come from a member.
+    fn parse(path: &str) -> Option<Self> {
+        match path {
+            JOIN => Some(Self::Join),
+            MEMBER_LIST => Some(Self::MemberList),
+            SNAPSHOT => Some(Self::Snapshot),
+            _ => path.starts_with(MEMBER_PAGES).then_some(Self::Messages),
+        }
+    }
+
+    /// Its path.
+    pub const fn path(self) -> &'static str {
+        match self {
+            Self::Join => JOIN,
+            Self::MemberList => MEMBER_LIST,
+            Self::Messages => MESSAGES,
+            Self::Snapshot => SNAPSHOT,
+        }
+    }
+}
+
+/// The one part of the path between `before` and `after`.
+fn part<'a>(path: &'a str, before: &str, after: &str) -> Option<&'a str> {
+    let part = path.strip_prefix(before)?.strip_suffix(after)?;
+    (!part.is_empty() && !part.contains('/')).then_some(part)
+}
+
+/// The status of a refusal, on all pages of the peer port.
+pub const fn to_status(kind: RefusalKind) -> u16 {
+    match kind {
+        RefusalKind::NotLeader => 307,
+        RefusalKind::Invalid => 400,
+        RefusalKind::Full => 403,
+        RefusalKind::UnknownMember => 404,
+        RefusalKind::Conflict => 409,
+        RefusalKind::Removed => 410,
+        RefusalKind::ForeignCluster => 412,
+        RefusalKind::Unavailable => 503,
+    }
+}
+
+/// The kind of refusal with this status; none if no refusal has it.
+pub fn from_status(status: u16) -> Option<RefusalKind> {
+    const KINDS: [RefusalKind; 8] = [
+        RefusalKind::NotLeader,
+        RefusalKind::Invalid,
+        RefusalKind::Full,
+        RefusalKind::UnknownMember,
+        RefusalKind::Conflict,
+        RefusalKind::Removed,
+        RefusalKind::ForeignCluster,
+        RefusalKind::Unavailable,
+    ];
+    KINDS.into_iter().find(|kind| to_status(*kind) == status)
+}
+
+/// Why what another member sent is not valid.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Malformed {
+    /// It is not the JSON that belongs there, and why.
+    Json(String),
+    /// It is of another version of the peer protocol.
+    Version(u64),
+    /// The name of a member.
+    Name(String),
+    /// The id of a member.
+    MemberId(String),
+    /// The id of a cluster.
+    ClusterId(String),
+    /// The client URL of a member.
+    ClientUrl(String),
+    /// The peer URL of a member, and why.
+    PeerUrl(InvalidAddress),
+    /// The cluster's settings, and why.
+    Settings(InvalidSettings),
+    /// The answer to a request to join does not list the member that joins.
+    NotListed,
+}
+
+impl fmt::Display for Malformed {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Json(error) => f.write_str(error),
+            Self::Version(version) => write!(f, "version {version} of the peer protocol"),
+            Self::Name(name) => write!(f, "{name:?} is not a valid member name"),
+            Self::MemberId(id) => write!(f, "{id:?} is not a valid member id"),
+            Self::ClusterId(id) => write!(f, "{id:?} is not a valid cluster id"),
+            Self::ClientUrl(url) => write!(f, "{url:?} is not a valid client URL"),
+            Self::PeerUrl(error) => write!(f, "the peer URL {error}"),
+            Self::Settings(error) => error.fmt(f),
+            Self::NotListed => f.write_str("this member is not in the member list"),
+        }
+    }
+}
+
+impl std::error::Error for Malformed {}
+
+impl From<serde_json::Error> for Malformed {
+    fn from(error: serde_json::Error) -> Self {
+        Self::Json(error.to_string())
+    }
+}
+
 #[derive(Serialize, Deserialize)]
-struct Version {
+struct VersionJson {
     oxetcd: u64,
 }
 
 #[derive(Serialize, Deserialize)]
-struct Request {
+struct JoinRequestJson {
     oxetcd: u64,
     cluster: Option<String>,
     member: MemberJson,
 }
 
-/// A member as it is written.
 #[derive(Serialize, Deserialize)]
-pub(crate) struct MemberJson {
+struct MemberJson {
     id: String,
     name: String,
     client_url: String,
@@ -43,193 +230,26 @@ pub(crate) struct MemberJson {
 }
 
 #[derive(Serialize, Deserialize)]
-struct Accepted {
+struct JoinAnswerJson {
     oxetcd: u64,
     cluster: String,
     members: Vec<MemberJson>,
 }
 
 #[derive(Serialize, Deserialize)]
-struct Declined {
+struct RefusalJson {
     oxetcd: u64,
     message: String,
+    /// The leader's peer URL.
     #[serde(skip_serializing_if = "Option::is_none")]
     leader: Option<String>,
-    /// Where there is no place: who has them all.
+    /// The members of a cluster that is full.
     #[serde(skip_serializing_if = "Option::is_none")]
     roster: Option<MemberListJson>,
 }
 
-/// What an error says to a machine that asked.
-pub(crate) struct Said {
-    /// The sentence.
-    pub(crate) message: String,
-    /// The leader's peer URL, if it names one.
-    pub(crate) leader: Option<String>,
-    /// Who has all the places, if that is the reason.
-    pub(crate) roster: Option<MemberList>,
-}
-
-/// The version of what is written here.
-pub(super) fn version() -> u64 {
-    PROTOCOL_VERSION.into()
-}
-
-/// The request as JSON.
-pub(crate) fn request_out(request: &JoinRequest) -> Vec<u8> {
-    json(&Request {
-        oxetcd: version(),
-        cluster: request.cluster.map(|id| id.to_string()),
-        member: machine(&request.member),
-    })
-}
-
-/// The request that `body` says. The version comes first: of another one, nothing else can be told.
-pub(crate) fn request_in(body: &[u8]) -> Result<JoinRequest, JoinError> {
-    let invalid = |error: serde_json::Error| JoinError::Invalid(error.to_string());
-    let asking: Version = serde_json::from_slice(body).map_err(invalid)?;
-    if asking.oxetcd != version() {
-        return Err(JoinError::Version {
-            ours: version(),
-            theirs: asking.oxetcd,
-        });
-    }
-    let request: Request = serde_json::from_slice(body).map_err(invalid)?;
-    let read = || {
-        Ok(JoinRequest {
-            member: member(&request.member)?,
-            cluster: request.cluster.as_deref().map(cluster).transpose()?,
-        })
-    };
-    read().map_err(JoinError::Invalid)
-}
-
-/// The answer as JSON.
-pub(crate) fn answer_out(answer: &JoinAnswer) -> Vec<u8> {
-    json(&Accepted {
-        oxetcd: version(),
-        cluster: answer.cluster.to_string(),
-        members: answer.members.iter().map(machine).collect(),
-    })
-}
-
-/// The answer that `body` says to `asking`, or what is wrong with it.
-pub(crate) fn answer_in(body: &[u8], asking: MemberId) -> Result<JoinAnswer, String> {
-    let answer: Accepted = serde_json::from_slice(body).map_err(|error| error.to_string())?;
-    let members: Result<Vec<_>, _> = answer.members.iter().map(member).collect();
-    let answer = JoinAnswer {
-        cluster: cluster(&answer.cluster)?,
-        members: members?,
-    };
-    if !answer.members.iter().any(|member| member.id == asking) {
-        return Err("this machine is not among the members it names".to_owned());
-    }
-    Ok(answer)
-}
-
-/// The error as JSON.
-pub(crate) fn error_out(error: &JoinError) -> Vec<u8> {
-    let (leader, roster) = match error {
-        JoinError::NotLeader { leader } => (Some(leader.clone()), None),
-        JoinError::NoPlace(roster) => (None, Some(MemberListJson::new(roster))),
-        JoinError::NameTaken { .. }
-        | JoinError::AddressTaken { .. }
-        | JoinError::Version { .. }
-        | JoinError::ForeignCluster { .. }
-        | JoinError::Removed
-        | JoinError::Invalid(_)
-        | JoinError::Unready(_) => (None, None),
-    };
-    json(&Declined {
-        oxetcd: version(),
-        message: error.to_string(),
-        leader,
-        roster,
-    })
-}
-
-/// What `body` says; none if it is nobody of ours.
-pub(crate) fn error_in(body: &[u8]) -> Option<Said> {
-    let declined: Declined = serde_json::from_slice(body).ok()?;
-    // It will be shown on a terminal.
-    let message = declined.message.chars().filter(|c| !c.is_control());
-    Some(Said {
-        message: message.take(TEXT_BYTES_MAX).collect(),
-        leader: declined.leader,
-        roster: declined.roster.and_then(|written| written.roster().ok()),
-    })
-}
-
-/// A value as JSON with an end of line.
-pub(crate) fn json(value: &impl Serialize) -> Vec<u8> {
-    // Strings and numbers always make JSON; an empty body would be refused by the other side.
-    let mut body = serde_json::to_vec(value).unwrap_or_default();
-    body.push(b'\n');
-    body
-}
-
-/// A member as it is written.
-pub(super) fn machine(member: &Member) -> MemberJson {
-    MemberJson {
-        id: member.id.to_string(),
-        name: member.name.clone(),
-        client_url: member.client_url.clone(),
-        peer_url: member.peer_url.clone(),
-    }
-}
-
-/// The member that is written, or what is wrong with it.
-pub(super) fn member(machine: &MemberJson) -> Result<Member, String> {
-    let MemberJson {
-        id,
-        name,
-        client_url,
-        peer_url,
-    } = machine;
-    // It becomes a key below /_etcd/machines, where . and .. would be somewhere else.
-    if matches!(name.as_str(), "" | "." | "..")
-        || name.len() > NAME_BYTES_MAX
-        || name.contains(|c: char| c == '/' || c.is_control())
-    {
-        return Err(format!("{name:?} is no name of a member"));
-    }
-    let after_scheme = client_url
-        .strip_prefix("http://")
-        .or_else(|| client_url.strip_prefix("https://"));
-    let has_host = after_scheme.is_some_and(|rest| peer_address(rest).is_ok());
-    let blank = |c: char| c.is_control() || c.is_whitespace();
-    if !has_host || client_url.len() > TEXT_BYTES_MAX || client_url.contains(blank) {
-        return Err(format!("{client_url:?} is no URL of a client port"));
-    }
-    if let Err(error) = peer_address(peer_url) {
-        return Err(error.to_string());
-    }
-    Ok(Member {
-        id: number(id)
-            .and_then(MemberId::new)
-            .ok_or_else(|| format!("{id:?} is no id of a member"))?,
-        name: name.clone(),
-        client_url: client_url.clone(),
-        peer_url: peer_url.clone(),
-    })
-}
-
-/// The id of a cluster.
-pub(super) fn cluster(id: &str) -> Result<ClusterId, String> {
-    number(id)
-        .and_then(ClusterId::new)
-        .ok_or_else(|| format!("{id:?} is no id of a cluster"))
-}
-
-/// Sixteen hex digits.
-pub(super) fn number(text: &str) -> Option<u64> {
-    let digits = text.len() == 16 && text.bytes().all(|byte| byte.is_ascii_hexdigit());
-    digits.then(|| u64::from_str_radix(text, 16).ok()).flatten()
-}
-
-/// The member list as JSON.
 #[derive(Serialize, Deserialize)]
-pub(crate) struct MemberListJson {
+struct MemberListJson {
     oxetcd: u64,
     cluster: String,
     members: Vec<MemberJson>,
@@ -238,184 +258,252 @@ pub(crate) struct MemberListJson {
     settings: Value,
 }
 
-impl MemberListJson {
-    /// What is written of `roster`.
-    pub(super) fn new(roster: &MemberList) -> Self {
-        Self {
-            oxetcd: version(),
-            cluster: roster.cluster.to_string(),
-            members: roster.members.iter().map(machine).collect(),
-            leader: roster.leader.map(|id| id.to_string()),
-            settings: serde_json::from_str(&roster.settings.to_string()).unwrap_or_default(),
-        }
-    }
+/// The part of an error of the administration pages that is shown.
+#[derive(Deserialize)]
+struct ErrorJson {
+    cause: String,
+}
 
-    /// What it says, or what is wrong with it.
-    pub(super) fn roster(&self) -> Result<MemberList, String> {
-        if self.oxetcd != version() {
-            return Err(format!("it is of another version, {}", self.oxetcd));
-        }
-        let members: Result<Vec<_>, _> = self.members.iter().map(member).collect();
-        let leader = self.leader.as_deref().and_then(number);
-        Ok(MemberList {
-            cluster: cluster(&self.cluster)?,
-            members: members?,
-            leader: leader.and_then(MemberId::new),
-            settings: Settings::default().changed(self.settings.to_string().as_bytes())?,
+/// Encode a request to join.
+pub fn encode_join_request(request: &JoinRequest) -> Vec<u8> {
+    to_json(&JoinRequestJson {
+        oxetcd: version(),
+        cluster: request.cluster.map(|id| id.to_string()),
+        member: to_member_json(&request.member),
+    })
+}
+
+/// Decode a request to join. The version is checked first: another version may have another form.
+///
+/// # Errors
+///
+/// [`Refusal::Version`], or [`Refusal::Invalid`] with the reason.
+pub fn decode_join_request(body: &[u8]) -> Result<JoinRequest, Refusal> {
+    let invalid =
+        |error: Malformed| Refusal::Invalid(format!("not a valid request to join: {error}"));
+    let asking: VersionJson =
+        serde_json::from_slice(body).map_err(|error| invalid(error.into()))?;
+    if asking.oxetcd != version() {
+        return Err(Refusal::Version {
+            ours: version(),
+            theirs: asking.oxetcd,
+        });
+    }
+    let decode = || {
+        let request: JoinRequestJson = serde_json::from_slice(body)?;
+        Ok(JoinRequest {
+            member: from_member_json(request.member)?,
+            cluster: request
+                .cluster
+                .as_deref()
+                .map(parse_cluster_id)
+                .transpose()?,
         })
+    };
+    decode().map_err(invalid)
+}
+
+/// Encode the answer to a member that was admitted.
+pub fn encode_join_answer(answer: &JoinAnswer) -> Vec<u8> {
+    to_json(&JoinAnswerJson {
+        oxetcd: version(),
+        cluster: answer.cluster.to_string(),
+        members: answer.members.iter().map(to_member_json).collect(),
+    })
+}
+
+/// Decode the answer to the member with the id `asking`.
+///
+/// # Errors
+///
+/// [`Malformed`]: it is not the JSON of an answer, or [`Malformed::NotListed`].
+pub fn decode_join_answer(body: &[u8], asking: MemberId) -> Result<JoinAnswer, Malformed> {
+    let answer: JoinAnswerJson = serde_json::from_slice(body)?;
+    let answer = JoinAnswer {
+        cluster: parse_cluster_id(&answer.cluster)?,
+        members: from_members_json(answer.members)?,
+    };
+    match answer.members.iter().any(|member| member.id == asking) {
+        true => Ok(answer),
+        false => Err(Malformed::NotListed),
     }
 }
 
-/// The roster as JSON.
-pub(crate) fn member_list_out(roster: &MemberList) -> Vec<u8> {
-    json(&MemberListJson::new(roster))
+/// Encode a refusal for the page for requests to join. Its status is [`to_status`] of its kind.
+pub fn encode_refusal(refusal: &Refusal) -> Vec<u8> {
+    let leader = if let Refusal::NotLeader { leader } = refusal {
+        leader.clone()
+    } else {
+        None
+    };
+    let roster = if let Refusal::Full(list) = refusal {
+        Some(to_member_list_json(list))
+    } else {
+        None
+    };
+    to_json(&RefusalJson {
+        oxetcd: version(),
+        message: refusal.to_string(),
+        leader,
+        roster,
+    })
 }
 
-/// The roster that `json` says, or what is wrong with it.
-pub(crate) fn member_list_in(json: &[u8]) -> Result<MemberList, String> {
-    let written: MemberListJson =
-        serde_json::from_slice(json).map_err(|error| error.to_string())?;
-    written.roster()
-}
-
-#[cfg(test)]
-mod tests {
-    use proptest::prelude::*;
-
-    use super::*;
-
-    fn request() -> JoinRequest {
-        JoinRequest {
-            member: Member {
-                id: MemberId::new(0xfeed).expect("not zero"),
-                name: "ein Döner".to_owned(),
-                client_url: "http://[::1]:4001".to_owned(),
-                peer_url: "http://[::1]:7001".to_owned(),
+/// Decode a refusal by the page for requests to join; none if no member of ours sent it.
+pub fn decode_refusal(status: u16, body: &[u8]) -> Option<Refusal> {
+    let json: RefusalJson = serde_json::from_slice(body).ok()?;
+    let kind = from_status(status).unwrap_or(RefusalKind::Invalid);
+    let list = json
+        .roster
+        .and_then(|list| from_member_list_json(list).ok());
+    let reported = |kind| Refusal::Reported {
+        kind,
+        message: to_printable(&json.message),
+    };
+    Some(match (kind, list) {
+        (RefusalKind::Removed, _) => Refusal::Removed,
+        (RefusalKind::NotLeader, _) => match json.leader {
+            Some(leader) => Refusal::NotLeader {
+                leader: Some(leader),
             },
-            cluster: ClusterId::new(7),
-        }
-    }
+            None => reported(RefusalKind::Unavailable),
+        },
+        (RefusalKind::Full, Some(list)) => Refusal::Full(Box::new(list)),
+        (kind, _) => reported(kind),
+    })
+}
 
-    #[test]
-    fn there_and_back() {
-        let request = request();
-        assert_eq!(request_in(&request_out(&request)), Ok(request.clone()));
-        let alone = JoinRequest {
-            cluster: None,
-            ..request.clone()
-        };
-        assert_eq!(request_in(&request_out(&alone)), Ok(alone));
-
-        let answer = JoinAnswer {
-            cluster: ClusterId::new(7).expect("not zero"),
-            members: vec![request.member.clone()],
-        };
-        let body = answer_out(&answer);
-        assert_eq!(answer_in(&body, request.member.id), Ok(answer));
-        let other = MemberId::new(1).expect("not zero");
-        assert!(answer_in(&body, other).is_err());
+/// Decode a refusal by an administration page.
+pub fn decode_admin_refusal(status: u16, body: &[u8]) -> Refusal {
+    let cause = serde_json::from_slice(body).map(|error: ErrorJson| to_printable(&error.cause));
+    let message = || cause.unwrap_or_else(|_| format!("unexpected answer with status {status}"));
+    match from_status(status) {
+        Some(RefusalKind::UnknownMember) => Refusal::UnknownMember,
+        Some(kind @ (RefusalKind::Invalid | RefusalKind::Conflict)) => Refusal::Reported {
+            kind,
+            message: message(),
+        },
+        Some(_) | None => Refusal::Unavailable(message()),
     }
+}
 
-    #[test]
-    fn another_version_is_told_first() {
-        let error = request_in(br#"{"oxetcd":9,"what":"ever"}"#).expect_err("refused");
-        assert_eq!(error, JoinError::Version { ours: 1, theirs: 9 });
-    }
+/// Encode a member list.
+pub fn encode_member_list(list: &MemberList) -> Vec<u8> {
+    to_json(&to_member_list_json(list))
+}
 
-    #[test]
-    fn bad_requests() {
-        let good = String::from_utf8(request_out(&request())).expect("text");
-        for (from, to) in [
-            ("ein Döner", "a/b"),
-            ("ein Döner", ""),
-            ("ein Döner", "a\\nb"),
-            ("ein Döner", "."),
-            ("ein Döner", ".."),
-            ("ein Döner", &"n".repeat(251)),
-            ("000000000000feed", "0000000000000000"),
-            ("000000000000feed", "+00000000000feed"),
-            ("000000000000feed", "feed"),
-            ("http://[::1]:7001", "nowhere at all"),
-            ("http://[::1]:4001", "localhost:4001"),
-            ("http://[::1]:4001", "http://"),
-            ("http://[::1]:4001", "http://a:99999"),
-            ("\"member\"", "\"number\""),
-        ] {
-            assert!(good.contains(from), "{from}");
-            let bad = good.replace(from, to);
-            let error = request_in(bad.as_bytes()).expect_err(&bad);
-            assert!(matches!(error, JoinError::Invalid(_)), "{error:?}");
-        }
-    }
+/// Decode a member list.
+///
+/// # Errors
+///
+/// [`Malformed`]: it is not the JSON of a member list, or of another version.
+pub fn decode_member_list(json: &[u8]) -> Result<MemberList, Malformed> {
+    from_member_list_json(serde_json::from_slice(json)?)
+}
 
-    proptest! {
-        #[test]
-        fn any_bytes(body in proptest::collection::vec(any::<u8>(), 0..200)) {
-            let _ = request_in(&body);
-            let _ = error_in(&body);
-            let _ = answer_in(&body, request().member.id);
-        }
+fn version() -> u64 {
+    PROTOCOL_VERSION.into()
+}
+
+/// A value as JSON with an end of line.
+fn to_json(value: &impl Serialize) -> Vec<u8> {
+    // Strings and numbers always make JSON; the other side would refuse an empty body.
+    let mut body = serde_json::to_vec(value).unwrap_or_default();
+    body.push(b'\n');
+    body
+}
+
+/// Text of another member, fit for a terminal.
+fn to_printable(text: &str) -> String {
+    let printable = text.chars().filter(|c| !c.is_control());
+    printable.take(TEXT_BYTES_MAX).collect()
+}
+
+fn to_member_json(member: &Member) -> MemberJson {
+    MemberJson {
+        id: member.id.to_string(),
+        name: member.name.clone(),
+        client_url: member.client_url.clone(),
+        peer_url: member.peer_url.clone(),
     }
+}
+
+fn from_member_json(json: MemberJson) -> Result<Member, Malformed> {
+    let MemberJson {
+        id,
+        name,
+        client_url,
+        peer_url,
+    } = json;
+    // It becomes a key below /_etcd/machines, so it must be one part of a path.
+    if matches!(name.as_str(), "" | "." | "..")
+        || name.len() > NAME_BYTES_MAX
+        || name.contains(|c: char| c == '/' || c.is_control())
+    {
+        return Err(Malformed::Name(name));
+    }
+    let after_scheme = client_url
+        .strip_prefix("http://")
+        .or_else(|| client_url.strip_prefix("https://"));
+    let has_host = after_scheme.is_some_and(|rest| peer_address(rest).is_ok());
+    let is_blank = |c: char| c.is_control() || c.is_whitespace();
+    if !has_host || client_url.len() > TEXT_BYTES_MAX || client_url.contains(is_blank) {
+        return Err(Malformed::ClientUrl(client_url));
+    }
+    peer_address(&peer_url).map_err(Malformed::PeerUrl)?;
+    let Some(id) = parse_id(&id).and_then(MemberId::new) else {
+        return Err(Malformed::MemberId(id));
+    };
+    Ok(Member {
+        id,
+        name,
+        client_url,
+        peer_url,
+    })
+}
+
+fn from_members_json(members: Vec<MemberJson>) -> Result<Vec<Member>, Malformed> {
+    members.into_iter().map(from_member_json).collect()
+}
+
+fn to_member_list_json(list: &MemberList) -> MemberListJson {
+    MemberListJson {
+        oxetcd: version(),
+        cluster: list.cluster.to_string(),
+        members: list.members.iter().map(to_member_json).collect(),
+        leader: list.leader.map(|id| id.to_string()),
+        settings: serde_json::from_str(&list.settings.to_string()).unwrap_or_default(),
+    }
+}
+
+fn from_member_list_json(json: MemberListJson) -> Result<MemberList, Malformed> {
+    if json.oxetcd != version() {
+        return Err(Malformed::Version(json.oxetcd));
+    }
+    let leader = json.leader.as_deref().and_then(parse_id);
+    let settings = json.settings.to_string();
+    Ok(MemberList {
+        cluster: parse_cluster_id(&json.cluster)?,
+        members: from_members_json(json.members)?,
+        leader: leader.and_then(MemberId::new),
+        settings: Settings::default()
+            .with_changes(settings.as_bytes())
+            .map_err(Malformed::Settings)?,
+    })
+}
+
+fn parse_cluster_id(id: &str) -> Result<ClusterId, Malformed> {
+    parse_id(id)
+        .and_then(ClusterId::new)
+        .ok_or_else(|| Malformed::ClusterId(id.to_owned()))
+}
+
+/// Parse sixteen hex digits.
+fn parse_id(text: &str) -> Option<u64> {
+    let is_hex = text.len() == 16 && text.bytes().all(|byte| byte.is_ascii_hexdigit());
+    is_hex.then(|| u64::from_str_radix(text, 16).ok()).flatten()
 }
 
 #[cfg(test)]
-mod member_list_tests {
-    use proptest::prelude::*;
-
-    use super::*;
-    use crate::cluster::{ClusterId, Member};
-
-    fn roster() -> MemberList {
-        let id = MemberId::new(3).expect("not zero");
-        MemberList {
-            cluster: ClusterId::new(9).expect("not zero"),
-            members: vec![Member {
-                id,
-                name: "three".to_owned(),
-                client_url: "http://127.0.0.1:4001".to_owned(),
-                peer_url: "http://127.0.0.1:7001".to_owned(),
-            }],
-            leader: Some(id),
-            settings: Settings::parse(b"{\"activeSize\":3,\"syncInterval\":1.25}"),
-        }
-    }
-
-    #[test]
-    fn there_and_back() {
-        let roster = roster();
-        assert_eq!(
-            member_list_in(&member_list_out(&roster)),
-            Ok(roster.clone())
-        );
-        let leaderless = MemberList {
-            leader: None,
-            ..roster
-        };
-        assert_eq!(
-            member_list_in(&member_list_out(&leaderless)),
-            Ok(leaderless)
-        );
-    }
-
-    #[test]
-    fn what_makes_no_sense_is_refused() {
-        let json = String::from_utf8(member_list_out(&roster())).expect("text");
-        for (from, to) in [
-            ("1.25", "\"x\""),
-            ("\"oxetcd\":1", "\"oxetcd\":2"),
-            ("0000000000000009", "9"),
-            ("127.0.0.1:7001", "nowhere at all"),
-        ] {
-            assert!(json.contains(from), "{from}");
-            let bad = json.replace(from, to);
-            assert!(member_list_in(bad.as_bytes()).is_err(), "{bad}");
-        }
-    }
-
-    proptest! {
-        #[test]
-        fn any_bytes(body in proptest::collection::vec(any::<u8>(), 0..200)) {
-            let _ = member_list_in(&body);
-        }
-    }
-}
+#[path = "api_tests.rs"]
+mod tests;

@@ -1,91 +1,95 @@
-//! Asking the peers for a place, as often as configured.
+//! What a member or a standby asks others: to join, to change the membership, and for the member list.
 
 use std::fmt;
 use std::time::Duration;
 
 use bytes::Bytes;
 use http_body_util::Full;
-use hyper::header::{CONTENT_TYPE, HeaderValue};
-use hyper::{Method, Request, StatusCode, Uri};
+use hyper::header::{CONTENT_TYPE, HeaderName, HeaderValue};
+use hyper::{Method, Request, Uri};
 use tokio::time::sleep;
 use tracing::info;
 
-use super::api::{self, JOIN_PATH, ROSTER_PATH, Said};
-use crate::cluster::{Address, JoinAnswer, JoinRequest, MemberList, peer_address};
+use super::api::{self, Malformed, MemberPage};
+use crate::cluster::{
+    Address, ClusterId, JoinAnswer, JoinRequest, Member, MemberList, Refusal, RefusalKind,
+    peer_address,
+};
 use crate::net::staggered_race;
 use crate::net::tls::Connector;
 use crate::transport::http::{self, Failure};
 
-/// How long one peer may take to answer: a change of the members waits for a leader and a quorum.
-const ANSWER_TIMEOUT: Duration = Duration::from_secs(10);
+/// The header of a request that a member forwarded to the leader: it is not forwarded again.
+pub const FORWARDED: HeaderName = HeaderName::from_static("x-oxetcd-passed-on");
 
-/// How long a member may take to show its member list.
+/// Timeout for an answer to a request to join, which waits for a leader and a quorum.
+const JOIN_TIMEOUT: Duration = Duration::from_secs(10);
+
+/// Timeout for a member list.
 const MEMBER_LIST_TIMEOUT: Duration = Duration::from_secs(2);
 
-/// How often a peer may send us on to another; a member that knows the leader does so once.
+/// Timeout for the leader's answer to a forwarded request: a little longer than the leader's own.
+const FORWARD_TIMEOUT: Duration = Duration::from_secs(7);
+
+/// How many redirects are followed; a member that knows the leader sends one.
 const REDIRECTS_MAX: usize = 4;
 
-/// How often to ask.
+/// How often to ask the peers.
 #[derive(Clone, Copy, Debug)]
 pub struct RetryPolicy {
-    /// How many rounds through all peers (`-max-retry-attempts`); 0 for no end, as in 0.4.
+    /// The number of rounds through all peers (`-max-retry-attempts`); 0 for no limit, as in 0.4.
     pub attempts: u32,
     /// The time between two rounds (`-retry-interval`).
     pub interval: Duration,
 }
 
-/// Why there is no place. The text says what to do about it.
+/// Why a member could not join.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum JoinFailure {
-    /// The cluster says no; asking again would not help.
-    Declined {
-        /// Who said so.
+    /// The cluster refused, and asking again would not help.
+    Refused {
+        /// The peer whose cluster that is.
         by: Address,
         /// Why.
-        why: String,
+        refusal: Refusal,
     },
-    /// The cluster has as many members as it is to have.
-    NoPlace(Box<MemberList>),
-    /// The id was a member's that was removed: the machine needs a new one.
-    Removed,
-    /// What answers there is no member of anything.
-    Stranger {
-        /// Where.
+    /// A peer is not a member of a cluster that can be joined.
+    NotAMember {
+        /// The peer.
         at: Address,
         /// What it answered.
-        what: String,
+        answer: String,
     },
-    /// Nobody could be asked, in any round: for each peer the last reason.
-    Nobody(Vec<(Address, String)>),
+    /// No peer admitted the member in any round; for each peer the last reason.
+    Unavailable(Vec<(Address, String)>),
+}
+
+impl JoinFailure {
+    /// The refusal of the cluster, if that is the failure.
+    pub fn refusal(&self) -> Option<&Refusal> {
+        match self {
+            Self::Refused { refusal, .. } => Some(refusal),
+            Self::NotAMember { .. } | Self::Unavailable(_) => None,
+        }
+    }
 }
 
 impl fmt::Display for JoinFailure {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::Declined { by, why } => write!(f, "the cluster at {by} has no place: {why}"),
-            Self::NoPlace(roster) => write!(
-                f,
-                "the cluster has {} members, and is to have no more than {}",
-                roster.members.len(),
-                roster.settings.active_size()
-            ),
-            Self::Removed => {
-                f.write_str("the member of this directory was removed from the cluster")
+            Self::Refused { by, refusal } => {
+                write!(f, "the cluster at {by} refused the member: {refusal}")
             }
-            Self::Stranger { at, what } => write!(
+            Self::NotAMember { at, answer } => write!(
                 f,
-                "the peer at {at} is no member of a cluster that can be joined: {what}; \
-                 check -peers (it takes peer addresses, whose port is 7001 by default)"
+                "the peer at {at} is not a member of a cluster that can be joined: {answer}; check -peers \
+                 (it takes peer addresses, with port 7001 by default)"
             ),
-            Self::Nobody(reasons) => {
-                write!(f, "none of the peers could give a place (")?;
-                for (at, (address, why)) in reasons.iter().enumerate() {
-                    let comma = if at > 0 { "; " } else { "" };
-                    write!(f, "{comma}{address}: {why}")?;
-                }
-                write!(
-                    f,
-                    "): -peers alone never founds a cluster, so one member must start without it"
+            Self::Unavailable(reasons) => {
+                f.write_str("no peer admitted the member (")?;
+                f.write_str(&list_reasons(reasons))?;
+                f.write_str(
+                    "): with -peers alone no cluster is founded, so start one member without it",
                 )
             }
         }
@@ -94,147 +98,275 @@ impl fmt::Display for JoinFailure {
 
 impl std::error::Error for JoinFailure {}
 
-/// What one peer made of the request.
-enum Outcome {
-    Joined(JoinAnswer),
-    Declined(String),
-    NoPlace(Box<MemberList>),
-    Removed,
-    Stranger(String),
-    Later(String),
+/// Why no member list was received.
+#[derive(Debug)]
+pub enum MemberListError {
+    /// The member could not be reached, or sent no HTTP answer.
+    Request(Failure),
+    /// It answered with this status.
+    Status(u16),
+    /// Its answer is not a member list.
+    Malformed(Malformed),
+    /// It belongs to another cluster.
+    ForeignCluster(ClusterId),
 }
 
-/// Why the next peer is asked.
-enum Unsettled {
-    Stranger(Address, String),
-    Later(Address, String),
+impl fmt::Display for MemberListError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Request(failure) => failure.fmt(f),
+            Self::Status(status) => write!(f, "unexpected answer with status {status}"),
+            Self::Malformed(error) => write!(f, "not a valid member list: {error}"),
+            Self::ForeignCluster(cluster) => write!(f, "it belongs to cluster {cluster}"),
+        }
+    }
 }
 
-/// Ask `peers` for a place until one gives it.
+impl std::error::Error for MemberListError {}
+
+/// No contact knows the members of the cluster; for each the reason.
+#[derive(Debug)]
+pub struct NoMemberList(Vec<(Address, MemberListError)>);
+
+impl fmt::Display for NoMemberList {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&list_reasons(&self.0))
+    }
+}
+
+impl std::error::Error for NoMemberList {}
+
+/// The reason for each address, in a line.
+pub fn list_reasons(reasons: &[(Address, impl fmt::Display)]) -> String {
+    let reasons = reasons.iter();
+    let reasons = reasons.map(|(address, reason)| format!("{address}: {reason}"));
+    reasons.collect::<Vec<_>>().join("; ")
+}
+
+/// Ask `peers` to admit a member, until one of them does.
 ///
 /// # Errors
 ///
-/// [`JoinFailure`]: at once when a cluster says no, or when something answers that is no member and no
-/// other peer gives a place; else after all rounds.
+/// - [`JoinFailure::Refused`]: at once, when a cluster refuses for good.
+/// - [`JoinFailure::NotAMember`]: after the round in which a peer is not a member of a cluster that can be joined,
+///   and no other peer admits the member.
+/// - [`JoinFailure::Unavailable`]: after the last round.
 pub async fn join(
     tls: &Connector,
     peers: &[Address],
     request: &JoinRequest,
-    patience: RetryPolicy,
+    retry: RetryPolicy,
 ) -> Result<JoinAnswer, JoinFailure> {
     let mut round: u32 = 0;
     loop {
-        let round_over = staggered_race(peers, |peer| {
-            ask_for_good(tls.clone(), peer, request.clone())
+        let answers = staggered_race(peers, |peer| {
+            ask_for_decision(tls.clone(), peer, request.clone())
         });
-        let unsettled = match round_over.await {
-            Ok(settled) => return settled,
-            Err(unsettled) => unsettled,
+        let undecided = match answers.await {
+            Ok(decision) => return decision,
+            Err(undecided) => undecided,
         };
-        let mut stranger = None;
+        let mut not_a_member = None;
         let mut reasons = Vec::new();
-        for one in unsettled {
+        for one in undecided {
             match one {
-                Unsettled::Stranger(at, what) => {
-                    stranger.get_or_insert(JoinFailure::Stranger { at, what });
+                Undecided::NotAMember(at, answer) => {
+                    not_a_member.get_or_insert(JoinFailure::NotAMember { at, answer });
                 }
-                Unsettled::Later(peer, why) => reasons.push((peer, why)),
+                Undecided::Later(peer, reason) => reasons.push((peer, reason)),
             }
         }
-        if let Some(stranger) = stranger {
-            return Err(stranger);
-        }
-        round = round.saturating_add(1);
-        let failure = JoinFailure::Nobody(reasons);
-        if round == patience.attempts || peers.is_empty() {
+        if let Some(failure) = not_a_member {
             return Err(failure);
         }
-        let seconds = patience.interval.as_secs_f64();
-        if let JoinFailure::Nobody(reasons) = &failure {
-            for (peer, why) in reasons {
-                info!("{peer} gives no place in its cluster yet: {why}");
-            }
+        round = round.saturating_add(1);
+        if round == retry.attempts || peers.is_empty() {
+            return Err(JoinFailure::Unavailable(reasons));
         }
-        info!("asking again in {seconds} s (round {round})");
-        sleep(patience.interval).await;
+        for (peer, reason) in &reasons {
+            info!(%peer, reason, "not admitted yet");
+        }
+        let retry_in = format!("{}s", retry.interval.as_secs_f64());
+        info!(round, retry_in, "retrying to join");
+        sleep(retry.interval).await;
     }
 }
 
-/// Ask one peer; what settles the matter is good, be it a no.
-async fn ask_for_good(
+/// Why the next peer is asked.
+enum Undecided {
+    NotAMember(Address, String),
+    Later(Address, String),
+}
+
+/// Ask one peer. A refusal for good is a decision as well.
+async fn ask_for_decision(
     tls: Connector,
     peer: Address,
     request: JoinRequest,
-) -> Result<Result<JoinAnswer, JoinFailure>, Unsettled> {
-    match ask(&tls, &peer, &request).await {
-        Outcome::Joined(answer) => Ok(Ok(answer)),
-        Outcome::Declined(why) => Ok(Err(JoinFailure::Declined { by: peer, why })),
-        Outcome::NoPlace(roster) => Ok(Err(JoinFailure::NoPlace(roster))),
-        Outcome::Removed => Ok(Err(JoinFailure::Removed)),
-        Outcome::Stranger(what) => Err(Unsettled::Stranger(peer, what)),
-        Outcome::Later(why) => Err(Unsettled::Later(peer, why)),
+) -> Result<Result<JoinAnswer, JoinFailure>, Undecided> {
+    match ask_to_join(&tls, &peer, &request).await {
+        Answer::Admitted(answer) => Ok(Ok(answer)),
+        Answer::Refused(refusal) => match refusal.kind() {
+            // This peer's cluster is another one; the next peer's may not be.
+            RefusalKind::ForeignCluster => Err(Undecided::NotAMember(peer, refusal.to_string())),
+            RefusalKind::NotLeader | RefusalKind::Unavailable => {
+                Err(Undecided::Later(peer, refusal.to_string()))
+            }
+            RefusalKind::Invalid
+            | RefusalKind::Full
+            | RefusalKind::UnknownMember
+            | RefusalKind::Conflict
+            | RefusalKind::Removed => Ok(Err(JoinFailure::Refused { by: peer, refusal })),
+        },
+        Answer::NotAMember(answer) => Err(Undecided::NotAMember(peer, answer)),
+        Answer::Unreachable(reason) => Err(Undecided::Later(peer, reason)),
     }
 }
 
-/// Ask one peer, and whomever it sends us to.
-async fn ask(tls: &Connector, peer: &Address, request: &JoinRequest) -> Outcome {
-    let body = Bytes::from(api::request_out(request));
+/// One peer's answer to a request to join.
+enum Answer {
+    Admitted(JoinAnswer),
+    Refused(Refusal),
+    NotAMember(String),
+    Unreachable(String),
+}
+
+/// Ask one peer, and the members it redirects to.
+async fn ask_to_join(tls: &Connector, peer: &Address, request: &JoinRequest) -> Answer {
+    let body = Bytes::from(api::encode_join_request(request));
     let mut to = peer.clone();
     for _ in 0..=REDIRECTS_MAX {
-        let mut ask = Request::new(Full::new(body.clone()));
-        *ask.method_mut() = Method::POST;
-        *ask.uri_mut() = Uri::from_static(JOIN_PATH);
+        let mut post = Request::new(Full::new(body.clone()));
+        *post.method_mut() = Method::POST;
+        *post.uri_mut() = Uri::from_static(MemberPage::Join.path());
         let json = HeaderValue::from_static("application/json");
-        ask.headers_mut().insert(CONTENT_TYPE, json);
-        let answer = match http::request(tls, &to, ask, ANSWER_TIMEOUT).await {
+        post.headers_mut().insert(CONTENT_TYPE, json);
+        let answer = match http::request(tls, &to, post, JOIN_TIMEOUT).await {
             Ok(answer) => answer,
-            Err(Failure::Unreachable(error)) => return Outcome::Later(error.to_string()),
-            Err(Failure::Answer(what)) => return Outcome::Stranger(what),
+            Err(Failure::Unreachable(error)) => return Answer::Unreachable(error.to_string()),
+            Err(Failure::Answer(answer)) => return Answer::NotAMember(answer),
         };
-        if answer.status == StatusCode::OK {
-            return match api::answer_in(&answer.body, request.member.id) {
-                Ok(answer) => Outcome::Joined(answer),
-                Err(what) => Outcome::Stranger(format!("it answers something else: {what}")),
+        if answer.status.is_success() {
+            return match api::decode_join_answer(&answer.body, request.member.id) {
+                Ok(answer) => Answer::Admitted(answer),
+                Err(error) => Answer::NotAMember(format!("not a valid answer: {error}")),
             };
         }
-        let Some(Said {
-            message,
-            leader,
-            roster,
-        }) = api::error_in(&answer.body)
-        else {
-            return Outcome::Stranger(format!("it answers {}", answer.status));
-        };
-        match answer.status {
-            StatusCode::GONE => return Outcome::Removed,
-            // Another cluster is there; that says nothing of ours.
-            StatusCode::PRECONDITION_FAILED => return Outcome::Stranger(message),
-            StatusCode::SERVICE_UNAVAILABLE => return Outcome::Later(message),
-            StatusCode::TEMPORARY_REDIRECT => match leader.as_deref().map(peer_address) {
-                Some(Ok(leader)) => to = leader,
-                Some(Err(_)) | None => return Outcome::Later(message),
+        let status = answer.status.as_u16();
+        match api::decode_refusal(status, &answer.body) {
+            None => return Answer::NotAMember(format!("unexpected answer with status {status}")),
+            Some(Refusal::NotLeader {
+                leader: Some(leader),
+            }) => match peer_address(&leader) {
+                Ok(leader) => to = leader,
+                Err(error) => {
+                    return Answer::Unreachable(format!("redirected to {leader}, which {error}"));
+                }
             },
-            _ => {
-                return match roster {
-                    Some(roster) => Outcome::NoPlace(Box::new(roster)),
-                    None => Outcome::Declined(message),
-                };
-            }
+            Some(refusal) => return Answer::Refused(refusal),
         }
     }
-    Outcome::Later("its members send us in a circle".to_owned())
+    Answer::Unreachable("too many redirects".to_owned())
 }
 
-/// Ask a member for its roster.
-pub async fn member_list(tls: &Connector, member: &Address) -> Result<MemberList, String> {
+/// Ask a member for the member list.
+///
+/// # Errors
+///
+/// [`MemberListError`], except for [`MemberListError::ForeignCluster`].
+pub async fn request_member_list(
+    tls: &Connector,
+    member: &Address,
+) -> Result<MemberList, MemberListError> {
     let mut request = Request::new(Full::default());
-    *request.uri_mut() = Uri::from_static(ROSTER_PATH);
+    *request.uri_mut() = Uri::from_static(MemberPage::MemberList.path());
     let answer = http::request(tls, member, request, MEMBER_LIST_TIMEOUT).await;
-    let answer = answer.map_err(|failure| failure.to_string())?;
-    if answer.status != StatusCode::OK {
-        return Err(format!("it answers {}", answer.status));
+    let answer = answer.map_err(MemberListError::Request)?;
+    if !answer.status.is_success() {
+        return Err(MemberListError::Status(answer.status.as_u16()));
     }
-    api::member_list_in(&answer.body)
+    api::decode_member_list(&answer.body).map_err(MemberListError::Malformed)
+}
+
+/// Ask `contacts` for the member list of `cluster`. A list with a leader is preferred: a member that knows no leader
+/// may be cut off from the others.
+///
+/// # Errors
+///
+/// [`NoMemberList`]: none of them has one.
+pub async fn find_member_list(
+    tls: &Connector,
+    contacts: &[Address],
+    cluster: ClusterId,
+) -> Result<MemberList, NoMemberList> {
+    let answers = staggered_race(contacts, |member| {
+        request_list_with_leader(tls.clone(), member, cluster)
+    });
+    let others = match answers.await {
+        Ok(list) => return Ok(list),
+        Err(others) => others,
+    };
+    let (mut leaderless, mut reasons) = (None, Vec::new());
+    for (member, other) in others {
+        match other {
+            Ok(list) => leaderless = leaderless.or(Some(*list)),
+            Err(error) => reasons.push((member, error)),
+        }
+    }
+    leaderless.ok_or(NoMemberList(reasons))
+}
+
+/// A contact without a list that has a leader: what it has instead.
+type Other = (Address, Result<Box<MemberList>, MemberListError>);
+
+async fn request_list_with_leader(
+    tls: Connector,
+    member: Address,
+    cluster: ClusterId,
+) -> Result<MemberList, Other> {
+    match request_member_list(&tls, &member).await {
+        Ok(list) if list.cluster != cluster => {
+            let foreign = MemberListError::ForeignCluster(list.cluster);
+            Err((member, Err(foreign)))
+        }
+        Ok(list) if list.leader().is_some() => Ok(list),
+        Ok(list) => Err((member, Ok(Box::new(list)))),
+        Err(error) => Err((member, Err(error))),
+    }
+}
+
+/// A request to an administration page: method, path and body.
+pub type AdminRequest = (Method, String, Bytes);
+
+/// Forward a request to the administration page of the leader; returns the body of its answer.
+///
+/// # Errors
+///
+/// The leader's refusal; [`Refusal::Unavailable`] where it cannot be reached or its answer cannot be read.
+pub async fn forward_to_leader(
+    tls: &Connector,
+    leader: &Member,
+    (method, path, body): AdminRequest,
+) -> Result<Bytes, Refusal> {
+    let unavailable = |error: &dyn fmt::Display| {
+        Refusal::Unavailable(format!("leader {} unavailable: {error}", leader.name))
+    };
+    let address = peer_address(&leader.peer_url).map_err(|error| unavailable(&error))?;
+    let mut request = Request::new(Full::new(body));
+    *request.method_mut() = method;
+    *request.uri_mut() = Uri::try_from(path).map_err(|error| unavailable(&error))?;
+    let headers = request.headers_mut();
+    headers.insert(FORWARDED, HeaderValue::from_static("1"));
+    let answer = http::request(tls, &address, request, FORWARD_TIMEOUT).await;
+    let answer = answer.map_err(|error| unavailable(&error))?;
+    if answer.status.is_success() {
+        return Ok(answer.body);
+    }
+    let refusal = api::decode_admin_refusal(answer.status.as_u16(), &answer.body);
+    Err(match refusal.kind() == RefusalKind::Unavailable {
+        true => unavailable(&refusal),
+        false => refusal,
+    })
 }
 
 #[cfg(test)]

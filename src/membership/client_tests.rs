@@ -7,17 +7,16 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpListener;
 
 use super::*;
-use crate::cluster::JoinError;
 use crate::cluster::{ClusterId, Member, MemberId};
-use crate::http::peer::page;
+use crate::http::peer::join_page;
 
-/// Asks without TLS, as all here do.
+/// Joins without TLS.
 async fn join(
     peers: &[Address],
     request: &JoinRequest,
-    patience: RetryPolicy,
+    retry: RetryPolicy,
 ) -> Result<JoinAnswer, JoinFailure> {
-    super::join(&Connector::default(), peers, request, patience).await
+    super::join(&Connector::default(), peers, request, retry).await
 }
 
 const ONCE: RetryPolicy = RetryPolicy {
@@ -44,9 +43,9 @@ fn answer() -> JoinAnswer {
     }
 }
 
-/// A member whose page answers what `says` says to the nth request.
+/// A member whose page gives the answer of `says` to the nth request.
 async fn member(
-    says: impl Fn(usize) -> Result<JoinAnswer, JoinError> + Send + Sync + 'static,
+    says: impl Fn(usize) -> Result<JoinAnswer, Refusal> + Send + Sync + 'static,
 ) -> Address {
     let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port");
     let address = listener.local_addr().expect("bound").to_string();
@@ -59,7 +58,7 @@ async fn member(
                 let (asked, says) = (asked.clone(), says.clone());
                 async move {
                     let answer = |_| async move { says(asked.fetch_add(1, Ordering::Relaxed)) };
-                    Ok::<_, std::convert::Infallible>(page(request, answer).await)
+                    Ok::<_, std::convert::Infallible>(join_page(request, answer).await)
                 }
             });
             let serving = hyper::server::conn::http1::Builder::new()
@@ -70,7 +69,7 @@ async fn member(
     peer_address(&address).expect("an address")
 }
 
-/// Something that answers every connection with these bytes.
+/// A server that answers every connection with these bytes.
 async fn stranger(bytes: &'static [u8]) -> Address {
     let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port");
     let address = listener.local_addr().expect("bound").to_string();
@@ -91,14 +90,14 @@ async fn nobody() -> Address {
 }
 
 #[tokio::test]
-async fn the_first_that_can_gives_the_place() {
+async fn the_first_peer_that_can_admits_the_member() {
     let peers = [nobody().await, member(|_| Ok(answer())).await];
     assert_eq!(join(&peers, &request(), ONCE).await, Ok(answer()));
 }
 
-/// Peers that take the question and say nothing, as machines do whose disk hangs.
+/// Peers that accept connections and never answer, as hosts do whose disk hangs.
 #[tokio::test]
-async fn the_silent_are_not_waited_for() {
+async fn silent_peers_are_not_waited_for() {
     let mut listeners = Vec::new();
     let mut peers = Vec::new();
     for _ in 0..4 {
@@ -108,26 +107,28 @@ async fn the_silent_are_not_waited_for() {
         listeners.push(listener);
     }
     peers.push(member(|_| Ok(answer())).await);
-    let begun = std::time::Instant::now();
+    let started = std::time::Instant::now();
     assert_eq!(join(&peers, &request(), ONCE).await, Ok(answer()));
-    assert!(begun.elapsed() < ANSWER_TIMEOUT, "{:?}", begun.elapsed());
+    assert!(started.elapsed() < JOIN_TIMEOUT, "{:?}", started.elapsed());
 }
 
 #[tokio::test]
-async fn a_follower_sends_us_to_the_leader() {
+async fn a_follower_redirects_to_the_leader() {
     let leader = member(|_| Ok(answer())).await;
     let leader = format!("http://{leader}");
     let follower = member(move |_| {
         let leader = leader.clone();
-        Err(JoinError::NotLeader { leader })
+        Err(Refusal::NotLeader {
+            leader: Some(leader),
+        })
     });
     let peers = [follower.await];
     assert_eq!(join(&peers, &request(), ONCE).await, Ok(answer()));
 }
 
 #[tokio::test]
-async fn it_asks_again_as_often_as_it_may() {
-    let no_leader = || Err(JoinError::Unready("there is no leader".to_owned()));
+async fn attempts_are_limited() {
+    let no_leader = || Err(Refusal::Unavailable("there is no leader".to_owned()));
     let twice = RetryPolicy {
         attempts: 2,
         ..ONCE
@@ -146,16 +147,16 @@ async fn it_asks_again_as_often_as_it_may() {
     let peers = [slow(2).await];
     let failure = join(&peers, &request(), twice).await.expect_err("failed");
     assert!(failure.to_string().contains("there is no leader"));
-    assert!(failure.to_string().contains("must start without"));
+    assert!(failure.to_string().contains("start one member without it"));
 }
 
 #[tokio::test]
-async fn a_no_is_final() {
+async fn a_conflict_is_final() {
     let taken = |asked| {
         assert_eq!(asked, 0, "asked again");
         let holder = MemberId::new(2).expect("not zero");
         let name = "three".to_owned();
-        Err(JoinError::NameTaken { name, holder })
+        Err(Refusal::NameTaken { name, holder })
     };
     let peers = [member(taken).await, member(|_| Ok(answer())).await];
     let often = RetryPolicy {
@@ -170,7 +171,7 @@ async fn a_no_is_final() {
 }
 
 #[tokio::test]
-async fn strangers() {
+async fn peers_that_are_not_members() {
     for bytes in [
         &b"220 mail.example ESMTP\r\n"[..],
         b"HTTP/1.1 200 OK\r\ncontent-length: 6\r\n\r\nhello\n",
@@ -186,16 +187,16 @@ async fn strangers() {
         let failure = join(&peers, &request(), often).await;
         let text = String::from_utf8_lossy(bytes);
         match failure {
-            Err(JoinFailure::Stranger { at: named, .. }) => assert_eq!(named, at, "{text}"),
+            Err(JoinFailure::NotAMember { at: named, .. }) => assert_eq!(named, at, "{text}"),
             // Cut off in the middle of the answer.
-            Err(JoinFailure::Nobody(_)) if text.contains("99999999") => {}
+            Err(JoinFailure::Unavailable(_)) if text.contains("99999999") => {}
             other => panic!("{text}: {other:?}"),
         }
     }
 }
 
 #[tokio::test]
-async fn members_that_point_in_a_circle() {
+async fn redirects_in_a_circle_end() {
     let asked = Arc::new(AtomicUsize::new(0));
     let itself = Arc::new(std::sync::OnceLock::<Address>::new());
     let (count, leader) = (asked.clone(), itself.clone());
@@ -203,13 +204,15 @@ async fn members_that_point_in_a_circle() {
         count.fetch_add(1, Ordering::Relaxed);
         let leader = leader.get().map(|at| format!("http://{at}"));
         let leader = leader.unwrap_or_default();
-        Err(JoinError::NotLeader { leader })
+        Err(Refusal::NotLeader {
+            leader: Some(leader),
+        })
     });
     let lost = itself.get_or_init({
         let lost = lost.await;
         || lost
     });
     let failure = join(std::slice::from_ref(lost), &request(), ONCE).await;
-    assert!(matches!(failure, Err(JoinFailure::Nobody(_))));
+    assert!(matches!(failure, Err(JoinFailure::Unavailable(_))));
     assert_eq!(asked.load(Ordering::Relaxed), REDIRECTS_MAX + 1);
 }

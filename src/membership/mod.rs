@@ -1,7 +1,7 @@
-//! Membership of a cluster over the network: joining it, leaving it and asking who is in it.
+//! Membership of a cluster over the network: joining it, leaving it and listing its members.
 //!
-//! - [`api`]: the pages of the peer port and their JSON.
-//! - [`client`]: asking the members of a cluster to join, and for the member list.
+//! - [`api`]: the pages of the peer port, their JSON and the status of each refusal.
+//! - [`client`]: what a member or a standby asks others: to join, to change the membership, and for the member list.
 //! - [`join`]: the server side of joining.
 //! - [`admin`]: removing members and changing the settings.
 
@@ -10,4 +10,5 @@ pub mod api;
 pub mod client;
 pub mod join;
 
+pub use admin::Administration;
 pub use join::Membership;

@@ -1,6 +1,6 @@
-//! A member without ports: the only one of its cluster, inside another service that keeps its state in it.
+//! A member without ports: the only member of its cluster, inside another service that stores its data in it.
 
-use super::member::{Member, Turn};
+use super::member::{Member, MemberEvent};
 use crate::bootstrap::{self, Started};
 use crate::config::Config;
 use crate::consensus::Handle;
@@ -9,7 +9,7 @@ use crate::http::Endpoint;
 use crate::net::tls::Connector;
 use crate::transport::PeerThread;
 
-/// What its URLs are in the tree; nobody is ever told.
+/// Its URLs in the tree; no client sees them.
 const URLS: (&str, &str) = ("http://127.0.0.1:4001", "http://127.0.0.1:7001");
 
 /// A member without ports.
@@ -19,50 +19,50 @@ pub(crate) struct Embedded {
 }
 
 impl Embedded {
-    /// Open its data directory, or found one; returns once what it holds is applied.
+    /// Open its data directory, or found a cluster in it; returns once its data is applied.
     ///
     /// # Errors
     ///
-    /// A sentence.
+    /// Those of [`bootstrap::start`]; [`Failure::Directory`]: the directory is a standby's.
     pub(crate) async fn start(config: &Config) -> Result<Self, Failure> {
         let thread =
             PeerThread::start().map_err(|error| format!("cannot start a thread: {error}"))?;
         let urls = (URLS.0.to_owned(), URLS.1.to_owned());
         let tls = Connector::default();
-        let Started::Member(beginning) = bootstrap::begin(config, urls, &tls, None).await? else {
+        let Started::Member(prepared) = bootstrap::start(config, urls, &tls, None).await? else {
             return Err(Failure::Directory(format!(
-                "{} is a standby's: choose another directory",
+                "{} belongs to a standby: choose another directory",
                 config.data_dir.display()
             )));
         };
-        let member = Member::start(config, *beginning, &thread, tls)?;
+        let member = Member::start(config, *prepared, &thread, tls)?;
         let mut embedded = Self {
             member,
             _thread: thread,
         };
-        embedded.turn().await?;
+        embedded.wait().await?;
         Ok(embedded)
     }
 
-    /// The way to its store.
+    /// The handle on its store.
     pub(crate) fn handle(&self) -> Handle {
         self.member.handle()
     }
 
     /// What a client port would serve.
-    pub(crate) fn site(&self) -> Endpoint {
-        self.member.client_site()
+    pub(crate) fn endpoint(&self) -> Endpoint {
+        self.member.client_endpoint()
     }
 
-    /// Wait until it is ready, or, once it is, until it fails.
+    /// Wait until it is ready; after that, until it fails.
     ///
     /// # Errors
     ///
-    /// What it failed with.
-    pub(crate) async fn turn(&mut self) -> Result<(), Failure> {
-        match self.member.turn().await? {
-            Turn::Ready => Ok(()),
-            Turn::Removed => Err("it was taken out of its own cluster".into()),
+    /// [`Failure::Other`]: it failed, or was removed from its own cluster.
+    pub(crate) async fn wait(&mut self) -> Result<(), Failure> {
+        match self.member.next_event().await? {
+            MemberEvent::Ready => Ok(()),
+            MemberEvent::Removed => Err("the member was removed from its own cluster".into()),
         }
     }
 
@@ -71,12 +71,12 @@ impl Embedded {
         self.member.end_requests();
     }
 
-    /// End it.
+    /// Stop it.
     ///
     /// # Errors
     ///
-    /// What it failed with before.
-    pub(crate) async fn stop(self) -> Result<(), String> {
+    /// [`Failure::Other`]: it failed before.
+    pub(crate) async fn stop(self) -> Result<(), Failure> {
         self.member.stop().await
     }
 }

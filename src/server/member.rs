@@ -1,4 +1,4 @@
-//! A member's life in the server: put together, served, and ended.
+//! A member in the server: it is started, serves, and stops.
 
 use std::sync::Arc;
 use std::thread;
@@ -9,68 +9,67 @@ use tokio::sync::watch;
 use tokio::task::JoinHandle;
 use tracing::error;
 
-use crate::bootstrap::{self, PreparedMember};
-use crate::cluster::{Member as Identity, MemberList};
+use crate::bootstrap::{PreparedMember, history_limits};
+use crate::cluster::{Member as Identity, MemberList, Refusal};
 use crate::config::Config;
 use crate::consensus::driver::SaveSnapshot;
 use crate::consensus::message::{Body, Message, RaftKind};
 use crate::consensus::{End, Handle, Input, Inputs, Running, Settings, Start};
 use crate::host::Failure;
-use crate::http::peer;
-use crate::http::{Endpoint, Facts, MemberPages, Pages, Port};
-use crate::membership::Membership;
-use crate::membership::api::{JOIN_PATH, ROSTER_PATH};
+use crate::http::{Endpoint, Facts, Pages, PeerPages, Port};
+use crate::membership::{Membership, api};
 use crate::net::tls::Connector;
-use crate::store::{HistoryLimits, image};
+use crate::store::image::{self, ImageError};
+use crate::store::{HistoryLimits, Store};
 use crate::transport::{Inbox, Listener, Local, PeerThread, Peers, Report, Stats, snapshot_files};
-use crate::wal::{DataDir, EntryKind, RealDisk, Snapshot, write_snapshot};
+use crate::wal::{DataDir, EntryKind, RealDisk, Snapshot, StorageError, write_snapshot};
 
-/// How often to look whether what clients need is applied.
-const APPLIED_LOOK: Duration = Duration::from_millis(2);
+/// The time between two checks whether the entries that clients need are applied.
+const APPLIED_INTERVAL: Duration = Duration::from_millis(2);
 
-/// How long the last messages may take to leave when everything else has ended.
-const LAST_WORDS: Duration = Duration::from_millis(50);
+/// The time for the last messages to be sent after everything else has stopped.
+const LAST_MESSAGES_WAIT: Duration = Duration::from_millis(50);
 
-/// A member that runs.
+/// A running member.
 pub(super) struct Member {
     running: Running,
     handle: Handle,
     listener: Arc<Listener>,
     membership: Membership,
-    /// Tells the cluster this member's addresses; none once it has.
-    announcing: Option<JoinHandle<Result<(), String>>>,
+    /// Announces this member's addresses to the cluster; none once it has ended.
+    announcing: Option<JoinHandle<Result<(), Refusal>>>,
     pages: Arc<Pages>,
     stop: watch::Sender<bool>,
     /// Keeps the directory locked.
     directory: DataDir,
     identity: Identity,
-    /// The members as they were when it got its place.
-    named: Vec<Identity>,
-    /// The entry that must be applied before clients are served; none once they are.
-    needed: Option<u64>,
+    /// The members that the cluster named when it admitted this one.
+    named_members: Vec<Identity>,
+    /// The index of the entry that must be applied before clients are served; none once they are.
+    needed_index: Option<u64>,
 }
 
-/// What happens to a member.
-pub(super) enum Turn {
-    /// What clients need is applied.
+/// What happens to a running member.
+pub(super) enum MemberEvent {
+    /// The entries that clients need are applied.
     Ready,
-    /// It is no member any more.
+    /// It was removed from the cluster.
     Removed,
 }
 
 impl Member {
-    /// Put the parts of a member together and start it.
+    /// Start a member.
     ///
     /// # Errors
     ///
-    /// A sentence.
+    /// [`Failure::Other`]: Raft refuses the recovered state, or the system has no thread for it.
     pub(super) fn start(
         config: &Config,
-        beginning: PreparedMember,
+        prepared: PreparedMember,
         thread: &PeerThread,
         tls: Connector,
-    ) -> Result<Self, String> {
-        let needed = needed(&beginning);
+    ) -> Result<Self, Failure> {
+        let needed_index = needed_index(&prepared);
         let PreparedMember {
             directory,
             wal,
@@ -79,8 +78,8 @@ impl Member {
             member,
             cluster,
             boot,
-            named,
-        } = beginning;
+            named_members,
+        } = prepared;
         let disk = directory.disk();
         let stats: Arc<Stats> = Arc::default();
         let local = Local {
@@ -89,20 +88,21 @@ impl Member {
             name: member.name.clone(),
             peer_url: member.peer_url.clone(),
             tls: tls.clone(),
+            paths: api::CONNECTIONS,
         };
         let mut members: Vec<_> = store.members().cloned().collect();
-        members.extend(named.iter().cloned());
+        members.extend(named_members.iter().cloned());
         let start = Start::new(store, &recovered);
         let handle = start.handle();
-        let inbox = inbox(start.inputs(), disk.clone(), bootstrap::limits(config));
+        let inbox = inbox(start.inputs(), disk.clone(), history_limits(config));
         let open = snapshot_files::open_from(disk.clone());
         let runtime = thread.runtime().clone();
         let mut peers = Peers::new(local.clone(), runtime, inbox.clone(), open, stats.clone());
         peers.set_members(&members);
         let receive = snapshot_files::receive_to(disk.clone());
         let listener = Listener::new(local, inbox, stats.clone(), receive, start.removed_ids());
-        let save: SaveSnapshot = Arc::new(move |mark, image| write_snapshot(&disk, mark, image));
-        let mut settings = Settings::new(member.id, boot)
+        let save: SaveSnapshot = Arc::new(move |meta, image| write_snapshot(&disk, meta, image));
+        let mut settings = Settings::new(cluster, member.id, boot)
             .with_timing(config.heartbeat_interval, config.election_timeout);
         settings.snapshot_every = config.snapshot_count;
         let running = start
@@ -112,10 +112,10 @@ impl Member {
         let membership = Membership::new(cluster, handle.clone(), tls.clone());
         let announcing = tokio::spawn(membership.clone().announce(member.clone()));
         let (stop, stopped) = watch::channel(false);
-        let manners = super::manners(config, stopped);
+        let policy = super::connection_policy(config, stopped);
         let facts = facts(&member, tls, stats);
         Ok(Self {
-            pages: Pages::new(handle.clone(), facts, manners),
+            pages: Pages::new(handle.clone(), facts, policy),
             running,
             handle,
             listener,
@@ -124,24 +124,27 @@ impl Member {
             stop,
             directory,
             identity: member,
-            named,
-            needed: Some(needed),
+            named_members,
+            needed_index: Some(needed_index),
         })
     }
 
-    /// The way to its driver and its store.
+    /// The handle on its driver and its store.
     pub(super) fn handle(&self) -> Handle {
         self.handle.clone()
     }
 
     /// What its client port serves.
-    pub(super) fn client_site(&self) -> Endpoint {
+    pub(super) fn client_endpoint(&self) -> Endpoint {
         Endpoint::Member(Port::Client, self.pages.clone())
     }
 
     /// What its peer port serves.
-    pub(super) fn peer_site(&self) -> Endpoint {
-        let pages = member_pages(self.listener.clone(), self.membership.clone());
+    pub(super) fn peer_endpoint(&self) -> Endpoint {
+        let pages = PeerPages::Member {
+            membership: self.membership.clone(),
+            listener: self.listener.clone(),
+        };
         Endpoint::Member(Port::Peer(pages), self.pages.clone())
     }
 
@@ -149,17 +152,17 @@ impl Member {
     ///
     /// # Errors
     ///
-    /// What it failed with.
-    pub(super) async fn turn(&mut self) -> Result<Turn, Failure> {
+    /// [`Failure::Other`]: the disk failed, the driver stopped, or another member has this one's name or address.
+    pub(super) async fn next_event(&mut self) -> Result<MemberEvent, Failure> {
         loop {
-            let needed = self.needed;
+            let needed_index = self.needed_index;
             let applied = async {
-                match needed {
-                    Some(index) => applied(&self.handle, index).await,
+                match needed_index {
+                    Some(index) => wait_until_applied(&self.handle, index).await,
                     None => std::future::pending().await,
                 }
             };
-            let told = async {
+            let announced = async {
                 match &mut self.announcing {
                     Some(announcing) => announcing.await.unwrap_or(Ok(())),
                     None => std::future::pending().await,
@@ -167,23 +170,23 @@ impl Member {
             };
             tokio::select! {
                 ended = self.running.ended() => return match ended.map_err(|error| error.to_string())? {
-                    End::Removed => Ok(Turn::Removed),
-                    End::Stopped => Err("the member stopped by itself".into()),
+                    End::Removed => Ok(MemberEvent::Removed),
+                    End::Stopped => Err("the driver stopped unexpectedly".into()),
                 },
                 () = applied => {
-                    self.needed = None;
+                    self.needed_index = None;
                     self.directory.remove_standby_file()?;
-                    return Ok(Turn::Ready);
+                    return Ok(MemberEvent::Ready);
                 }
-                told = told => {
+                announced = announced => {
                     self.announcing = None;
-                    told?;
+                    announced.map_err(|refusal| refusal.to_string())?;
                 }
             }
         }
     }
 
-    /// Let leadership go, if it has it, before it ends.
+    /// Transfer leadership, if this member has it, before it stops.
     pub(super) fn transfer_leadership(&self) {
         self.running.transfer_leadership();
     }
@@ -193,37 +196,38 @@ impl Member {
         if let Some(announcing) = &self.announcing {
             announcing.abort();
         }
-        // Nobody may be serving any more, which is as good.
+        // Without a server there are no connections.
         let _ = self.stop.send(true);
     }
 
-    /// End it once its requests have.
+    /// Stop it after its requests have ended.
     ///
     /// # Errors
     ///
-    /// What it failed with before.
-    pub(super) async fn stop(self) -> Result<(), String> {
+    /// [`Failure::Other`]: it failed before.
+    pub(super) async fn stop(self) -> Result<(), Failure> {
         let stopped = self.running.stop().await;
-        tokio::time::sleep(LAST_WORDS).await;
+        tokio::time::sleep(LAST_MESSAGES_WAIT).await;
         self.listener.close();
-        stopped.map(|_| ()).map_err(|error| error.to_string())
+        stopped.map_err(|error| error.to_string())?;
+        Ok(())
     }
 
-    /// What is left of a member that was removed: its directory, who it was, and whom it knew.
-    pub(super) fn dissolve(self) -> (DataDir, Identity, MemberList) {
+    /// What remains of a member that was removed: its directory, its identity, and the other members.
+    pub(super) fn into_remains(self) -> (DataDir, Identity, MemberList) {
         self.end_requests();
         self.listener.close();
-        let mut roster = self.membership.roster();
-        if roster.members.is_empty() {
-            // It never received anything.
-            roster.members = self.named;
+        let mut list = self.membership.member_list();
+        if list.members.is_empty() {
+            // It has not received any data of the cluster.
+            list.members = self.named_members;
         }
-        roster.members.retain(|other| other.id != self.identity.id);
-        (self.directory, self.identity, roster)
+        list.members.retain(|other| other.id != self.identity.id);
+        (self.directory, self.identity, list)
     }
 }
 
-/// What the pages say about this member.
+/// What the pages show of this member.
 fn facts(member: &Identity, tls: Connector, traffic: Arc<Stats>) -> Facts {
     Facts {
         id: member.id,
@@ -235,17 +239,17 @@ fn facts(member: &Identity, tls: Connector, traffic: Arc<Stats>) -> Facts {
     }
 }
 
-/// The entry that must be applied before clients are served: what is known to be committed, and for a
-/// member that votes alone all there is. One that has nothing yet needs the leader's snapshot.
-fn needed(beginning: &PreparedMember) -> u64 {
-    let recovered = &beginning.recovered;
+/// The index of the entry that must be applied before clients are served: the last one known to be committed, and for
+/// a single voter the last one. A member without data needs the leader's snapshot.
+fn needed_index(prepared: &PreparedMember) -> u64 {
+    let recovered = &prepared.recovered;
     let last = recovered.entries.last().map_or(0, |entry| entry.index);
-    let alone = recovered.snapshot.configuration.voters == [beginning.member.id.get()];
-    let grew = recovered
+    let is_single_voter = recovered.snapshot.configuration.voters == [prepared.member.id.get()];
+    let has_changed = recovered
         .entries
         .iter()
         .any(|entry| entry.kind == EntryKind::Membership);
-    let known = if alone && !grew {
+    let known = if is_single_voter && !has_changed {
         last
     } else {
         recovered.hard_state.commit
@@ -253,15 +257,15 @@ fn needed(beginning: &PreparedMember) -> u64 {
     known.max(recovered.snapshot.index).max(1)
 }
 
-/// Wait until entry `index` is applied here.
-async fn applied(handle: &Handle, index: u64) {
+/// Wait until the entry `index` is applied here.
+async fn wait_until_applied(handle: &Handle, index: u64) {
     while handle.applied().raft_index < index {
-        tokio::time::sleep(APPLIED_LOOK).await;
+        tokio::time::sleep(APPLIED_INTERVAL).await;
     }
 }
 
-/// What peers have to say becomes the driver's inputs. A snapshot, durable by now, is read on a thread of
-/// its own before the driver hears of it.
+/// Turn what peers send into inputs of the driver. A snapshot, which is on disk by now, is first read, on another
+/// thread.
 fn inbox(inputs: Inputs, disk: RealDisk, limits: HistoryLimits) -> Inbox {
     Arc::new(move |news| {
         let input = match news {
@@ -274,7 +278,7 @@ fn inbox(inputs: Inputs, disk: RealDisk, limits: HistoryLimits) -> Inbox {
                             let _ = inputs.send(Input::Snapshot(message, store));
                             drop(room);
                         }
-                        Err(why) => error!("a snapshot from {} is of no use: {why}", message.from),
+                        Err(error) => error!(from = %message.from, %error, "snapshot not usable"),
                     });
                     return;
                 }
@@ -289,7 +293,7 @@ fn inbox(inputs: Inputs, disk: RealDisk, limits: HistoryLimits) -> Inbox {
                 index: _,
             } => Input::SnapshotSent(to, delivered),
         };
-        // A driver that has ended needs no news.
+        // A driver that has ended takes no inputs.
         let _ = inputs.send(input);
     })
 }
@@ -298,33 +302,36 @@ fn is_snapshot(message: &Message) -> bool {
     matches!(&message.body, Body::Raft(raft) if raft.kind == RaftKind::Snapshot)
 }
 
+/// Why a snapshot of the leader is not usable.
+enum SnapshotError {
+    /// The message does not describe a snapshot.
+    NoSnapshot,
+    /// Its file cannot be read.
+    Storage(StorageError),
+    /// Its contents cannot be decoded.
+    Image(ImageError),
+}
+
+impl std::fmt::Display for SnapshotError {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Self::NoSnapshot => f.write_str("the message does not describe a snapshot"),
+            Self::Storage(error) => error.fmt(f),
+            Self::Image(error) => error.fmt(f),
+        }
+    }
+}
+
 fn read_snapshot(
     disk: &RealDisk,
     message: &Message,
     limits: HistoryLimits,
-) -> Result<crate::store::Store, String> {
+) -> Result<Store, SnapshotError> {
     let Body::Raft(raft) = &message.body else {
-        return Err("it is none".to_owned());
+        return Err(SnapshotError::NoSnapshot);
     };
-    let mark = raft.snapshot.as_ref().ok_or("it does not say which")?;
-    let image = Snapshot::open(disk, mark).and_then(|snapshot| snapshot.image());
-    let image = image.map_err(|error| error.to_string())?;
-    image::decode(&image, limits).map_err(|error| error.to_string())
-}
-
-/// The pages by which members find and reach each other.
-fn member_pages(listener: Arc<Listener>, membership: Membership) -> MemberPages {
-    Arc::new(move |request| {
-        let (listener, membership) = (listener.clone(), membership.clone());
-        Box::pin(async move {
-            match request.uri().path() {
-                JOIN_PATH => {
-                    let join = |asking| async move { membership.join(asking).await };
-                    peer::page(request, join).await
-                }
-                ROSTER_PATH => peer::member_list_page(&membership.roster()),
-                _ => listener.upgrade(request),
-            }
-        })
-    })
+    let meta = raft.snapshot.as_ref().ok_or(SnapshotError::NoSnapshot)?;
+    let image = Snapshot::open(disk, meta).and_then(|snapshot| snapshot.image());
+    let image = image.map_err(SnapshotError::Storage)?;
+    image::decode(&image, limits).map_err(SnapshotError::Image)
 }

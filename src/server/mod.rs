@@ -1,8 +1,8 @@
-//! A whole server: opens and binds everything, and runs it until told to stop.
+//! A whole server: it binds its ports, starts a member or a standby, and runs until it is stopped.
 //!
-//! A server is a member or a standby, and may turn from one into the other many times; its ports are opened
-//! once and stay open, only what they serve changes. [`member`] is a member's life, `ports` the two ports; [`embedded`]
-//! a member without any.
+//! A server may change from a member to a standby and back many times; its ports stay open, and what they serve changes.
+//! `member` is a running member, [`standby`] a standby, `ports` the two ports, `embedded` a member without ports, and
+//! [`daemon`] the server as a service.
 
 pub mod daemon;
 mod embedded;
@@ -18,7 +18,7 @@ use tokio::sync::watch;
 use tokio::task::JoinHandle;
 use tracing::info;
 
-use crate::bootstrap::{self, Contacts, Started, Waiting};
+use crate::bootstrap::{self, Contacts, PreparedStandby, Started, history_limits};
 use crate::cluster::Member as Identity;
 use crate::config::Config;
 use crate::consensus;
@@ -27,54 +27,53 @@ use crate::host::systemd::Sockets;
 use crate::http::{ConnectionPolicy, Cors, Limits};
 use crate::transport::PeerThread;
 pub(crate) use embedded::Embedded;
-use member::{Member, Turn};
+use member::{Member, MemberEvent};
 pub(crate) use ports::Port;
 use standby::Standby;
 pub use tls::Tls;
 
-/// A member or a standby that serves.
+/// A running member or standby with its ports.
 pub struct Server {
     config: Config,
     client: Port,
     peer: Port,
-    /// Runs what happens at the peer port, and the connections to peers.
+    /// The thread of the peer port and of the connections to peers.
     thread: PeerThread,
     tls: Tls,
-    /// Keeps this machine among those with its token.
+    /// Renews the registration with the discovery service.
     registering: Option<JoinHandle<()>>,
     role: Role,
     condition: watch::Sender<Condition>,
 }
 
-/// What a server is just now, for those who watch over it.
+/// What a server is at present, for its service manager.
 #[derive(Clone)]
 pub enum Condition {
-    /// It has not served yet.
+    /// It does not serve yet.
     Starting,
-    /// A member that serves.
+    /// A member that serves clients.
     Member(consensus::Handle),
-    /// A standby, and who leads the cluster, as far as it knows.
+    /// A standby, and the leader as far as it knows.
     Standby(watch::Receiver<Option<Identity>>),
 }
 
-/// What this machine is just now.
+/// The server's role at present.
 enum Role {
     Member(Box<Member>),
     Standby(Box<Standby>),
-    /// A standby has a place, and its clients are sent on until the data is here.
+    /// A standby was admitted; clients are redirected until the data of the cluster is here.
     Joining(Box<Member>, Box<Standby>),
-    /// A change of roles failed, and the server ends.
+    /// A change of roles failed, and the server stops.
     None,
 }
 
 impl Server {
-    /// Open and bind everything, and serve. Ports are reserved before the directory is touched, and the
-    /// client port opens only once there is a cluster, and its data here, to serve, or somewhere to send
-    /// clients.
+    /// Bind the ports, start, and serve. Ports are reserved before the data directory is opened; the client port opens
+    /// once the data of the cluster is here, or clients can be redirected.
     ///
     /// # Errors
     ///
-    /// A sentence for whoever started it.
+    /// [`Failure`]: a TLS file is not valid, a port cannot be bound, or as for [`bootstrap::start`].
     pub async fn bind(config: Config, sockets: Sockets) -> Result<Self, Failure> {
         let tls = Tls::open(&config)?;
         let thread =
@@ -94,11 +93,11 @@ impl Server {
         info!("clients at {} ({})", urls.0, config.client.listen);
         info!("peers at {} ({})", urls.1, config.peer.listen);
 
-        let registry = tls::registry(&config)?;
-        let begun = bootstrap::begin(&config, urls, &tls.to_peers, registry.as_ref()).await?;
-        let registering = registry.map(|registry| {
-            let (machine, id) = begun.machine();
-            tokio::spawn(async move { registry.keep(&machine, id).await })
+        let tokens = tls::token_directory(&config)?;
+        let started = bootstrap::start(&config, urls, &tls.to_peers, tokens.as_ref()).await?;
+        let registering = tokens.map(|tokens| {
+            let (spec, id) = started.spec();
+            tokio::spawn(async move { tokens.keep_registered(&spec, id).await })
         });
         let mut server = Self {
             config,
@@ -110,39 +109,38 @@ impl Server {
             role: Role::None,
             condition: watch::Sender::new(Condition::Starting),
         };
-        match begun {
-            Started::Member(beginning) => {
+        match started {
+            Started::Member(prepared) => {
                 let member = Member::start(
                     &server.config,
-                    *beginning,
+                    *prepared,
                     &server.thread,
                     server.tls.to_peers.clone(),
                 )?;
-                server.peer.show(member.peer_site())?;
+                server.peer.show(member.peer_endpoint())?;
                 server.role = Role::Member(Box::new(member));
-                server.turn().await?;
+                server.step().await?;
             }
-            Started::Standby(waiting) => server.stand_by(waiting)?,
+            Started::Standby(prepared) => server.stand_by(prepared)?,
         }
         Ok(server)
     }
 
-    /// The TLS it speaks.
+    /// Its TLS.
     pub fn tls(&self) -> Tls {
         self.tls.clone()
     }
 
-    /// What it is, now and later.
+    /// What it is at present, and later changes.
     pub fn condition(&self) -> watch::Receiver<Condition> {
         self.condition.subscribe()
     }
 
-    /// Serve until `shutdown`, then stop: leadership is handed over, watches and requests end, the ports
-    /// close.
+    /// Serve until `shutdown`, then stop: leadership is transferred, watches and requests end, the ports close.
     ///
     /// # Errors
     ///
-    /// What failed meanwhile.
+    /// [`Failure`]: the member or the standby failed.
     pub async fn run(
         mut self,
         shutdown: impl Future<Output = &'static str>,
@@ -150,7 +148,7 @@ impl Server {
         let mut shutdown = std::pin::pin!(shutdown);
         loop {
             tokio::select! {
-                turned = self.turn() => turned?,
+                stepped = self.step() => stepped?,
                 signal = &mut shutdown => {
                     info!("{signal}: stopping");
                     break;
@@ -183,44 +181,44 @@ impl Server {
             None => Ok(()),
         };
         info!("stopped");
-        Ok(stopped?)
+        stopped
     }
 
-    /// Wait for what happens next to this machine, and act on it. It may be dropped while it waits, and
-    /// then the server can only be stopped.
-    async fn turn(&mut self) -> Result<(), Failure> {
+    /// Wait for the next change of the role, and carry it out. If it is dropped while it waits, the server can only be
+    /// stopped.
+    async fn step(&mut self) -> Result<(), Failure> {
         match &mut self.role {
-            Role::Member(member) | Role::Joining(member, _) => match member.turn().await? {
-                Turn::Ready => Ok(self.serve_clients()?),
-                Turn::Removed => self.leave(),
+            Role::Member(member) | Role::Joining(member, _) => match member.next_event().await? {
+                MemberEvent::Ready => self.serve_clients(),
+                MemberEvent::Removed => self.leave(),
             },
             Role::Standby(standby) => {
-                let beginning = standby.place().await?;
+                let prepared = standby.wait_for_seat().await?;
                 let member = Member::start(
                     &self.config,
-                    beginning,
+                    prepared,
                     &self.thread,
                     self.tls.to_peers.clone(),
                 )?;
-                self.peer.show(member.peer_site())?;
+                self.peer.show(member.peer_endpoint())?;
                 if let Role::Standby(standby) = std::mem::replace(&mut self.role, Role::None) {
                     self.role = Role::Joining(Box::new(member), standby);
                 }
                 Ok(())
             }
-            Role::None => Err("this machine is neither a member nor a standby".into()),
+            Role::None => Err("the server is neither a member nor a standby".into()),
         }
     }
 
-    /// What clients need is here.
-    fn serve_clients(&mut self) -> Result<(), String> {
+    /// Serve clients: the entries that they need are applied.
+    fn serve_clients(&mut self) -> Result<(), Failure> {
         self.role = match std::mem::replace(&mut self.role, Role::None) {
             Role::Member(member) => {
-                self.client.show(member.client_site())?;
+                self.client.show(member.client_endpoint())?;
                 Role::Member(member)
             }
             Role::Joining(member, standby) => {
-                self.client.show(member.client_site())?;
+                self.client.show(member.client_endpoint())?;
                 standby.end_requests();
                 Role::Member(member)
             }
@@ -230,11 +228,11 @@ impl Server {
             let condition = Condition::Member(member.handle());
             self.condition.send_replace(condition);
         }
-        info!("serves clients");
+        info!("serving clients");
         Ok(())
     }
 
-    /// This machine is no member any more: its data goes, and it becomes a standby.
+    /// Become a standby: the member was removed, and its data is discarded.
     fn leave(&mut self) -> Result<(), Failure> {
         let member = match std::mem::replace(&mut self.role, Role::None) {
             Role::Member(member) => member,
@@ -244,25 +242,22 @@ impl Server {
             }
             Role::Standby(_) | Role::None => return Ok(()),
         };
-        let (directory, identity, roster) = member.dissolve();
-        info!(
-            "{} is no member any more: its data is thrown away",
-            identity.name
-        );
-        let limits = bootstrap::limits(&self.config);
+        let (directory, identity, list) = member.into_remains();
+        info!(name = %identity.name, "removed from the cluster: discarding its data");
+        let limits = history_limits(&self.config);
         let contacts = Contacts {
             tls: self.tls.to_peers.clone(),
             peers: self.config.peers.clone(),
         };
-        let waiting = Waiting::new(directory, identity.into(), roster, contacts, limits)?;
-        Ok(self.stand_by(Box::new(waiting))?)
+        let prepared = PreparedStandby::new(directory, identity.into(), list, contacts, limits)?;
+        self.stand_by(Box::new(prepared))
     }
 
-    fn stand_by(&mut self, waiting: Box<Waiting>) -> Result<(), String> {
+    fn stand_by(&mut self, prepared: Box<PreparedStandby>) -> Result<(), Failure> {
         let (stop, stopped) = watch::channel(false);
-        let standby = Standby::new(waiting, manners(&self.config, stopped), stop);
-        self.peer.show(standby.peer_site())?;
-        self.client.show(standby.client_site())?;
+        let standby = Standby::new(prepared, connection_policy(&self.config, stopped), stop);
+        self.peer.show(standby.peer_endpoint())?;
+        self.client.show(standby.client_endpoint())?;
         self.condition
             .send_replace(Condition::Standby(standby.leader()));
         self.role = Role::Standby(Box::new(standby));
@@ -270,8 +265,8 @@ impl Server {
     }
 }
 
-/// How requests are treated until `stopped`.
-fn manners(config: &Config, stop: watch::Receiver<bool>) -> ConnectionPolicy {
+/// The policy for connections, which ends them on `stop`.
+fn connection_policy(config: &Config, stop: watch::Receiver<bool>) -> ConnectionPolicy {
     let limits = Limits {
         read: config.http_read_timeout.unwrap_or_default(),
         write: config.http_write_timeout.unwrap_or_default(),

@@ -1,5 +1,6 @@
-//! The two ports: reserved first, opened once there is something to serve, and kept open whatever that is.
+//! The two ports: bound first, opened once there is something to serve, and kept open when that changes.
 
+use std::fmt;
 use std::io;
 use std::net::SocketAddr;
 
@@ -9,10 +10,11 @@ use tokio::sync::watch;
 use tokio::task::JoinHandle;
 
 use crate::config::{Listen, PortAddress};
+use crate::host::Failure;
 use crate::http::{self, Endpoint};
 use crate::net::tls::Acceptor;
 
-/// How many connections may wait to be accepted at a port.
+/// How many connections may wait at a port to be accepted.
 const BACKLOG: u32 = 1024;
 
 /// One port.
@@ -24,34 +26,104 @@ pub(crate) struct Port {
 }
 
 enum State {
-    /// Ours, and nobody can connect.
+    /// Bound; no client can connect yet.
     Reserved(TcpSocket),
-    /// Opened before this process; who connects waits.
+    /// Opened by the service manager; clients that connect wait.
     Inherited(std::net::TcpListener),
-    /// Serves what is shown.
+    /// Serves the current endpoint.
     Open(watch::Sender<Endpoint>, JoinHandle<()>),
     /// It could not be opened.
-    Lost,
+    Failed,
+}
+
+/// Why a port cannot be used.
+#[derive(Debug)]
+pub(crate) enum PortError {
+    /// It cannot be bound.
+    Bind {
+        /// What the option asks for.
+        listen: Listen,
+        /// The option.
+        flag: &'static str,
+        /// Why.
+        error: io::Error,
+    },
+    /// The host in the option cannot be resolved.
+    UnknownHost {
+        /// The host.
+        host: String,
+        /// The option.
+        flag: &'static str,
+        /// Why.
+        error: io::Error,
+    },
+    /// It is bound and cannot be opened.
+    Open {
+        /// The address, or the option.
+        at: String,
+        /// Why.
+        error: io::Error,
+    },
+    /// The socket from the service manager cannot be used.
+    Inherited {
+        /// The option.
+        flag: &'static str,
+        /// Why.
+        error: io::Error,
+    },
+    /// The port that the system chose is unknown.
+    UnknownPort(io::Error),
+}
+
+impl fmt::Display for PortError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Bind {
+                listen,
+                flag,
+                error,
+            } => write!(
+                f,
+                "cannot listen on {listen}: {error} (is another etcd running? choose another address with {flag})"
+            ),
+            Self::UnknownHost { host, flag, error } => {
+                write!(f, "{flag}: cannot resolve the host {host}: {error}")
+            }
+            Self::Open { at, error } => write!(f, "cannot listen on {at}: {error}"),
+            Self::Inherited { flag, error } => {
+                write!(f, "cannot use the inherited socket for {flag}: {error}")
+            }
+            Self::UnknownPort(error) => write!(f, "cannot read the port of a socket: {error}"),
+        }
+    }
+}
+
+impl std::error::Error for PortError {}
+
+impl From<PortError> for Failure {
+    fn from(error: PortError) -> Self {
+        Self::Other(error.to_string())
+    }
 }
 
 impl Port {
-    /// Take a port without opening it: nobody else gets it, and nobody can connect yet. Or take the one
-    /// that was handed over. `flag` is the option that chooses it; it will be served on `runtime`, by `tls`
-    /// if there is some.
+    /// Bind a port without opening it, so that no other process gets it and no client can connect yet; or take the
+    /// `inherited` one. `flag` is the option that chooses it. It will be served on `runtime`, with TLS if `tls` is
+    /// given.
     ///
     /// # Errors
     ///
-    /// A sentence.
+    /// [`PortError::Bind`] or [`PortError::UnknownHost`].
     pub(crate) async fn reserve(
         inherited: Option<std::net::TcpListener>,
         listen: &Listen,
         flag: &'static str,
         runtime: Handle,
         tls: Option<Acceptor>,
-    ) -> Result<Self, String> {
+    ) -> Result<Self, PortError> {
         let state = match inherited {
             Some(listener) => State::Inherited(listener),
-            None => State::Reserved(reserve(listen, flag).await?),
+            None => State::Reserved(bind(listen, flag).await?),
         };
         Ok(Self {
             flag,
@@ -61,60 +133,58 @@ impl Port {
         })
     }
 
-    /// The URL others are told, with the port the system chose where it was to choose.
+    /// The advertised URL, with the port that the system chose where it was left to it.
     ///
     /// # Errors
     ///
-    /// The system's.
-    pub(crate) fn url(&self, endpoint: &PortAddress) -> Result<String, String> {
+    /// [`PortError::UnknownPort`].
+    pub(crate) fn url(&self, address: &PortAddress) -> Result<String, PortError> {
         match &self.state {
-            State::Reserved(socket) => url(endpoint, socket.local_addr()),
-            State::Inherited(listener) => url(endpoint, listener.local_addr()),
-            State::Open(..) | State::Lost => Ok(endpoint.advertised.url()),
+            State::Reserved(socket) => advertised_url(address, socket.local_addr()),
+            State::Inherited(listener) => advertised_url(address, listener.local_addr()),
+            State::Open(..) | State::Failed => Ok(address.advertised.url()),
         }
     }
 
-    /// Serve `site` from the next connection on; the first time opens the port.
+    /// Serve `endpoint` from the next request on; the first call opens the port.
     ///
     /// # Errors
     ///
-    /// A sentence: it cannot be opened.
-    pub(crate) fn show(&mut self, site: Endpoint) -> Result<(), String> {
+    /// [`PortError::Open`] or [`PortError::Inherited`].
+    pub(crate) fn show(&mut self, endpoint: Endpoint) -> Result<(), PortError> {
         if let State::Open(shown, _) = &self.state {
-            shown.send_replace(site);
+            shown.send_replace(endpoint);
             return Ok(());
         }
         let _on_its_runtime = self.runtime.enter();
-        let listener = match std::mem::replace(&mut self.state, State::Lost) {
-            State::Reserved(socket) => listen(socket, self.flag)?,
-            State::Inherited(listener) => TcpListener::from_std(listener)
-                .map_err(|error| format!("the socket handed over for {}: {error}", self.flag))?,
-            State::Open(..) | State::Lost => return Ok(()),
+        let listener = match std::mem::replace(&mut self.state, State::Failed) {
+            State::Reserved(socket) => open(socket, self.flag)?,
+            State::Inherited(listener) => {
+                let flag = self.flag;
+                let inherited = |error| PortError::Inherited { flag, error };
+                TcpListener::from_std(listener).map_err(inherited)?
+            }
+            State::Open(..) | State::Failed => return Ok(()),
         };
-        let (shown, sites) = watch::channel(site);
+        let (shown, endpoints) = watch::channel(endpoint);
         let serving = self
             .runtime
-            .spawn(http::serve(listener, sites, self.tls.clone()));
+            .spawn(http::serve(listener, endpoints, self.tls.clone()));
         self.state = State::Open(shown, serving);
         Ok(())
     }
 
-    /// Take no more connections, and wait until the last has ended.
+    /// Accept no more connections, and wait until the last one has ended.
     pub(crate) async fn close(self) {
         if let State::Open(shown, serving) = self.state {
             drop(shown);
-            // It does not panic; if it did, the port is closed as well.
+            // After a panic, too, the port is closed.
             let _ = serving.await;
         }
     }
 }
 
-async fn reserve(listen: &Listen, flag: &str) -> Result<TcpSocket, String> {
-    let taken = |error: std::io::Error| {
-        format!(
-            "cannot listen on {listen}: {error}; is another etcd running? choose another {flag}"
-        )
-    };
+async fn bind(listen: &Listen, flag: &'static str) -> Result<TcpSocket, PortError> {
     let addresses: Vec<SocketAddr> = match listen {
         Listen::Everywhere { port } => {
             vec![
@@ -123,15 +193,18 @@ async fn reserve(listen: &Listen, flag: &str) -> Result<TcpSocket, String> {
             ]
         }
         Listen::At(address) => {
-            let unknown =
-                |error| format!("{flag}: the host {} is not known: {error}", address.host);
+            let unknown = |error| PortError::UnknownHost {
+                host: address.host.clone(),
+                flag,
+                error,
+            };
             lookup_host((address.host.as_str(), address.port))
                 .await
                 .map_err(unknown)?
                 .collect()
         }
     };
-    let mut last = std::io::Error::from(std::io::ErrorKind::AddrNotAvailable);
+    let mut last = io::Error::from(io::ErrorKind::AddrNotAvailable);
     for address in addresses {
         let socket = if address.is_ipv4() {
             TcpSocket::new_v4()
@@ -145,27 +218,34 @@ async fn reserve(listen: &Listen, flag: &str) -> Result<TcpSocket, String> {
         });
         match bound {
             Ok(socket) => return Ok(socket),
-            // Without IPv6 on this machine, IPv4 alone will do.
+            // On a host without IPv6, IPv4 is enough.
             Err(error) => last = error,
         }
     }
-    Err(taken(last))
+    Err(PortError::Bind {
+        listen: listen.clone(),
+        flag,
+        error: last,
+    })
 }
 
-fn listen(socket: TcpSocket, flag: &str) -> Result<TcpListener, String> {
+fn open(socket: TcpSocket, flag: &str) -> Result<TcpListener, PortError> {
     let at = socket
         .local_addr()
         .map_or_else(|_| flag.to_owned(), |address| address.to_string());
     socket
         .listen(BACKLOG)
-        .map_err(|error| format!("cannot listen on {at}: {error}"))
+        .map_err(|error| PortError::Open { at, error })
 }
 
-fn url(endpoint: &PortAddress, bound: io::Result<SocketAddr>) -> Result<String, String> {
-    let advertised = &endpoint.advertised;
+fn advertised_url(
+    address: &PortAddress,
+    bound: io::Result<SocketAddr>,
+) -> Result<String, PortError> {
+    let advertised = &address.advertised;
     if advertised.port != 0 {
         return Ok(advertised.url());
     }
-    let port = bound.map_err(|error| error.to_string())?.port();
+    let port = bound.map_err(PortError::UnknownPort)?.port();
     Ok(advertised.with_port(port).url())
 }

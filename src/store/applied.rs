@@ -1,16 +1,16 @@
-//! Which commands were applied already.
+//! The ids of the commands that were applied, so that none is applied twice.
 
 use imbl::OrdMap;
 
 use super::CommandId;
 use crate::cluster::MemberId;
 
-/// How many runs of applied numbers are remembered of one member. When there are more, the gap between
-/// the two oldest counts as applied: a command that old and never seen is dropped when it comes.
+/// How many runs of applied numbers are kept per member. If there are more, the gap between the two oldest runs
+/// counts as applied: a command that is so old and was never applied is dropped.
 pub(super) const RUNS_MAX: usize = 16_384;
 
-/// How many members are remembered, those that were removed among them. When there are more, the removed
-/// one with the lowest id is forgotten, or without any the lowest of all.
+/// How many members are kept, including removed ones. If there are more, the removed member with the lowest id
+/// is forgotten, or the member with the lowest id if none was removed.
 pub(super) const MEMBERS_MAX: usize = 1024;
 
 /// The numbers of the applied commands of each member, as runs from first to last.
@@ -19,33 +19,33 @@ pub(super) struct Applied {
     members: OrdMap<MemberId, Runs>,
 }
 
-/// Runs of numbers that neither touch nor overlap: the last of each by its first.
+/// Runs of consecutive numbers, which neither touch nor overlap: from the first number to the last.
 pub(super) type Runs = OrdMap<u64, u64>;
 
 impl Applied {
-    /// Remember a command; false if it was applied before.
+    /// Add a command. Returns false if it was applied before.
     pub(super) fn insert(&mut self, id: CommandId) -> bool {
         if let Some(runs) = self.members.get_mut(&id.member) {
             return insert(runs, id.sequence);
         }
-        // Every member starts with a run of the one number that none uses.
+        // Every member starts with a run of the number 0, which is not used.
         let mut runs = Runs::unit(0, 0);
         let new = insert(&mut runs, id.sequence);
         self.remember(id.member, runs);
         new
     }
 
-    /// A member was removed: whatever it sent and is still on its way counts as applied.
+    /// Close a removed member: commands of it that are still under way count as applied.
     pub(super) fn close(&mut self, member: MemberId) {
         self.remember(member, Runs::unit(0, u64::MAX));
     }
 
-    /// Whether a member was removed, as far as that is remembered.
+    /// Whether a member was closed, and is not forgotten.
     pub(super) fn is_closed(&self, member: MemberId) -> bool {
         self.members.get(&member).is_some_and(is_all)
     }
 
-    /// The members that were removed, by id.
+    /// The closed members, by id.
     pub(super) fn closed(&self) -> impl Iterator<Item = MemberId> {
         let closed = self.members.iter().filter(|(_, runs)| is_all(runs));
         closed.map(|(&member, _)| member)
@@ -62,26 +62,26 @@ impl Applied {
         }
     }
 
-    /// All of it, by member.
+    /// The runs of all members.
     pub(super) fn members(&self) -> &OrdMap<MemberId, Runs> {
         &self.members
     }
 
-    /// What an image says of one member; false, and nothing changes, if it makes no sense.
+    /// Add the runs of one member from an image. Returns false, without a change, if they are not valid.
     pub(super) fn restore(&mut self, member: MemberId, runs: Runs) -> bool {
         let mut end = None::<u64>;
-        let sound = runs.iter().all(|(&first, &last)| {
+        let valid = runs.iter().all(|(&first, &last)| {
             let apart = end.is_none_or(|end| end.checked_add(1).is_some_and(|next| next < first));
             end = Some(last);
             apart && first <= last
         });
         let bounded = runs.len() <= RUNS_MAX && self.members.len() < MEMBERS_MAX;
-        let sound = sound && bounded && runs.contains_key(&0);
-        sound && self.members.insert(member, runs).is_none()
+        let valid = valid && bounded && runs.contains_key(&0);
+        valid && self.members.insert(member, runs).is_none()
     }
 }
 
-/// Add a number; false if it is there.
+/// Add a number. Returns false if it is there already.
 fn insert(runs: &mut Runs, number: u64) -> bool {
     let before = runs.get_prev(&number).map(|(&first, &last)| (first, last));
     if before.is_some_and(|(_, last)| number <= last) {
@@ -106,7 +106,7 @@ fn insert(runs: &mut Runs, number: u64) -> bool {
     true
 }
 
-/// Whether every number there is counts as applied.
+/// Whether all numbers count as applied.
 fn is_all(runs: &Runs) -> bool {
     runs.get(&0) == Some(&u64::MAX)
 }
@@ -134,7 +134,7 @@ mod tests {
     }
 
     #[test]
-    fn members_do_not_share_numbers_and_those_removed_send_nothing_new() {
+    fn members_do_not_share_numbers_and_closed_ones_have_no_new_commands() {
         let mut applied = Applied::default();
         assert!(applied.insert(id(1, 7)) && applied.insert(id(2, 7)));
         assert!(!applied.insert(id(1, 7)) && !applied.insert(id(1, 0)));
@@ -152,7 +152,7 @@ mod tests {
         assert_eq!(runs.len(), RUNS_MAX);
         assert!(
             !insert(&mut runs, 1),
-            "it is too old to be told from an applied one"
+            "too old to be distinguished from an applied one"
         );
         assert!(
             insert(&mut runs, 3) && insert(&mut runs, u64::MAX) && !insert(&mut runs, u64::MAX)
@@ -173,7 +173,7 @@ mod tests {
         assert_eq!(applied.members.len(), MEMBERS_MAX);
         assert!(
             !applied.is_closed(removed),
-            "one that was removed goes first"
+            "a removed member is forgotten first"
         );
         assert_eq!(applied.closed().count(), 1);
     }

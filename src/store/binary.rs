@@ -1,5 +1,5 @@
-//! The primitives both binary formats are made of: numbers of seven bits a byte, lowest first, the top bit
-//! set on all but the last; bytes and texts with their length before them.
+//! The primitives of both binary formats: numbers with seven bits per byte, lowest bits first, with the top bit
+//! set in all bytes but the last; bytes and strings with their length in front.
 
 use std::fmt;
 
@@ -8,11 +8,10 @@ use bytes::Bytes;
 use super::Path;
 use crate::cluster::MemberId;
 
-/// Bytes that are not what they should be: what is wrong with them.
+/// Why bytes cannot be decoded.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Malformed(pub(super) &'static str);
 
-/// What is wrong.
 impl fmt::Display for Malformed {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(self.0)
@@ -21,8 +20,8 @@ impl fmt::Display for Malformed {
 
 impl std::error::Error for Malformed {}
 
-/// They end too soon.
-pub(super) const SHORT: Malformed = Malformed("it ends too soon");
+/// The bytes end too early.
+pub(super) const SHORT: Malformed = Malformed("truncated");
 
 /// Append a number.
 pub(super) fn put_number(out: &mut Vec<u8>, mut number: u64) {
@@ -42,7 +41,7 @@ pub(super) fn put_length(out: &mut Vec<u8>, length: usize) {
     put_number(out, length as u64);
 }
 
-/// Append bytes, their length first.
+/// Append bytes, with their length in front.
 pub(super) fn put_bytes(out: &mut Vec<u8>, bytes: &[u8]) {
     put_length(out, bytes.len());
     out.extend_from_slice(bytes);
@@ -58,28 +57,28 @@ pub(super) fn put_member_id(out: &mut Vec<u8>, id: MemberId) {
     out.extend_from_slice(&id.get().to_le_bytes());
 }
 
-/// Reads what the `put_` functions wrote, and never past its end.
+/// Reads what the `put_` functions wrote.
 pub(super) struct Reader<'a> {
     rest: &'a [u8],
 }
 
 impl<'a> Reader<'a> {
-    /// Read these bytes.
+    /// A reader of these bytes.
     pub(super) fn new(bytes: &'a [u8]) -> Self {
         Self { rest: bytes }
     }
 
-    /// How many are left.
+    /// The number of bytes left.
     pub(super) fn left(&self) -> usize {
         self.rest.len()
     }
 
-    /// Nothing must be left.
+    /// Check that no bytes are left.
     pub(super) fn end(self) -> Result<(), Malformed> {
         if self.rest.is_empty() {
             Ok(())
         } else {
-            Err(Malformed("something follows its end"))
+            Err(Malformed("bytes after the end"))
         }
     }
 
@@ -97,12 +96,12 @@ impl<'a> Reader<'a> {
         Ok(byte)
     }
 
-    /// A byte that says yes or no.
+    /// A flag: 0 or 1.
     pub(super) fn flag(&mut self) -> Result<bool, Malformed> {
         match self.byte()? {
             0 => Ok(false),
             1 => Ok(true),
-            _ => Err(Malformed("a flag is neither set nor clear")),
+            _ => Err(Malformed("a flag is neither 0 nor 1")),
         }
     }
 
@@ -130,25 +129,25 @@ impl<'a> Reader<'a> {
         Err(Malformed("a number is too large or too long"))
     }
 
-    /// A length or a count; what it counts is never taken on trust.
+    /// A length or a count. Do not allocate by it before it is checked.
     pub(super) fn length(&mut self) -> Result<usize, Malformed> {
         usize::try_from(self.number()?).map_err(|_| SHORT)
     }
 
-    /// Bytes with their length before them.
+    /// Bytes with their length in front.
     pub(super) fn bytes(&mut self) -> Result<&'a [u8], Malformed> {
         let length = self.length()?;
         self.take(length)
     }
 
-    /// A copy of the next bytes: a value must not keep the whole buffer it came in alive.
+    /// A copy of the next bytes: a value must not keep its whole buffer in memory.
     pub(super) fn value(&mut self) -> Result<Bytes, Malformed> {
         self.bytes().map(Bytes::copy_from_slice)
     }
 
-    /// A text with its length before it.
+    /// A string with its length in front.
     pub(super) fn text(&mut self) -> Result<&'a str, Malformed> {
-        std::str::from_utf8(self.bytes()?).map_err(|_| Malformed("a text is not UTF-8"))
+        std::str::from_utf8(self.bytes()?).map_err(|_| Malformed("a string is not UTF-8"))
     }
 
     /// A key, clean and within its limits.
@@ -156,7 +155,7 @@ impl<'a> Reader<'a> {
         let text = self.text()?;
         match Path::parse(text) {
             Ok(path) if path.text() == text => Ok(path),
-            Ok(_) | Err(_) => Err(Malformed("a key is not clean or too long")),
+            Ok(_) | Err(_) => Err(Malformed("a key is not normalized, or too long")),
         }
     }
 

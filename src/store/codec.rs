@@ -1,7 +1,7 @@
-//! A command as bytes, as it stands in the log and travels between members.
+//! The encoding of commands in the log and between members.
 //!
-//! A forwarded command is its body alone. An entry is a stamp, an id if there is one, and that body as it
-//! came: the leader writes [`entry`] around a body it need not understand.
+//! A forwarded command is only its body. An entry is a stamp, an optional id, and that body unchanged: the
+//! leader writes [`entry`] around a body without decoding it.
 
 use std::time::Duration;
 
@@ -12,7 +12,7 @@ use super::binary::{Reader, put_bytes, put_member_id, put_number, put_path};
 use super::{ClusterTime, Command, CommandId, Condition, Content, Path, Stamped};
 use crate::cluster::Member;
 
-/// What comes first in a command's body.
+/// The first byte of a command's body.
 mod kind {
     pub(super) const SET: u8 = 1;
     pub(super) const CREATE: u8 = 2;
@@ -32,14 +32,14 @@ mod kind {
 /// The longest stamp and id, in bytes.
 const HEAD_BYTES_MAX: usize = 8 + 1 + 8 + 8;
 
-/// The body of a command.
+/// Encode the body of a command.
 pub fn encode_command(command: &Command) -> Bytes {
     let mut out = Vec::with_capacity(64);
     put_command(&mut out, command);
     Bytes::from(out)
 }
 
-/// An entry of a stamp, an id and the body of a command, in that order.
+/// Encode an entry: a stamp, an id and the body of a command.
 pub fn entry(stamp: ClusterTime, id: Option<CommandId>, command: &[u8]) -> Bytes {
     let mut out = Vec::with_capacity(HEAD_BYTES_MAX + command.len());
     put_head(&mut out, stamp, id);
@@ -47,7 +47,7 @@ pub fn entry(stamp: ClusterTime, id: Option<CommandId>, command: &[u8]) -> Bytes
     Bytes::from(out)
 }
 
-/// An entry.
+/// Encode an entry.
 pub fn encode_stamped(stamped: &Stamped) -> Bytes {
     let mut out = Vec::with_capacity(HEAD_BYTES_MAX + 64);
     put_head(&mut out, stamped.stamp, stamped.id);
@@ -55,11 +55,11 @@ pub fn encode_stamped(stamped: &Stamped) -> Bytes {
     Bytes::from(out)
 }
 
-/// The command of a body. Its texts and values are copies.
+/// Decode the body of a command. Strings and values are copies.
 ///
 /// # Errors
 ///
-/// What is wrong with the bytes, if they are none that [`encode_command`] makes.
+/// [`Malformed`]: the bytes are not the result of [`encode_command`].
 pub fn decode_command(body: &[u8]) -> Result<Command, Malformed> {
     let mut reader = Reader::new(body);
     let command = command(&mut reader)?;
@@ -67,11 +67,11 @@ pub fn decode_command(body: &[u8]) -> Result<Command, Malformed> {
     Ok(command)
 }
 
-/// The entry of these bytes. Its texts and values are copies.
+/// Decode an entry. Strings and values are copies.
 ///
 /// # Errors
 ///
-/// What is wrong with the bytes, if they are none that [`entry`] makes around a command's body.
+/// [`Malformed`]: the bytes are not the result of [`entry`] with a valid body.
 pub fn decode_stamped(bytes: &[u8]) -> Result<Stamped, Malformed> {
     let mut reader = Reader::new(bytes);
     let stamp = ClusterTime::from_nanos(reader.fixed()?);
@@ -86,7 +86,7 @@ pub fn decode_stamped(bytes: &[u8]) -> Result<Stamped, Malformed> {
     Ok(Stamped { stamp, id, command })
 }
 
-/// The stamp of an entry; none if it is too short to have one, as the empty one of a new leader.
+/// The stamp of an entry; none if it is too short, like the empty entry of a new leader.
 pub fn stamp_of(bytes: &[u8]) -> Option<ClusterTime> {
     let stamp = Reader::new(bytes).fixed().ok()?;
     Some(ClusterTime::from_nanos(stamp))
@@ -222,7 +222,7 @@ fn command(reader: &mut Reader<'_>) -> Result<Command, Malformed> {
             name: reader.text()?.to_owned(),
         },
         kind::PUT_SETTINGS => Command::PutSettings(reader.value()?),
-        _ => return Err(Malformed("it is a command of no known kind")),
+        _ => return Err(Malformed("unknown kind of command")),
     })
 }
 
@@ -270,7 +270,7 @@ fn ttl(reader: &mut Reader<'_>) -> Result<Option<Duration>, Malformed> {
     let (seconds, nanos) = (reader.number()?, reader.number()?);
     match u32::try_from(nanos) {
         Ok(nanos) if nanos < 1_000_000_000 => Ok(Some(Duration::new(seconds, nanos))),
-        Ok(_) | Err(_) => Err(Malformed("a second has too many parts")),
+        Ok(_) | Err(_) => Err(Malformed("too many nanoseconds")),
     }
 }
 
@@ -288,7 +288,7 @@ fn condition(reader: &mut Reader<'_>) -> Result<Condition, Malformed> {
     Ok(Condition { value, index })
 }
 
-/// Append a member; the image has them too.
+/// Append a member; also used by the image.
 pub(super) fn put_member(out: &mut Vec<u8>, member: &Member) {
     put_member_id(out, member.id);
     for text in [&member.name, &member.client_url, &member.peer_url] {
@@ -296,7 +296,7 @@ pub(super) fn put_member(out: &mut Vec<u8>, member: &Member) {
     }
 }
 
-/// A member.
+/// Decode a member.
 pub(super) fn member(reader: &mut Reader<'_>) -> Result<Member, Malformed> {
     Ok(Member {
         id: reader.member_id()?,

@@ -1,4 +1,4 @@
-//! What the store applies.
+//! The commands that the store applies.
 
 use std::time::Duration;
 
@@ -7,136 +7,136 @@ use bytes::Bytes;
 use super::{ClusterTime, Path};
 use crate::cluster::{Member, MemberId};
 
-/// What a node holds.
+/// The content of a node.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Content {
-    /// A file with this value; any bytes, shown in JSON as far as JSON can.
+    /// A file with this value: any bytes. JSON shows invalid UTF-8 with replacement characters.
     Value(Bytes),
     /// A directory.
     Directory,
 }
 
-/// What a compare command tests; absent means anything will do.
+/// The condition of a compare command; a field that is absent matches any file.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Condition {
-    /// The value the file must hold.
+    /// The value that the file must have.
     pub value: Option<Bytes>,
-    /// The modifiedIndex the file must have; 0 is as good as absent, as it was in 0.4.
+    /// The modifiedIndex that the file must have; 0 means absent, as in etcd 0.4.
     pub index: Option<u64>,
 }
 
-/// A change to the tree, checked and typed, with its time to live still a duration.
+/// A change of the tree, validated. A time to live is still a duration.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Command {
     /// Create or replace (`PUT`); a directory is never replaced.
     Set {
-        /// Where.
+        /// The key.
         path: Path,
-        /// What it will hold.
+        /// Its content.
         content: Content,
-        /// How long it lives; none means for good.
+        /// Its time to live; none for no limit.
         ttl: Option<Duration>,
     },
     /// Create, and fail if it exists (`PUT prevExist=false`).
     Create {
-        /// Where.
+        /// The key.
         path: Path,
-        /// What it will hold.
+        /// Its content.
         content: Content,
-        /// How long it lives; none means for good.
+        /// Its time to live; none for no limit.
         ttl: Option<Duration>,
     },
-    /// Create under a fresh name that sorts after all earlier ones (`POST`).
+    /// Create a node whose name sorts after all earlier ones (`POST`).
     CreateInOrder {
-        /// The directory the new node is made in.
+        /// The directory of the new node.
         directory: Path,
-        /// What it will hold.
+        /// Its content.
         content: Content,
-        /// How long it lives; none means for good.
+        /// Its time to live; none for no limit.
         ttl: Option<Duration>,
     },
-    /// Change what exists (`PUT prevExist=true`).
+    /// Change an existing node (`PUT prevExist=true`).
     Update {
-        /// Where.
+        /// The key.
         path: Path,
         /// The new value; for a directory it must be empty or absent.
         value: Option<Bytes>,
-        /// Set by `dir=true`: fail with [`Code::NotDirectory`](super::Code) on a file.
+        /// Set by `dir=true`: fail with [`Code::NotDirectory`](super::Code) for a file.
         directory: bool,
-        /// The new time to live; none means for good.
+        /// The new time to live; none for no limit.
         ttl: Option<Duration>,
     },
-    /// Give a node a new time to live and keep its value (`refresh=true`): no watcher hears it, history
-    /// does not know of it. The index moves, and a file's modifiedIndex with it, as they did in 2.x.
+    /// Set the time to live of a node and keep its value (`refresh=true`), without an event for watchers and
+    /// history. The index increases, and with it a file's modifiedIndex, as in etcd 2.x.
     Refresh {
-        /// Where.
+        /// The key.
         path: Path,
-        /// What must hold besides that the node exists.
+        /// The condition, besides that the node exists.
         condition: Condition,
-        /// The new time to live; none means for good.
+        /// The new time to live; none for no limit.
         ttl: Option<Duration>,
     },
     /// Replace a file's value if the condition holds.
     CompareAndSwap {
-        /// Where.
+        /// The key.
         path: Path,
-        /// What must hold.
+        /// The condition.
         condition: Condition,
         /// The new value.
         value: Bytes,
-        /// The new time to live; none means for good.
+        /// The new time to live; none for no limit.
         ttl: Option<Duration>,
     },
-    /// Remove a file, or a directory where asked.
+    /// Remove a file, or a directory if that is allowed.
     Delete {
-        /// Where.
+        /// The key.
         path: Path,
-        /// Whether an empty directory may go (`dir=true`).
+        /// Whether an empty directory may be removed (`dir=true`).
         directory: bool,
-        /// Whether a directory may go with all it holds (`recursive=true`).
+        /// Whether a directory may be removed with its content (`recursive=true`).
         recursive: bool,
     },
     /// Remove a file if the condition holds.
     CompareAndDelete {
-        /// Where.
+        /// The key.
         path: Path,
-        /// What must hold.
+        /// The condition.
         condition: Condition,
     },
-    /// Drop what is due at the entry's stamp; the leader proposes it when something is.
+    /// Remove the nodes whose deadline is at or before the entry's stamp; proposed by the leader.
     Expire,
-    /// Nothing but the entry's stamp: keeps the cluster's clock from being lost in a restart of all.
+    /// Advance the cluster's clock to the entry's stamp, so that it survives a restart of all members.
     Tick,
-    /// A machine joins, or changes its addresses: writes `/_etcd/machines/NAME`.
+    /// Add a member, or change its addresses: writes `/_etcd/machines/NAME`.
     PutMember(Member),
-    /// A machine leaves: removes `/_etcd/machines/NAME` if it still belongs to that id.
+    /// Remove a member: removes `/_etcd/machines/NAME` if the key still belongs to that id.
     RemoveMember {
-        /// Whose key it is.
+        /// The member's id.
         id: MemberId,
-        /// Which key it is.
+        /// The member's name.
         name: String,
     },
-    /// The cluster's settings: writes `/_etcd/config`.
+    /// Set the cluster's settings: writes `/_etcd/config`.
     PutSettings(Bytes),
 }
 
-/// What makes a command applied once however often it is sent: the member that took it, and a number
-/// that only grows on that member, across restarts too.
+/// The id of a command, by which it is applied once however often it is sent: the member that accepted it, and
+/// a number that increases on that member, even across restarts.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct CommandId {
-    /// The member that took the request.
+    /// The member that accepted the request.
     pub member: MemberId,
-    /// Its boot in the upper 24 bits, a counter in the lower 40.
+    /// The number of its start in the upper 24 bits, a counter in the lower 40.
     pub sequence: u64,
 }
 
-/// A command as it stands in the log.
+/// A command in the log.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Stamped {
     /// The leader's reading of the cluster's clock when it appended the entry.
     pub stamp: ClusterTime,
-    /// Who asked; none for the leader's own commands.
+    /// Its id; none for the leader's own commands.
     pub id: Option<CommandId>,
-    /// What to do.
+    /// The command.
     pub command: Command,
 }

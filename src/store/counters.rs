@@ -1,8 +1,8 @@
-//! How often what was done here, as `/v2/stats/store` shows it.
+//! The counters of `/v2/stats/store`.
 
 use std::sync::atomic::{AtomicU64, Ordering};
 
-/// What is counted, named as the API names it.
+/// The counters, with their names in the API.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Counter {
     GetsSuccess,
@@ -24,22 +24,22 @@ pub(super) enum Counter {
 
 const COUNTERS: usize = Counter::ExpireCount as usize + 1;
 
-/// This member's counters since it started; in neither image nor hash, since members differ in them.
+/// This member's counters since it started. They differ between members, so they are in neither image nor hash.
 #[derive(Debug, Default)]
 pub(super) struct Counters {
     counts: [AtomicU64; COUNTERS],
 }
 
-/// The counters at one moment, in the order `/v2/stats/store` shows them.
+/// The counters at one moment, in the order of `/v2/stats/store`.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Counts {
-    /// Reads that found something.
+    /// Reads that succeeded.
     pub gets_success: u64,
     /// Reads that failed.
     pub gets_fail: u64,
     /// Unconditional writes that succeeded.
     pub sets_success: u64,
-    /// Unconditional writes that failed, and creations below a file, as 0.4 counts them.
+    /// Unconditional writes that failed, and creations below a file, as in etcd 0.4.
     pub sets_fail: u64,
     /// Deletions that succeeded.
     pub delete_success: u64,
@@ -55,7 +55,7 @@ pub struct Counts {
     pub create_fail: u64,
     /// Swaps that succeeded.
     pub compare_and_swap_success: u64,
-    /// Swaps that failed, and conditional deletions of a directory, as 0.4 counts them.
+    /// Swaps that failed, and conditional deletions of a directory, as in etcd 0.4.
     pub compare_and_swap_fail: u64,
     /// Conditional deletions that succeeded.
     pub compare_and_delete_success: u64,
@@ -66,15 +66,15 @@ pub struct Counts {
 }
 
 impl Counters {
-    /// One more.
+    /// Increment a counter.
     pub(super) fn count(&self, counter: Counter) {
-        // Nothing is ordered by these, and nobody reads two of them as one.
+        // Nothing depends on the order of these, or on two of them at once.
         if let Some(count) = self.counts.get(counter as usize) {
             count.fetch_add(1, Ordering::Relaxed);
         }
     }
 
-    /// One more of `success` or of `fail`.
+    /// Increment `success` or `fail`.
     pub(super) fn count_result<T, E>(
         &self,
         result: &Result<T, E>,
@@ -84,7 +84,7 @@ impl Counters {
         self.count(if result.is_ok() { success } else { fail });
     }
 
-    /// All of them now.
+    /// The current counts.
     pub(super) fn counts(&self) -> Counts {
         let now = |counter: Counter| {
             let count = self.counts.get(counter as usize);

@@ -1,17 +1,17 @@
-//! What can be wrong with a command or a read, in the API's own codes.
+//! The errors of commands and reads, with the codes of the v2 API.
 
 use std::fmt;
 
 use super::Path;
 
-/// An error of the v2 API that the store can give. HTTP status numbers are `http`'s business.
+/// An error of the v2 API. `http` maps it to a status.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Error {
-    /// Which error.
+    /// The code.
     pub code: Code,
-    /// What it is about: mostly a key.
+    /// The cause; usually a key.
     pub cause: String,
-    /// The store's index when it happened.
+    /// The store's index at that time.
     pub index: u64,
 }
 
@@ -26,7 +26,7 @@ impl Error {
     }
 }
 
-/// The error's sentence, its cause and its number.
+/// The message of the error, its cause and its number.
 impl fmt::Display for Error {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let (message, number) = (self.code.message(), self.code.number());
@@ -40,57 +40,57 @@ impl fmt::Display for Error {
 
 impl std::error::Error for Error {}
 
-/// The codes of the v2 API; the number is what clients see as `errorCode`.
+/// The codes of the v2 API; the number is the `errorCode` of an answer.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[repr(u16)]
 pub enum Code {
-    /// Nothing is there.
+    /// The key does not exist.
     KeyNotFound = 100,
-    /// A compare did not match.
+    /// The condition of a compare command did not match.
     TestFailed = 101,
-    /// A directory where a file was needed.
+    /// The node is a directory, and a file is required.
     NotFile = 102,
-    /// A file where a directory was needed.
+    /// The node is a file, and a directory is required.
     NotDirectory = 104,
-    /// Something is there already.
+    /// The key exists already.
     NodeExists = 105,
-    /// The key belongs to the cluster itself.
+    /// The key is one of the cluster itself.
     Reserved = 106,
     /// The root cannot be changed.
     RootReadOnly = 107,
-    /// The directory still holds something.
+    /// The directory is not empty.
     DirectoryNotEmpty = 108,
     /// A conditional request with an empty `prevValue`.
     PrevValueRequired = 201,
-    /// A TTL that is no whole number of seconds from 0 to 9223372036.
+    /// A TTL that is not a whole number of seconds from 0 to 9223372036.
     TtlNotANumber = 202,
-    /// An index that is no number below 2^64.
+    /// An index that is not a number below 2^64.
     IndexNotANumber = 203,
-    /// An update that changes nothing.
+    /// An update without a value and a TTL.
     ValueOrTtlRequired = 204,
-    /// A parameter with a value it does not take.
+    /// A parameter with an invalid value.
     InvalidField = 209,
-    /// A request that could not be read as a form or as a key.
+    /// A request whose form or key cannot be parsed.
     InvalidForm = 210,
     /// `refresh=true` with a value.
     ValueOnRefresh = 211,
     /// `refresh=true` without a TTL.
     TtlRequiredOnRefresh = 212,
-    /// The cluster could not do it: no leader, or too much to do.
+    /// The cluster could not process the request: there is no leader, or too many requests are pending.
     RaftInternal = 300,
-    /// Nobody leads.
+    /// There is no leader.
     LeaderElection = 301,
-    /// The history a watch asks for is gone.
+    /// The history does not reach back to the requested index.
     EventIndexCleared = 401,
 }
 
 impl Code {
-    /// The number clients see.
+    /// The number in answers.
     pub fn number(self) -> u16 {
         self as u16
     }
 
-    /// The sentence clients see.
+    /// The message in answers.
     pub fn message(self) -> &'static str {
         match self {
             Self::KeyNotFound => "Key not found",

@@ -1,10 +1,10 @@
-//! What happened: the answer to a command, and what watchers hear.
+//! Events: the answers to commands, and what watchers receive.
 
 use bytes::Bytes;
 
 use super::{ClusterTime, Path};
 
-/// What was done.
+/// The action of an event.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Action {
     /// A read.
@@ -17,26 +17,26 @@ pub enum Action {
     Update,
     /// Removed.
     Delete,
-    /// Replaced because it was as expected.
+    /// Replaced because the condition matched.
     CompareAndSwap,
-    /// Removed because it was as expected.
+    /// Removed because the condition matched.
     CompareAndDelete,
-    /// Removed because its time had come.
+    /// Removed because its time to live ended.
     Expire,
 }
 
-/// One node as an event shows it: without what is below it.
+/// A node as shown in an event, without the nodes below it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct NodeView {
     /// Its key.
     pub path: Path,
-    /// Its value; none for a directory, and for what was just removed.
+    /// Its value; none for a directory, and for a removed node.
     pub value: Option<Bytes>,
     /// Whether it is, or was, a directory.
     pub directory: bool,
-    /// When it will be dropped, on the cluster's clock.
+    /// The time at which it expires, on the cluster's clock.
     pub deadline: Option<ClusterTime>,
-    /// The seconds it had left when the event happened, rounded up; 0 is not shown.
+    /// The seconds left at the time of the event, rounded up; 0 is not shown.
     pub ttl: u64,
     /// The index of its last change.
     pub modified: u64,
@@ -44,16 +44,16 @@ pub struct NodeView {
     pub created: u64,
 }
 
-/// A change of the tree. Immutable once made.
+/// A change of the tree.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Event {
-    /// What was done.
+    /// The action.
     pub action: Action,
     /// The node afterwards; its `modified` is the event's index.
     pub node: NodeView,
     /// The node before, if there was one.
     pub prev_node: Option<NodeView>,
-    /// The keys below `node` that went with it, sorted; watchers of those hear the event too.
+    /// The keys below `node` that were removed with it, sorted; watchers of those receive the event too.
     pub removed: Box<[Path]>,
 }
 
@@ -63,7 +63,7 @@ impl Event {
         self.node.modified
     }
 
-    /// Whether it made something that was not there: answered 201 instead of 200.
+    /// Whether it created a node: answered with 201 instead of 200.
     pub fn created(&self) -> bool {
         match self.action {
             Action::Create => true,

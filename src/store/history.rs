@@ -1,4 +1,4 @@
-//! What happened lately, for watchers that ask from an index on.
+//! The latest events, for watchers that start at a past index.
 
 use std::sync::Arc;
 
@@ -7,22 +7,22 @@ use imbl::Vector;
 use super::event_filter::EventFilter;
 use super::{Code, Error, Event, Interest};
 
-/// How many events one call of [`Store::history_since`](super::Store::history_since) looks at; after
-/// that many it says where to go on.
+/// How many events one call of [`Store::history_since`](super::Store::history_since) examines; after that it
+/// returns the index to continue from.
 pub const SCAN_MAX: usize = 25_000;
 
-/// What an event counts for besides its texts and values, in bytes.
+/// The size of an event besides its keys and values, in bytes.
 const EVENT_BYTES: usize = 256;
 
-/// What a key that went with a directory counts for besides its text, in bytes.
+/// The size of a key that was removed with a directory, besides its text, in bytes.
 const REMOVED_BYTES: usize = 40;
 
-/// How much history is kept; when either is exceeded the oldest events go, even if none is left.
+/// The limits of the history. If either is exceeded the oldest events are dropped, even the last one.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct HistoryLimits {
-    /// At most so many events.
+    /// The largest number of events.
     pub events: usize,
-    /// At most so many bytes, by the lengths of what the events hold.
+    /// The largest size, in bytes, computed from the lengths of keys and values.
     pub bytes: usize,
 }
 
@@ -36,35 +36,35 @@ impl Default for HistoryLimits {
     }
 }
 
-/// A part of the past.
+/// A part of the history.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Past {
-    /// The events asked for, oldest first.
+pub struct PastEvents {
+    /// The matching events, oldest first.
     pub events: Vec<Arc<Event>>,
-    /// Where to ask again, if this is not all there is yet.
-    pub again: Option<u64>,
+    /// The index to continue from, if there may be more.
+    pub resume_at: Option<u64>,
 }
 
-/// The events of the past, oldest first. A clone costs next to nothing.
+/// The past events, oldest first. A clone is cheap.
 #[derive(Clone)]
 pub(super) struct History {
     slots: Vector<Slot>,
     limits: HistoryLimits,
-    /// What the events count for, in bytes.
+    /// The size of the events, in bytes.
     bytes: usize,
-    /// The index of the youngest event that was dropped; 0 when none was.
+    /// The index of the newest event that was dropped; 0 if none was.
     dropped: u64,
 }
 
-/// An event, with a mark that tells most of those nobody asked for without a look at them.
+/// An event, with a filter that rejects most events that do not match without examining them.
 #[derive(Clone)]
 struct Slot {
     event: Arc<Event>,
-    mark: EventFilter,
+    filter: EventFilter,
 }
 
 impl History {
-    /// No events; `dropped` is the index up to which nothing is known.
+    /// An empty history; `dropped` is the index up to which events are missing.
     pub(super) fn new(limits: HistoryLimits, dropped: u64) -> Self {
         Self {
             slots: Vector::new(),
@@ -74,11 +74,11 @@ impl History {
         }
     }
 
-    /// Add the youngest event.
+    /// Add the newest event.
     pub(super) fn push(&mut self, event: Arc<Event>) {
         self.bytes += cost(&event);
-        let mark = EventFilter::of(&event);
-        self.slots.push_back(Slot { event, mark });
+        let filter = EventFilter::from_event(&event);
+        self.slots.push_back(Slot { event, filter });
         while self.slots.len() > self.limits.events || self.bytes > self.limits.bytes {
             let Some(oldest) = self.slots.pop_front() else {
                 break;
@@ -88,12 +88,12 @@ impl History {
         }
     }
 
-    /// Up to which index events were dropped.
+    /// The index up to which events were dropped.
     pub(super) fn dropped(&self) -> u64 {
         self.dropped
     }
 
-    /// How many events there are.
+    /// The number of events.
     pub(super) fn len(&self) -> usize {
         self.slots.len()
     }
@@ -103,18 +103,18 @@ impl History {
         self.slots.iter().map(|slot| &slot.event)
     }
 
-    /// The events of `interest` from index `since` on, at most `limit` of them; `index` is the store's.
+    /// The events that match `interest`, from index `since`, at most `limit`; `index` is the store's.
     ///
     /// # Errors
     ///
-    /// [`Code::EventIndexCleared`] when some event from `since` on may have been dropped.
+    /// [`Code::EventIndexCleared`]: an event from index `since` may have been dropped.
     pub(super) fn since(
         &self,
         interest: &Interest,
         since: u64,
         limit: usize,
         index: u64,
-    ) -> Result<Past, Error> {
+    ) -> Result<PastEvents, Error> {
         if since <= self.dropped {
             let first = self.dropped + 1;
             return Err(Error {
@@ -130,25 +130,25 @@ impl History {
         let wanted = EventFilter::wanted(interest);
         let mut events = Vec::new();
         for (looked, slot) in self.slots.focus().narrow(from..).into_iter().enumerate() {
-            let again = Some(slot.event.index());
+            let resume_at = Some(slot.event.index());
             if looked == SCAN_MAX {
-                return Ok(Past { events, again });
+                return Ok(PastEvents { events, resume_at });
             }
-            if slot.mark.may_match(wanted, interest.recursive) && interest.hears(&slot.event) {
+            if slot.filter.may_match(wanted, interest.recursive) && interest.matches(&slot.event) {
                 if events.len() == limit {
-                    return Ok(Past { events, again });
+                    return Ok(PastEvents { events, resume_at });
                 }
                 events.push(Arc::clone(&slot.event));
             }
         }
-        Ok(Past {
+        Ok(PastEvents {
             events,
-            again: None,
+            resume_at: None,
         })
     }
 }
 
-/// What an event counts for, in bytes: the same on every member, whatever its allocator does.
+/// The size of an event in bytes, computed the same way on every member, independent of the allocator.
 fn cost(event: &Event) -> usize {
     let value = event.node.value.as_ref().map_or(0, |value| value.len());
     let before = event

@@ -1,25 +1,23 @@
-//! What a watcher wants to hear about.
+//! The events that a watcher waits for.
 
 use super::{Event, Path};
 
-/// What a watcher wants to hear about.
+/// The events that a watcher waits for.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Interest {
-    /// The key; it need not exist.
+    /// The key; it does not have to exist.
     pub path: Path,
-    /// Whether what is below it counts too.
+    /// Whether events below the key match too.
     pub recursive: bool,
 }
 
 impl Interest {
-    /// Whether an event is of interest, now or from history: it happened at the key; or below it where
-    /// nothing on the way is hidden, if that counts; or it took the key away with a directory above.
-    pub fn hears(&self, event: &Event) -> bool {
-        let happened = &event.node.path;
-        *happened == self.path
-            || (self.recursive
-                && happened.is_below(&self.path)
-                && !happened.is_hidden_from(&self.path))
+    /// Whether an event matches: it is an event of the key; or, if `recursive`, of a key below it that is not
+    /// hidden from there; or it removed the key together with a directory above.
+    pub fn matches(&self, event: &Event) -> bool {
+        let path = &event.node.path;
+        *path == self.path
+            || (self.recursive && path.is_below(&self.path) && !path.is_hidden_from(&self.path))
             || event.removed.binary_search(&self.path).is_ok()
     }
 }

@@ -1,4 +1,4 @@
-//! What a read found, and how it looks.
+//! The result of a read: a node, and the listing of a directory.
 
 use imbl::OrdMap;
 
@@ -6,28 +6,28 @@ use super::node::Node;
 use super::tree::children;
 use super::{ClusterTime, NodeView, Path};
 
-/// What is at a key: a cheap handle, taken under the lock and looked at outside it.
-pub struct Found {
+/// The node that a read found: a cheap handle, which is created under the lock and listed after it is released.
+pub struct FoundNode {
     path: Path,
     node: Node,
-    /// For a directory: the tree as it was then.
+    /// For a directory: the tree at that time.
     tree: Option<OrdMap<Path, Node>>,
-    /// Whether a listing names what is hidden.
+    /// Whether a listing shows hidden keys.
     hidden: bool,
 }
 
-/// A node with what is below it, as a read answers it.
+/// A node with the nodes below it, as the answer to a read.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Listing {
     /// The node.
     pub node: NodeView,
-    /// What is in it, by name, without what is hidden unless that was asked for; empty for a file, and for directories below the
-    /// one asked for unless the listing is recursive.
+    /// Its children by name, hidden ones only if requested; empty for a file, and for the directories below the
+    /// requested one unless the listing is recursive.
     pub nodes: Vec<Listing>,
 }
 
-impl Found {
-    /// What is at `path`: `node`, which is in `tree`.
+impl FoundNode {
+    /// The `node` at `path` in `tree`.
     pub(super) fn new(path: &Path, node: &Node, tree: &OrdMap<Path, Node>) -> Self {
         Self {
             path: path.clone(),
@@ -37,15 +37,15 @@ impl Found {
         }
     }
 
-    /// The same; its listing names what is hidden too, if `hidden`.
+    /// The same node, with hidden keys in its listing if `hidden`.
     #[must_use]
     pub fn with_hidden(self, hidden: bool) -> Self {
         Self { hidden, ..self }
     }
 
-    /// The node with what is in it, `recursive` to the leaves, as of the time `now`.
+    /// The node with its children, or with all nodes below it if `recursive`, at the time `now`.
     ///
-    /// It recurses once per level of the tree, of which there are at most
+    /// The depth of the recursion is that of the tree, at most
     /// [`PATH_LEVELS_MAX`](super::path::PATH_LEVELS_MAX).
     pub fn listing(self, recursive: bool, now: ClusterTime) -> Listing {
         let nodes = self

@@ -1,10 +1,10 @@
-//! Bytes as text.
+//! Converts bytes to text as etcd 0.4 does.
 
 use std::borrow::Cow;
 
-/// The bytes as text, with U+FFFD for every byte that is no part of a character.
+/// Converts bytes to text, with U+FFFD in place of each byte that is not part of a character.
 ///
-/// One for every byte, as the clients of 0.4 know it; `String::from_utf8_lossy` makes one of several.
+/// One replacement per byte, as in etcd 0.4; `String::from_utf8_lossy` replaces several bytes by one.
 pub fn lossy(bytes: &[u8]) -> Cow<'_, str> {
     if let Ok(text) = std::str::from_utf8(bytes) {
         return Cow::Borrowed(text);
@@ -22,7 +22,7 @@ mod tests {
     use super::lossy;
 
     #[test]
-    fn every_bad_byte_is_shown() {
+    fn every_invalid_byte_is_replaced() {
         assert_eq!(lossy(b"\xff\xfeabc"), "\u{fffd}\u{fffd}abc");
         assert_eq!(lossy(b"a\xe6\x97"), "a\u{fffd}\u{fffd}");
         assert_eq!(lossy("日本".as_bytes()), "日本");

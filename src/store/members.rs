@@ -1,17 +1,17 @@
-//! The machines of the cluster, as the membership entries of the log describe them.
+//! The members of the cluster, according to the membership entries of the log.
 
 use imbl::OrdMap;
 
 use crate::cluster::{Member, MemberId};
 
-/// Who is a member, and which key of the tree says so.
+/// The members and their keys in the tree.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(super) struct Members {
     by_id: OrdMap<MemberId, Entry>,
 }
 
-/// A member and the index at which its key was written; while the key still has that index it is this
-/// member's.
+/// A member, and the index at which its key was written; the key belongs to this member as long as it has that
+/// index.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Entry {
     pub(super) member: Member,
@@ -24,17 +24,17 @@ impl Members {
         self.by_id.get(&id)
     }
 
-    /// All, by id.
+    /// All members, by id.
     pub(super) fn entries(&self) -> impl Iterator<Item = &Entry> {
         self.by_id.values()
     }
 
-    /// Add a member, or replace what was known of it.
+    /// Add or replace a member.
     pub(super) fn put(&mut self, member: Member, written: u64) {
         self.by_id.insert(member.id, Entry { member, written });
     }
 
-    /// Take a member out.
+    /// Remove a member.
     pub(super) fn remove(&mut self, id: MemberId) -> Option<Entry> {
         self.by_id.remove(&id)
     }

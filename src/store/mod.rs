@@ -1,13 +1,14 @@
 //! The tree of keys: pure, deterministic, and the same on every member.
 //!
-//! A [`Stamped`] command goes into [`Store::apply`], an [`Event`] or an [`Error`] comes out. In the order
-//! to read it:
+//! A [`Stamped`] command goes into [`Store::apply`], an [`Event`] or an [`Error`] comes out. In reading
+//! order:
 //!
-//! - `path`, `command`, `event`, `error`, `time`: what goes in and out.
-//! - `node`, `tree`: what is kept. `members`, `applied`: who the members are, which commands were applied.
-//! - `apply`: a file for each verb. `reserved`: the keys no client writes.
-//! - `listing`: what a read finds. `history`, `interest`, `hub`: who hears of what, now and later.
-//! - `image`: the whole store as bytes and as a hash. `codec`: a command as bytes.
+//! - `path`, `command`, `event`, `error`, `time`: inputs and outputs.
+//! - `node`, `tree`: the keys. `members`: the members. `applied`: the ids of applied commands.
+//! - `apply`: a file for each verb. `reserved`: the keys that clients cannot write.
+//! - `listing`: the result of a read. `history`, `interest`, `watcher_index`: past events, and the watchers
+//!   of an event.
+//! - `image`: the encoding of the whole store, and its hash. `codec`: the encoding of a command.
 
 mod applied;
 mod apply;
@@ -41,9 +42,9 @@ pub use command::{Command, CommandId, Condition, Content, Stamped};
 pub use counters::Counts;
 pub use error::{Code, Error};
 pub use event::{Action, Event, NodeView};
-pub use history::{HistoryLimits, Past};
+pub use history::{HistoryLimits, PastEvents};
 pub use interest::Interest;
-pub use listing::{Found, Listing};
+pub use listing::{FoundNode, Listing};
 pub use lossy::lossy;
 pub use path::{Path, PathError};
 pub use time::ClusterTime;
@@ -58,10 +59,10 @@ use history::History;
 use members::Members;
 use tree::Tree;
 
-/// Everything the cluster agrees on, and this member's counters.
+/// The replicated state of the cluster, and this member's counters.
 ///
-/// A clone costs next to nothing however much it holds, and sees none of the later changes; the counters
-/// alone are shared by all clones.
+/// A clone is cheap, independent of the size, and does not see later changes; only the counters are shared by
+/// all clones.
 #[derive(Clone)]
 pub struct Store {
     index: u64,
@@ -97,12 +98,12 @@ impl Store {
         self.clock
     }
 
-    /// When the next key or directory is due; an [`Command::Expire`] stamped then or later drops it.
+    /// The next deadline of a key or directory; a [`Command::Expire`] with that stamp or a later one removes it.
     pub fn next_deadline(&self) -> Option<ClusterTime> {
         self.tree.next_deadline().map(|&(deadline, _)| deadline)
     }
 
-    /// The soonest deadline after `time`.
+    /// The next deadline after `time`.
     pub fn next_deadline_after(&self, time: ClusterTime) -> Option<ClusterTime> {
         self.tree.next_deadline_after(time)
     }
@@ -112,65 +113,65 @@ impl Store {
         self.members.entries().map(|entry| &entry.member)
     }
 
-    /// Whether this id was a member's that was removed; it is never one again. The last thousand or so
-    /// are remembered.
+    /// Whether this id is that of a removed member, which is never used again. About the last thousand are
+    /// remembered.
     pub fn is_removed(&self, id: MemberId) -> bool {
         self.applied.is_closed(id)
     }
 
-    /// The ids of [`Store::is_removed`].
-    pub fn removed(&self) -> impl Iterator<Item = MemberId> {
+    /// The ids of the removed members.
+    pub fn removed_ids(&self) -> impl Iterator<Item = MemberId> {
         self.applied.closed()
     }
 
-    /// The cluster's settings as they were last written; none before.
+    /// The cluster's settings; none if they were never written.
     pub fn settings(&self) -> Option<Bytes> {
         let path = Path::parse(reserved::CONFIG).ok()?;
         self.tree.get(&path)?.value.clone()
     }
 
-    /// How often what was done at this member since it started.
+    /// The counters of this member since it started.
     pub fn counters(&self) -> Counts {
         self.counters.counts()
     }
 
-    /// Go on counting where `before` stands: a store from a snapshot takes its place.
+    /// Continue the counters of `before`, which this store replaces after a snapshot.
     pub fn keep_counting(&mut self, before: &Self) {
         self.counters = Arc::clone(&before.counters);
     }
 
-    /// How many keys it holds that the cluster itself did not write, directories among them.
+    /// The number of keys and directories that were not written by the cluster itself.
     pub fn client_keys(&self) -> usize {
         let keys = self.tree.nodes().keys();
-        keys.filter(|path| !reserved::is_the_clusters(path)).count()
+        keys.filter(|path| !reserved::is_internal(path)).count()
     }
 
-    /// What is at `path`; cheap, so that it can be called under a lock and listed outside it.
+    /// The node at `path`; cheap, so that it can be called under a lock and listed after the lock is released.
     ///
     /// # Errors
     ///
-    /// [`Code::KeyNotFound`] with the first key on the way that is missing, or [`Code::NotDirectory`]
-    /// with the file that is in the way.
-    pub fn get(&self, path: &Path) -> Result<Found, Error> {
+    /// - [`Code::KeyNotFound`]: the key or one of its parents is missing; names the first missing one.
+    /// - [`Code::NotDirectory`]: one of its parents is a file; names that file.
+    pub fn get(&self, path: &Path) -> Result<FoundNode, Error> {
         let found = self.tree.find(path, self.index);
         self.counters
             .count_result(&found, Counter::GetsSuccess, Counter::GetsFail);
-        found.map(|node| Found::new(path, node, self.tree.nodes()))
+        found.map(|node| FoundNode::new(path, node, self.tree.nodes()))
     }
 
-    /// What `interest` hears of from index `since` on, at most `limit` events: some of it, and where to
-    /// ask again, when that is reached or [`history::SCAN_MAX`] events were looked at. An index that is
-    /// yet to come has no past.
+    /// The past events that match `interest`, from index `since`. If there are more than `limit`, or more than
+    /// [`history::SCAN_MAX`] events would have to be examined, the answer contains the index to continue from.
+    /// It is empty for an index in the future.
     ///
     /// # Errors
     ///
-    /// [`Code::EventIndexCleared`] when events from `since` on are no longer there.
+    /// [`Code::EventIndexCleared`]: events from index `since` are no longer in the history.
     pub fn history_since(
         &self,
         interest: &Interest,
         since: u64,
         limit: usize,
-    ) -> Result<Past, Error> {
+    ) -> Result<PastEvents, Error> {
         self.history.since(interest, since, limit, self.index)
     }
 }

@@ -1,24 +1,24 @@
-//! What the tree holds at a key.
+//! A node of the tree: a file or a directory.
 
 use bytes::Bytes;
 
 use super::{ClusterTime, Content, NodeView, Path};
 
-/// A file or a directory. Small, since it is copied when a shared part of the tree is changed.
+/// A file or a directory. It is small, because it is copied when a shared part of the tree changes.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Node {
     /// A file's value; none for a directory.
     pub(super) value: Option<Bytes>,
     /// The index of its creation.
     pub(super) created: u64,
-    /// The index of its last change; a directory's never moves.
+    /// The index of its last change; that of a directory does not change.
     pub(super) modified: u64,
-    /// When it is to be dropped.
+    /// The time at which it expires.
     pub(super) deadline: Option<ClusterTime>,
 }
 
 impl Node {
-    /// A node that index `index` makes.
+    /// A node that is created at index `index`.
     pub(super) fn new(content: &Content, index: u64, deadline: Option<ClusterTime>) -> Self {
         let value = match content {
             Content::Value(value) => Some(value.clone()),
@@ -32,7 +32,7 @@ impl Node {
         }
     }
 
-    /// A directory that index `index` makes, to live for good.
+    /// A directory that is created at index `index`, without a deadline.
     pub(super) fn directory(index: u64) -> Self {
         Self::new(&Content::Directory, index, None)
     }
@@ -42,7 +42,7 @@ impl Node {
         self.value.is_none()
     }
 
-    /// The node as answers and events show it at the time `now`.
+    /// The node as shown in answers and events at the time `now`.
     pub(super) fn view(&self, path: &Path, now: ClusterTime) -> NodeView {
         NodeView {
             path: path.clone(),
@@ -57,8 +57,8 @@ impl Node {
         }
     }
 
-    /// What an event shows of a node that index `index` took away.
-    pub(super) fn view_gone(&self, path: &Path, index: u64) -> NodeView {
+    /// The node as shown in the event that removed it at index `index`.
+    pub(super) fn view_removed(&self, path: &Path, index: u64) -> NodeView {
         NodeView {
             path: path.clone(),
             value: None,
@@ -71,7 +71,7 @@ impl Node {
     }
 }
 
-/// Whole seconds from `now` to `deadline`, rounded up: a key that lives is never shown with none.
+/// Whole seconds from `now` to `deadline`, rounded up: an existing key is never shown with 0.
 fn seconds_left(deadline: ClusterTime, now: ClusterTime) -> u64 {
     let left = deadline.since(now);
     left.as_secs() + u64::from(left.subsec_nanos() > 0)

@@ -1,34 +1,35 @@
-//! Clean keys.
+//! Keys, normalized.
 
 use std::fmt;
 use std::sync::Arc;
 
-/// The longest key, in bytes of its clean form; a longer one is [`PathError::TooLong`].
+/// The longest key, in bytes after normalization; a longer one is [`PathError::TooLong`].
 pub const PATH_BYTES_MAX: usize = 4096;
 
-/// The deepest key, in parts; a deeper one is [`PathError::TooDeep`].
+/// The largest number of levels of a key; a deeper one is [`PathError::TooDeep`].
 pub const PATH_LEVELS_MAX: usize = 128;
 
-/// A key, cleaned: absolute, no empty, `.` or `..` parts, no trailing slash; `/` is the root.
+/// A normalized key: absolute, without empty, `.` or `..` components and without a trailing slash; `/` is the
+/// root.
 ///
-/// Ordered by depth first and text second, so that the children of a directory lie side by side in a
-/// map of the whole tree, in the order of their names.
+/// Ordered by depth first and text second, so that the children of a directory are adjacent in a map of the
+/// whole tree, in the order of their names.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct Path {
     depth: u16,
     text: Arc<str>,
 }
 
-/// Why a text is no key.
+/// Why a text is not a valid key.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum PathError {
     /// Longer than [`PATH_BYTES_MAX`].
     TooLong,
     /// Deeper than [`PATH_LEVELS_MAX`].
     TooDeep,
-    /// It holds a NUL, which no tool can show or type.
+    /// It contains a NUL, which no tool can show or type.
     Nul,
-    /// A single name was asked for, and this is none: empty, `.`, `..`, or with a slash in it.
+    /// It is not a single name: it is empty, `.` or `..`, or contains a slash.
     NotAName,
 }
 
@@ -41,11 +42,13 @@ impl Path {
         }
     }
 
-    /// The key that `text` names once it is [clean](Path::clean).
+    /// The key with this text, after [normalization](Path::clean).
     ///
     /// # Errors
     ///
-    /// Any [`PathError`] but [`PathError::NotAName`].
+    /// - [`PathError::TooLong`]: it is longer than [`PATH_BYTES_MAX`].
+    /// - [`PathError::TooDeep`]: it has more than [`PATH_LEVELS_MAX`] levels.
+    /// - [`PathError::Nul`]: it contains a NUL.
     pub fn parse(text: &str) -> Result<Self, PathError> {
         if is_clean(text) {
             Self::checked(Arc::from(text))
@@ -54,8 +57,8 @@ impl Path {
         }
     }
 
-    /// The clean form of any text: absolute, `//` and `.` left out, `..` resolved (it never climbs out
-    /// of the root), no trailing slash. It may still be too long to be a key.
+    /// The normalized form of any text: absolute, without `//`, `.` and a trailing slash, and with `..` resolved
+    /// (not above the root). It may be too long for a key.
     pub fn clean(text: &str) -> String {
         let mut parts: Vec<&str> = Vec::new();
         for part in text.split('/') {
@@ -78,11 +81,11 @@ impl Path {
         clean
     }
 
-    /// The key called `name` in this directory.
+    /// The key named `name` in this directory.
     ///
     /// # Errors
     ///
-    /// Any [`PathError`].
+    /// As [`Path::parse`], and [`PathError::NotAName`]: the name is empty, `.` or `..`, or contains a slash.
     pub fn child(&self, name: &str) -> Result<Self, PathError> {
         if matches!(name, "" | "." | "..") || name.contains('/') {
             return Err(PathError::NotAName);
@@ -94,7 +97,7 @@ impl Path {
         Self::checked(Arc::from(text))
     }
 
-    /// The directory this key is in; none for the root.
+    /// The directory of this key; none for the root.
     pub fn parent(&self) -> Option<Self> {
         let depth = self.depth.checked_sub(1)?;
         let end = self.text.rfind('/')?;
@@ -110,12 +113,12 @@ impl Path {
         &self.text
     }
 
-    /// The last part; empty for the root.
+    /// The last component; empty for the root.
     pub fn name(&self) -> &str {
         self.text.rsplit('/').next().unwrap_or("")
     }
 
-    /// How many parts it has; 0 for the root.
+    /// The number of components; 0 for the root.
     pub fn depth(&self) -> usize {
         usize::from(self.depth)
     }
@@ -125,7 +128,7 @@ impl Path {
         self.depth == 0
     }
 
-    /// Whether its name begins with `_`: left out of listings of the directory it is in.
+    /// Whether its name starts with `_`: listings of its directory do not show it.
     pub fn is_hidden(&self) -> bool {
         self.name().starts_with('_')
     }
@@ -140,14 +143,14 @@ impl Path {
         self.depth > directory.depth && self.below(directory).is_some()
     }
 
-    /// Whether this is below `directory` and it, or something on the way to it, is hidden from there.
+    /// Whether this is below `directory`, and it or a directory between them is hidden.
     pub fn is_hidden_from(&self, directory: &Self) -> bool {
         self.below(directory)
             .is_some_and(|rest| rest.contains("/_"))
     }
 
-    /// The keys on the way to this one, from the top, without the root, ending with this one.
-    pub fn from_the_top(&self) -> impl Iterator<Item = Self> {
+    /// The directories above this key, from the top and without the root, and then this key.
+    pub fn ancestors_and_self(&self) -> impl Iterator<Item = Self> {
         let ends = self.text.match_indices('/').map(|(at, _)| at).skip(1);
         let whole = (!self.is_root()).then_some(self.text.len());
         (1..).zip(ends.chain(whole)).map(|(depth, end)| Self {
@@ -161,26 +164,26 @@ impl Path {
         Arc::clone(&self.text)
     }
 
-    /// What the texts of all keys below this one begin with, but for the slash that follows it.
+    /// The common prefix of all keys below this one, without the slash at its end.
     pub(super) fn prefix(&self) -> &str {
         if self.is_root() { "" } else { &self.text }
     }
 
-    /// A bound just before all keys that are below this one by `levels` levels (at least 1).
-    pub(super) fn before_those_below(&self, levels: u16) -> Self {
+    /// A lower bound of all keys exactly `levels` levels (at least 1) below this one.
+    pub(super) fn lower_bound_below(&self, levels: u16) -> Self {
         Self {
             depth: self.depth.saturating_add(levels),
             text: Arc::from(format!("{}/", self.prefix())),
         }
     }
 
-    /// What follows `directory` in this text, from the slash on, if this is below it.
+    /// The rest of this text after `directory`, from the slash, if this key is below it.
     fn below(&self, directory: &Self) -> Option<&str> {
         let rest = self.text.strip_prefix(directory.prefix())?;
         (rest.len() > 1 && rest.starts_with('/')).then_some(rest)
     }
 
-    /// A key of a text that is clean already.
+    /// A key with a text that is already normalized.
     fn checked(text: Arc<str>) -> Result<Self, PathError> {
         if text.len() > PATH_BYTES_MAX {
             return Err(PathError::TooLong);
@@ -205,15 +208,14 @@ impl fmt::Display for Path {
     }
 }
 
-/// A sentence for people.
 impl fmt::Display for PathError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::TooLong => write!(f, "the key is longer than {PATH_BYTES_MAX} bytes"),
             Self::TooDeep => write!(f, "the key has more than {PATH_LEVELS_MAX} levels"),
-            Self::Nul => f.write_str("the key holds a NUL"),
+            Self::Nul => f.write_str("the key contains a NUL"),
             Self::NotAName => {
-                f.write_str("the name of a key is empty, a dot or two, or has a slash")
+                f.write_str("the name is empty, \".\" or \"..\", or contains a slash")
             }
         }
     }
@@ -221,7 +223,7 @@ impl fmt::Display for PathError {
 
 impl std::error::Error for PathError {}
 
-/// Whether a text is clean as it stands; most are, and need no second copy.
+/// Whether a text is already normalized; most are, and need no copy.
 fn is_clean(text: &str) -> bool {
     text == "/"
         || text
@@ -238,7 +240,7 @@ mod tests {
     }
 
     #[test]
-    fn texts_are_cleaned() {
+    fn texts_are_normalized() {
         for (given, clean) in [
             ("", "/"),
             ("/", "/"),
@@ -257,7 +259,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_too_much_is_refused() {
+    fn keys_beyond_the_limits_are_refused() {
         let long = format!("/{}", "x".repeat(PATH_BYTES_MAX - 1));
         assert_eq!(path(&long).text().len(), PATH_BYTES_MAX);
         assert_eq!(Path::parse(&format!("{long}x")), Err(PathError::TooLong));
@@ -280,13 +282,13 @@ mod tests {
         }
         assert_eq!((path("/a/b").name(), Path::root().name()), ("b", ""));
         assert!(path("/a/_b").is_hidden() && !path("/_a/b").is_hidden());
-        let way: Vec<_> = path("/a/b/c").from_the_top().collect();
+        let way: Vec<_> = path("/a/b/c").ancestors_and_self().collect();
         assert_eq!(way, [path("/a"), path("/a/b"), path("/a/b/c")]);
-        assert_eq!(Path::root().from_the_top().count(), 0);
+        assert_eq!(Path::root().ancestors_and_self().count(), 0);
     }
 
     #[test]
-    fn below_is_not_a_matter_of_letters() {
+    fn below_compares_components() {
         assert!(path("/a/b").is_below(&path("/a")) && path("/a").is_below(&Path::root()));
         assert!(!path("/ab").is_below(&path("/a")) && !path("/a").is_below(&path("/a")));
         assert!(!Path::root().is_below(&Path::root()) && Path::root().starts_with(&Path::root()));
@@ -299,7 +301,7 @@ mod tests {
     }
 
     #[test]
-    fn children_lie_side_by_side() {
+    fn children_are_adjacent() {
         let mut all: Vec<_> = ["/b", "/a/y", "/a0/x", "/a", "/", "/a/x", "/a-/x"]
             .map(path)
             .into();

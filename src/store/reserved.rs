@@ -1,19 +1,19 @@
-//! The keys that belong to the cluster itself.
+//! The keys of the cluster itself.
 
 use super::{Command, Path};
 
-/// Where the members' addresses are: one key a member, by name.
+/// The directory of the members' addresses: one key per member, by name.
 pub const MACHINES: &str = "/_etcd/machines";
 
-/// Where the cluster's settings are.
+/// The key of the cluster's settings.
 pub const CONFIG: &str = "/_etcd/config";
 
-/// The directory both are in.
+/// The directory of both.
 const ETCD: &str = "/_etcd";
 
-/// The key at which a client's command would touch what only membership commands may write: at or below
-/// [`MACHINES`] or [`CONFIG`], or above both.
-pub(super) fn touched(command: &Command) -> Option<&Path> {
+/// The key of a client's command if the command would change what only membership commands may write: a key at
+/// or below [`MACHINES`] or [`CONFIG`], or above both.
+pub(super) fn reserved_path(command: &Command) -> Option<&Path> {
     let (path, made_below) = match command {
         Command::Set { path, .. }
         | Command::Create { path, .. }
@@ -41,9 +41,9 @@ pub(super) fn touched(command: &Command) -> Option<&Path> {
     (above || at_or_below(MACHINES) || at_or_below(CONFIG)).then_some(path)
 }
 
-/// Whether a key is one of those every store has: the root, [`MACHINES`], [`CONFIG`] and what is below
-/// and on the way.
-pub(super) fn is_the_clusters(path: &Path) -> bool {
+/// Whether a key exists in every store: the root, [`MACHINES`], [`CONFIG`], and the keys between and below
+/// them.
+pub(super) fn is_internal(path: &Path) -> bool {
     let text = path.text();
     path.is_root()
         || text == ETCD

@@ -4,13 +4,13 @@ use std::time::Duration;
 
 /// A reading of the cluster's clock: nanoseconds since the cluster was founded.
 ///
-/// It never runs backwards and knows nothing of wall clocks; members agree on it because it travels in
-/// the log. Overflow is 584 years away, and additions saturate.
+/// It never runs backwards and is independent of wall clocks; members agree on it because it is in the log. It
+/// overflows after 584 years, and additions saturate.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct ClusterTime(u64);
 
 impl ClusterTime {
-    /// When the cluster was founded.
+    /// The time at which the cluster was founded.
     pub const ZERO: Self = Self(0);
 
     /// The reading this many nanoseconds after the founding.
@@ -23,7 +23,7 @@ impl ClusterTime {
         self.0
     }
 
-    /// The reading `later`, stopping at the end of time.
+    /// The reading after this duration, saturating.
     pub fn plus(self, later: Duration) -> Self {
         Self(
             self.0
@@ -31,7 +31,7 @@ impl ClusterTime {
         )
     }
 
-    /// How long after `earlier` this is; nothing if it is before.
+    /// The duration since `earlier`; zero if this is before it.
     pub fn since(self, earlier: Self) -> Duration {
         Duration::from_nanos(self.0.saturating_sub(earlier.0))
     }

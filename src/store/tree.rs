@@ -1,4 +1,4 @@
-//! The tree: one flat ordered map, so that a clone of it costs nothing however large it is.
+//! The tree: one flat ordered map, so that a clone is cheap independent of its size.
 
 use std::time::Duration;
 
@@ -7,19 +7,19 @@ use imbl::{OrdMap, OrdSet};
 use super::node::Node;
 use super::{ClusterTime, Code, Error, Path};
 
-/// All nodes by path. The root is always there, every node's parent is there and a directory.
+/// All nodes by path. The root always exists, and the parent of every node exists and is a directory.
 ///
-/// A clone shares its structure with the original; what one of them changes later it copies first,
-/// and what nobody shares is changed in place.
+/// A clone shares its structure with the original. A later change copies the shared parts that it affects, and
+/// modifies other parts in place.
 #[derive(Clone)]
 pub(super) struct Tree {
     nodes: OrdMap<Path, Node>,
-    /// Who has a deadline, soonest first; follows from `nodes`.
+    /// The nodes with a deadline, earliest first; derived from `nodes`.
     deadlines: OrdSet<(ClusterTime, Path)>,
 }
 
 impl Tree {
-    /// A tree of nothing but its root.
+    /// A tree with only the root.
     pub(super) fn new() -> Self {
         Self {
             nodes: OrdMap::unit(Path::root(), Node::directory(0)),
@@ -37,48 +37,51 @@ impl Tree {
         self.nodes.get(path)
     }
 
-    /// The node at `path`.
+    /// The node at `path`; `index` is the store's, for the error.
     ///
     /// # Errors
     ///
-    /// [`Code::KeyNotFound`] with the first key on the way that is missing, [`Code::NotDirectory`] with
-    /// the file that is in the way; both at `index`, the store's.
+    /// - [`Code::KeyNotFound`]: the key or one of its parents is missing; names the first missing one.
+    /// - [`Code::NotDirectory`]: one of its parents is a file; names that file.
     pub(super) fn find(&self, path: &Path, index: u64) -> Result<&Node, Error> {
         match self.nodes.get(path) {
             Some(node) => Ok(node),
-            None => Err(self.why_not(path, index)),
+            None => Err(self.find_error(path, index)),
         }
     }
 
-    /// The keys right in the directory `path`, by name.
+    /// The direct children of the directory `path`, by name.
     pub(super) fn children(&self, path: &Path) -> impl Iterator<Item = (&Path, &Node)> {
         children(&self.nodes, path)
     }
 
-    /// Put a node at `path`, whatever was there; its parent must be there.
+    /// Put a node at `path`, replacing an existing one. Its parent must exist.
     pub(super) fn put(&mut self, path: Path, node: Node) {
         if let Some(deadline) = node.deadline {
             self.deadlines.insert((deadline, path.clone()));
         }
-        let gained = node.deadline;
+        let deadline = node.deadline;
         if let Some(before) = self.nodes.insert(path.clone(), node) {
-            self.forget_deadline(before.deadline.filter(|_| before.deadline != gained), path);
+            self.remove_deadline(
+                before.deadline.filter(|_| before.deadline != deadline),
+                path,
+            );
         }
     }
 
-    /// Make the directories on the way to `path` that are not there, as of index `index` + 1.
+    /// Create the missing directories above `path`, at index `index` + 1.
     ///
     /// # Errors
     ///
-    /// [`Code::NotDirectory`] with the file in the way, at `index`; then nothing was made.
-    pub(super) fn make_way(&mut self, path: &Path, index: u64) -> Result<(), Error> {
+    /// [`Code::NotDirectory`]: one of them is a file; names that file, at `index`. Nothing was created.
+    pub(super) fn create_parents(&mut self, path: &Path, index: u64) -> Result<(), Error> {
         let Some(parent) = path.parent() else {
             return Ok(());
         };
         if self.get(&parent).is_some_and(Node::is_directory) {
             return Ok(());
         }
-        for directory in parent.from_the_top() {
+        for directory in parent.ancestors_and_self() {
             match self.nodes.get(&directory) {
                 Some(node) if node.is_directory() => {}
                 Some(_) => return Err(Error::at(Code::NotDirectory, &directory, index)),
@@ -90,25 +93,25 @@ impl Tree {
         Ok(())
     }
 
-    /// Take the node at `path` away with all below it; what was below, sorted.
+    /// Remove the node at `path` with all nodes below it. Returns the keys that were below, sorted.
     pub(super) fn remove(&mut self, path: &Path) -> Box<[Path]> {
         let below = self.below(path);
-        for gone in below.iter().chain([path]) {
-            if let Some(node) = self.nodes.remove(gone) {
-                self.forget_deadline(node.deadline, gone.clone());
+        for removed in below.iter().chain([path]) {
+            if let Some(node) = self.nodes.remove(removed) {
+                self.remove_deadline(node.deadline, removed.clone());
             }
         }
         below
     }
 
-    /// The soonest deadline and whose it is.
+    /// The earliest deadline and its key.
     pub(super) fn next_deadline(&self) -> Option<&(ClusterTime, Path)> {
         self.deadlines.get_min()
     }
 
-    /// The soonest deadline after `time`.
+    /// The earliest deadline after `time`.
     pub(super) fn next_deadline_after(&self, time: ClusterTime) -> Option<ClusterTime> {
-        // Nothing sorts before the root: whatever is due at the next instant comes after this.
+        // Nothing sorts before the root: a deadline at the next instant comes after this bound.
         let least = (time.plus(Duration::from_nanos(1)), Path::root());
         let (deadline, _) = self.deadlines.range(least..).next()?;
         Some(*deadline)
@@ -130,14 +133,14 @@ impl Tree {
         below.into()
     }
 
-    fn forget_deadline(&mut self, deadline: Option<ClusterTime>, path: Path) {
+    fn remove_deadline(&mut self, deadline: Option<ClusterTime>, path: Path) {
         if let Some(deadline) = deadline {
             self.deadlines.remove(&(deadline, path));
         }
     }
 
-    fn why_not(&self, path: &Path, index: u64) -> Error {
-        for step in path.from_the_top() {
+    fn find_error(&self, path: &Path, index: u64) -> Error {
+        for step in path.ancestors_and_self() {
             match self.nodes.get(&step) {
                 Some(node) if node.is_directory() => {}
                 Some(_) => return Error::at(Code::NotDirectory, &step, index),
@@ -148,7 +151,7 @@ impl Tree {
     }
 }
 
-/// The keys right in the directory `path`, by name.
+/// The direct children of the directory `path`, by name.
 pub(super) fn children<'a>(
     nodes: &'a OrdMap<Path, Node>,
     path: &Path,
@@ -156,13 +159,13 @@ pub(super) fn children<'a>(
     level_below(nodes, path, 1)
 }
 
-/// The keys below `path` by exactly `levels` levels, sorted.
+/// The keys exactly `levels` levels below `path`, sorted.
 fn level_below<'a>(
     nodes: &'a OrdMap<Path, Node>,
     path: &Path,
     levels: u16,
 ) -> impl Iterator<Item = (&'a Path, &'a Node)> {
-    let bound = path.before_those_below(levels);
+    let bound = path.lower_bound_below(levels);
     nodes.range(bound.clone()..).take_while(move |(path, _)| {
         path.depth() == bound.depth() && path.text().starts_with(bound.text())
     })

@@ -1,4 +1,4 @@
-//! Who waits for what.
+//! The live watchers by key, and which of them an event matches.
 
 use std::collections::BTreeMap;
 use std::ops::Bound::{Excluded, Included};
@@ -6,8 +6,8 @@ use std::sync::Arc;
 
 use super::{Event, Interest, Path};
 
-/// The live watchers, by key. No part of the store: each member has its own, and numbers them as it
-/// likes. It holds as many as it is given; whoever adds them bounds them.
+/// The live watchers, by key. They are not part of the store: each member has its own, with its own ids. The
+/// number is not limited here; the caller limits it.
 #[derive(Debug, Default)]
 pub struct WatcherIndex {
     watchers: BTreeMap<Arc<str>, BTreeMap<u64, Watcher>>,
@@ -22,13 +22,13 @@ struct Watcher {
 }
 
 impl WatcherIndex {
-    /// A hub without watchers.
+    /// An index without watchers.
     pub fn new() -> Self {
         Self::default()
     }
 
-    /// Add watcher `id`, which hears of events from index `since` on (0 for any that come), of all of
-    /// them if it is a `stream`, else of one. An `id` that is there already is replaced.
+    /// Add watcher `id` for events from index `since` (0 for any): for all of them if it is a `stream`, otherwise
+    /// for one. An existing watcher with that id is replaced.
     pub fn add(&mut self, id: u64, interest: &Interest, since: u64, stream: bool) {
         self.remove(id);
         let path = interest.path.shared_text();
@@ -41,7 +41,7 @@ impl WatcherIndex {
         self.watchers.entry(path).or_default().insert(id, watcher);
     }
 
-    /// Forget watcher `id`; whether it was there.
+    /// Remove watcher `id`. Returns whether there was one.
     pub fn remove(&mut self, id: u64) -> bool {
         let Some(path) = self.paths.remove(&id) else {
             return false;
@@ -55,58 +55,58 @@ impl WatcherIndex {
         true
     }
 
-    /// How many there are.
+    /// The number of watchers.
     pub fn len(&self) -> usize {
         self.paths.len()
     }
 
-    /// Whether there are none.
+    /// Whether there are no watchers.
     pub fn is_empty(&self) -> bool {
         self.paths.is_empty()
     }
 
-    /// Append to `matches` every watcher that is to hear `event`, each once, and forget those of them
-    /// that wait for one event only. What [`Interest::hears`] says of one, this finds for all.
+    /// Append to `matches` the id of each watcher that `event` matches, each once, and remove those that wait
+    /// for one event only. The result is the same as that of [`Interest::matches`] for each watcher.
     pub fn matches(&mut self, event: &Event, matches: &mut Vec<u64>) {
         if self.is_empty() {
             return;
         }
         let first = matches.len();
-        let mut heard = Hearing {
+        let mut matching = Matching {
             index: event.index(),
             matches,
             once: Vec::new(),
         };
-        self.at_and_above(event, &mut heard);
-        self.below(event, &mut heard);
-        let once = heard.once;
+        self.at_and_above(event, &mut matching);
+        self.below(event, &mut matching);
+        let once = matching.once;
         debug_assert!(once.len() <= matches.len() - first);
         for id in once {
             self.remove(id);
         }
     }
 
-    /// Those at the event's key, and those above who hear of what is below.
-    fn at_and_above(&self, event: &Event, heard: &mut Hearing<'_>) {
+    /// Add the watchers of the event's key, and the recursive ones of the directories above.
+    fn at_and_above(&self, event: &Event, matching: &mut Matching<'_>) {
         let key = &event.node.path;
         if let Some(here) = self.watchers.get(key.text()) {
-            heard.add(here, |_| true);
+            matching.add(here, |_| true);
         }
         let text = key.text();
-        // From the nearest up; what is hidden from one directory is hidden from all above it.
+        // From the nearest directory up: a key that is hidden from one is hidden from all above it.
         for (slash, _) in text.rmatch_indices('/') {
             if key.is_root() || text[slash..].starts_with("/_") {
                 break;
             }
             let above = if slash == 0 { "/" } else { &text[..slash] };
             if let Some(here) = self.watchers.get(above) {
-                heard.add(here, |watcher| watcher.recursive);
+                matching.add(here, |watcher| watcher.recursive);
             }
         }
     }
 
-    /// Those below, at keys that went with the event's key.
-    fn below(&self, event: &Event, heard: &mut Hearing<'_>) {
+    /// Add the watchers of keys that were removed with the event's key.
+    fn below(&self, event: &Event, matching: &mut Matching<'_>) {
         if event.removed.is_empty() {
             return;
         }
@@ -114,23 +114,23 @@ impl WatcherIndex {
         let (from, to) = (format!("{prefix}/"), format!("{prefix}0"));
         let range = (Included(from.as_str()), Excluded(to.as_str()));
         for (path, here) in self.watchers.range::<str, _>(range) {
-            let gone =
+            let is_removed =
                 Path::parse(path).is_ok_and(|path| event.removed.binary_search(&path).is_ok());
-            if gone {
-                heard.add(here, |_| true);
+            if is_removed {
+                matching.add(here, |_| true);
             }
         }
     }
 }
 
-/// Who hears one event, while it is found out.
-struct Hearing<'a> {
+/// The watchers of one event, while they are collected.
+struct Matching<'a> {
     index: u64,
     matches: &'a mut Vec<u64>,
     once: Vec<u64>,
 }
 
-impl Hearing<'_> {
+impl Matching<'_> {
     fn add(&mut self, here: &BTreeMap<u64, Watcher>, wants: impl Fn(&Watcher) -> bool) {
         for (&id, watcher) in here {
             if wants(watcher) && self.index >= watcher.since {

@@ -14,7 +14,7 @@ use tokio::time::timeout;
 
 use super::frame::Link;
 use super::http::{self, Failure};
-use super::{Local, PROTOCOL_VERSION};
+use super::{ConnectionKind, Local, PROTOCOL_VERSION};
 use crate::cluster::{Address, ClusterId, MemberId, peer_address};
 
 /// The protocol in the `Upgrade` header.
@@ -74,7 +74,7 @@ impl From<Failure> for DialError {
     }
 }
 
-/// Open a connection to member `to` at `address`, through the peer port's `path`.
+/// Open a connection of this kind to member `to` at `address`.
 ///
 /// # Errors
 ///
@@ -86,9 +86,9 @@ pub(super) async fn dial(
     local: &Local,
     to: MemberId,
     address: &Address,
-    path: &'static str,
+    kind: ConnectionKind,
 ) -> Result<Connection, DialError> {
-    timeout(DIAL_TIMEOUT, open(local, to, address, path))
+    timeout(DIAL_TIMEOUT, open(local, to, address, kind))
         .await
         .unwrap_or_else(|_| {
             Err(Failure::Unreachable(super::timed_out("waiting for the answer")).into())
@@ -99,10 +99,10 @@ async fn open(
     local: &Local,
     to: MemberId,
     address: &Address,
-    path: &'static str,
+    kind: ConnectionKind,
 ) -> Result<Connection, DialError> {
     let mut request = Request::new(Full::<Bytes>::default());
-    *request.uri_mut() = hyper::Uri::from_static(path);
+    *request.uri_mut() = hyper::Uri::from_static(local.paths.get(kind));
     *request.headers_mut() = request_headers(local, to);
     let response = http::open(&local.tls, address, request).await?;
     if response.status() != StatusCode::SWITCHING_PROTOCOLS {
@@ -312,6 +312,7 @@ mod tests {
             name: name.to_owned(),
             tls: crate::net::tls::Connector::default(),
             peer_url: format!("http://10.0.0.{id}:7001"),
+            paths: crate::transport::tests::PATHS,
         }
     }
 

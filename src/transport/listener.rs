@@ -22,7 +22,7 @@ use super::log_limit::RateLimit;
 use super::snapshot::{self, ReceiveSnapshot};
 use super::stream::{Ended, FrameStream};
 use super::wire::Malformed;
-use super::{Inbox, Local, Received, Report, SNAPSHOT_PATH, Stats};
+use super::{ConnectionKind, Inbox, Local, Received, Report, Stats};
 use crate::cluster::MemberId;
 use crate::consensus::message::{Body, RaftKind};
 
@@ -111,12 +111,15 @@ impl Listener {
         })
     }
 
-    /// Answer a request for [`PEER_PATH`](super::PEER_PATH) or [`SNAPSHOT_PATH`], and take over its
-    /// connection after the answer is sent. The server must serve its connections with upgrades, and run on
-    /// a tokio runtime.
+    /// Answer a request for a connection of this kind, and take over its connection after the answer is sent.
+    /// The server must serve its connections with upgrades, and run on a tokio runtime.
     ///
     /// A new connection of a peer replaces its old one.
-    pub fn upgrade<B>(self: &Arc<Self>, mut request: Request<B>) -> Response<Full<Bytes>> {
+    pub fn upgrade<B>(
+        self: &Arc<Self>,
+        kind: ConnectionKind,
+        mut request: Request<B>,
+    ) -> Response<Full<Bytes>> {
         let accepted = handshake::check(&self.local, request.headers());
         if let Ok(peer) = &accepted
             && self.removed_ids.borrow().contains(&peer.id)
@@ -131,7 +134,7 @@ impl Listener {
         let on_upgrade = hyper::upgrade::on(&mut request);
         let listener = self.clone();
         let accepted = accepted.and_then(|peer| {
-            if request.uri().path() == SNAPSHOT_PATH {
+            if kind == ConnectionKind::Snapshot {
                 let slot = self.take_snapshot_slot()?;
                 tokio::spawn(listener.serve_snapshot(on_upgrade, peer, connection, slot));
             } else {

@@ -53,11 +53,33 @@ use crate::net::tls::Connector;
 /// joining member gets both numbers in the answer.
 pub const PROTOCOL_VERSION: u8 = 1;
 
-/// The path of the peer port whose request becomes a connection for messages.
-pub const PEER_PATH: &str = "/oxetcd/peer";
+/// What a connection between members carries.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum ConnectionKind {
+    /// Messages, for as long as it lasts.
+    Messages,
+    /// One snapshot.
+    Snapshot,
+}
 
-/// The path of the peer port whose request becomes a connection for one snapshot.
-pub const SNAPSHOT_PATH: &str = "/oxetcd/snapshot";
+/// The paths of the pages of the peer port that become connections.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct ConnectionPaths {
+    /// For a connection for messages.
+    pub messages: &'static str,
+    /// For a connection for one snapshot.
+    pub snapshot: &'static str,
+}
+
+impl ConnectionPaths {
+    /// The path for a connection of this kind.
+    pub fn get(self, kind: ConnectionKind) -> &'static str {
+        match kind {
+            ConnectionKind::Messages => self.messages,
+            ConnectionKind::Snapshot => self.snapshot,
+        }
+    }
+}
 
 /// This member's identity and TLS settings, for connections to its peers.
 #[derive(Clone)]
@@ -72,6 +94,8 @@ pub struct Local {
     pub tls: Connector,
     /// The URL at which peers reach it.
     pub peer_url: String,
+    /// The paths at which it connects to peers.
+    pub paths: ConnectionPaths,
 }
 
 /// A report of the transport to the driver.

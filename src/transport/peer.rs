@@ -15,7 +15,7 @@ use super::log_limit::RepeatFilter;
 use super::queue::Queue;
 use super::stream::{BATCH_BYTES_MAX, Ended, FrameStream};
 use super::wire::Malformed;
-use super::{Inbox, Local, PEER_PATH, Report, Stats, stats};
+use super::{ConnectionKind, Inbox, Local, Report, Stats, stats};
 use crate::cluster::{Address, MemberId};
 use crate::consensus::message::Body;
 
@@ -126,7 +126,8 @@ impl Peer {
 
     async fn attempt(&mut self) -> End {
         let target = self.target.borrow_and_update().clone();
-        match handshake::dial(&self.local, self.id, &target.address, PEER_PATH).await {
+        let kind = ConnectionKind::Messages;
+        match handshake::dial(&self.local, self.id, &target.address, kind).await {
             Ok(connection) => {
                 let stream = FrameStream::new(connection.io, connection.link, WRITE_MAX);
                 self.talk(stream, &target).await

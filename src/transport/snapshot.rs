@@ -21,7 +21,7 @@ use super::kind::Kind;
 use super::peer::Target;
 use super::stream::{Ended, FrameStream};
 use super::wire::{Cursor, Malformed};
-use super::{Local, SNAPSHOT_PATH};
+use super::{ConnectionKind, Local};
 use crate::consensus::message::{Body, Message};
 use crate::wal::SnapshotMeta;
 
@@ -159,7 +159,8 @@ async fn send(
         .clone();
     let opening = spawn_blocking(move || open(&meta)).await;
     let SnapshotBody { length, bytes } = opening.map_err(io::Error::from)??;
-    let connection = handshake::dial(local, message.to, &target.address, SNAPSHOT_PATH)
+    let kind = ConnectionKind::Snapshot;
+    let connection = handshake::dial(local, message.to, &target.address, kind)
         .await
         .map_err(SendError::Dial)?;
     let mut stream = FrameStream::new(connection.io, connection.link, IDLE_MAX);

@@ -2,8 +2,15 @@
 
 use bytes::Bytes;
 
+use super::ConnectionPaths;
 use crate::consensus::message::{Body, RaftKind, RaftMessage};
 use crate::wal::{Entry, EntryKind};
+
+/// The paths of the pages that become connections.
+pub(super) const PATHS: ConnectionPaths = ConnectionPaths {
+    messages: "/messages",
+    snapshot: "/snapshot",
+};
 
 /// A message of the Raft protocol with nothing in it.
 pub(super) fn raft(kind: RaftKind, index: u64) -> RaftMessage {

@@ -87,7 +87,7 @@ impl<D: Disk> Wal<D> {
             }
             [1] if is_untouched(&Segment::read(disk, 1)?) => Ok(()),
             [..] => {
-                let what = "it contains a log, and there is no member file";
+                let what = "it contains a log, and the member file is missing";
                 Err(StorageError::damaged(disk, FOLDER, 0, what))
             }
         }

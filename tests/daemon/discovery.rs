@@ -56,7 +56,11 @@ fn started_at_once_are_one_cluster(size: usize) {
     }
     cluster.wait_until_formed();
     let founded = cluster.members.iter();
-    let founded = founded.filter(|member| member.log().contains("is the first with its token"));
+    let founded = founded.filter(|member| {
+        member
+            .log()
+            .contains("first member with its discovery token")
+    });
     assert_eq!(founded.count(), 1);
     let nodes = service.ask("GET", &token, "").json()["node"]["nodes"].clone();
     assert_eq!(nodes.as_array().map(Vec::len), Some(size), "{nodes}");
@@ -108,10 +112,14 @@ fn a_restart_works_without_the_service() {
     service.kill();
     cluster.members[0].start();
     cluster.wait_until_formed();
-    cluster.wait_for(0, |member| member.log().contains("trying again in 1 s"));
+    cluster.wait_for(0, |member| member.log().contains("retry_in=1s"));
     service.restart();
     cluster.wait_for(0, |member| {
-        member.log().matches("registered with").count() == 2
+        member
+            .log()
+            .matches("registered with the discovery service")
+            .count()
+            == 2
     });
 }
 
@@ -135,7 +143,7 @@ fn a_used_token_is_reported() {
     late.members[0].add_argument("-retry-interval=0.2");
     let log = late.members[0].start_failing(1);
     assert!(
-        log.contains("no other machine is registered with it any more"),
+        log.contains("no other member is registered with it now"),
         "{log}"
     );
 
@@ -148,7 +156,7 @@ fn a_used_token_is_reported() {
     );
     let log = late.members[0].start_failing(1);
     assert!(
-        log.contains("none of the machines registered with it gives a place"),
+        log.contains("none of the members registered with it admitted this one"),
         "{log}"
     );
 }
@@ -181,9 +189,9 @@ fn an_unknown_token_and_invalid_answers_fail() {
     for (address, said) in [
         (
             service.address,
-            "is no token that this discovery service knows",
+            "is not a token known to the discovery service",
         ),
-        (garbage.address, "is no discovery token"),
+        (garbage.address, "is not a discovery token"),
     ] {
         let mut cluster = prepare(1, &format!("http://{address}/{token}"));
         let log = cluster.members[0].start_failing(1);
@@ -203,7 +211,7 @@ fn without_the_service_the_peers_are_used() {
     cluster.members[1].start();
     cluster.wait_until_formed();
     let log = cluster.members[1].log();
-    assert!(log.contains("asking -peers instead"), "{log}");
+    assert!(log.contains("joining by -peers"), "{log}");
 }
 
 /// A mock of a discovery service with one token. It does not answer requests for `_config/size` while `mute` is

@@ -136,7 +136,7 @@ fn a_removal_keeps_the_quorum() {
         answer.status == 409
             && answer.json()["cause"]
                 .as_str()
-                .is_some_and(|why| why.contains("reached"))
+                .is_some_and(|why| why.contains("can be reached"))
     });
     assert!(!cluster.members[other].is_standby());
     let answer = cluster.members[other].put("/v2/keys/still", "value=x");

@@ -6,7 +6,7 @@ use std::sync::{Arc, RwLock};
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
-use oxetcd::cluster::{Member, MemberId};
+use oxetcd::cluster::{ClusterId, Member, MemberId};
 use oxetcd::consensus::core::{Core, Recovered, WalWrite, Work};
 use oxetcd::consensus::message::{Body, Message};
 use oxetcd::consensus::{AppliedState, Input, Inputs, Settings, commit, gather};
@@ -172,6 +172,11 @@ impl Host {
         MemberId::new(number as u64 + 1).expect("not zero")
     }
 
+    /// The cluster of all members.
+    pub fn cluster() -> ClusterId {
+        ClusterId::new(1).expect("not zero")
+    }
+
     /// The reverse of [`Host::id`].
     pub fn number_of(id: MemberId) -> usize {
         usize::try_from(id.get() - 1).expect("a small number")
@@ -185,8 +190,8 @@ impl Host {
     /// The default settings with shorter times, frequent snapshots and few trailing entries.
     fn settings(&self, random: &mut Random) -> Settings {
         let boot = u32::try_from(self.incarnation).expect("few restarts");
-        let mut settings =
-            Settings::new(Self::id(self.number), boot).with_timing(TIMING.0, TIMING.1);
+        let mut settings = Settings::new(Self::cluster(), Self::id(self.number), boot)
+            .with_timing(TIMING.0, TIMING.1);
         settings.election_ticks_fixed =
             Some(settings.election_ticks + random.index(settings.election_ticks));
         settings.snapshot_every = Some(20);

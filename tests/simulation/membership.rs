@@ -2,8 +2,8 @@
 
 use std::time::Duration;
 
-use oxetcd::cluster::{MemberId, Settings};
-use oxetcd::consensus::{Change, ChangeRefused};
+use oxetcd::cluster::{JoinRequest, MemberId, Refusal, Settings};
+use oxetcd::consensus::Change;
 use tokio::sync::oneshot::{Receiver, error::TryRecvError};
 
 use crate::bootstrap::create_empty_disk;
@@ -40,7 +40,7 @@ impl MembershipPlan {
 /// The change in progress.
 pub struct PendingChange {
     goal: Goal,
-    answer: Option<(Duration, Receiver<Result<(), ChangeRefused>>)>,
+    answer: Option<(Duration, Receiver<Result<(), Refusal>>)>,
     attempts: u32,
 }
 
@@ -202,7 +202,10 @@ impl World {
                 Goal::Configure(_) => return None,
             },
             Ok(Err(refused)) => {
-                let stranded = matches!(refused, ChangeRefused::Strands(_));
+                let stranded = matches!(
+                    refused,
+                    Refusal::CannotReplace { .. } | Refusal::CannotRemove(_)
+                );
                 let must = matches!(pending_change.goal, Goal::Join { rebuilt: true, .. });
                 if is_final(&refused) && !(stranded && must) {
                     self.count("(changes refused)");
@@ -234,17 +237,17 @@ impl World {
         Some(PendingChange::new(Goal::Remove(Host::id(host))))
     }
 
-    fn request_change(
-        &mut self,
-        goal: Goal,
-    ) -> Option<(Duration, Receiver<Result<(), ChangeRefused>>)> {
+    fn request_change(&mut self, goal: Goal) -> Option<(Duration, Receiver<Result<(), Refusal>>)> {
         let leads = |host: &Host| {
             let running = host.running.as_ref().filter(|_| !host.paused);
             running.is_some_and(|running| running.core.leads())
         };
         let leader = self.hosts.iter().position(leads)?;
         let change = match goal {
-            Goal::Join { host, .. } => Change::Join(self.hosts[host].member()),
+            Goal::Join { host, .. } => Change::Join(JoinRequest {
+                member: self.hosts[host].member(),
+                cluster: Some(Host::cluster()),
+            }),
             Goal::Remove(id) => Change::Remove(id),
             Goal::Configure(settings) => Change::Configure(settings),
         };
@@ -280,17 +283,23 @@ impl World {
 }
 
 /// Whether a repeated request would get the same answer.
-fn is_final(refused: &ChangeRefused) -> bool {
+fn is_final(refused: &Refusal) -> bool {
     match refused {
-        ChangeRefused::Full { .. }
-        | ChangeRefused::Removed
-        | ChangeRefused::AddressTaken(_)
-        | ChangeRefused::Unknown(_)
-        | ChangeRefused::Strands(_) => true,
-        ChangeRefused::NotLeader(_)
-        | ChangeRefused::NameTaken(_)
-        | ChangeRefused::NoSuccessor
-        | ChangeRefused::Busy
-        | ChangeRefused::Lost => false,
+        Refusal::Full(_)
+        | Refusal::Removed
+        | Refusal::AddressTaken { .. }
+        | Refusal::ForeignCluster { .. }
+        | Refusal::UnknownMember
+        | Refusal::CannotReplace { .. }
+        | Refusal::CannotRemove(_)
+        | Refusal::Version { .. }
+        | Refusal::Invalid(_)
+        | Refusal::Reported { .. } => true,
+        Refusal::NotLeader { .. }
+        | Refusal::NameTaken { .. }
+        | Refusal::NoSuccessor
+        | Refusal::Busy
+        | Refusal::LeadershipLost
+        | Refusal::Unavailable(_) => false,
     }
 }

@@ -329,7 +329,7 @@ impl Reference {
         let from = self.events.partition_point(|event| event.index() < next);
         self.events[from..]
             .iter()
-            .find(|event| interest.hears(event))
+            .find(|event| interest.matches(event))
     }
 
     /// Check the answer 401 (event index cleared) to a watch from index `since`.

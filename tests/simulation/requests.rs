@@ -2,10 +2,9 @@
 
 use std::sync::RwLockReadGuard;
 
+use oxetcd::cluster::Refusal;
 use oxetcd::consensus::input::Request;
-use oxetcd::consensus::{
-    AppliedState, Change, ChangeRefused, Input, Refused, StartedWatch, Written,
-};
+use oxetcd::consensus::{AppliedState, Change, Input, Refused, StartedWatch, Written};
 use oxetcd::store::{Command, Interest, Listing, Path};
 use tokio::sync::{OwnedSemaphorePermit, oneshot};
 
@@ -59,10 +58,7 @@ impl Host {
     }
 
     /// Send a membership change.
-    pub fn change(
-        &mut self,
-        change: Change,
-    ) -> Option<oneshot::Receiver<Result<(), ChangeRefused>>> {
+    pub fn change(&mut self, change: Change) -> Option<oneshot::Receiver<Result<(), Refusal>>> {
         let running = self.running.as_mut()?;
         let (answer, answered) = oneshot::channel();
         let request = Request::Change { change, answer };

@@ -106,7 +106,7 @@ case_package() {
   within 10 host_run h1 'systemctl show -P StatusText etcd | grep -q "^leader of 1, index "'
   host_run h1 'systemctl show etcd -p Type,NotifyAccess,WatchdogUSec | grep -q WatchdogUSec=30s'
   # The journal has levels and fields.
-  host_run h1 'journalctl -u etcd -o json | grep "serves clients" | grep -q "\"PRIORITY\":\"6\""'
+  host_run h1 'journalctl -u etcd -o json | grep "serving clients" | grep -q "\"PRIORITY\":\"6\""'
   host_run h1 'journalctl -u etcd ETCD_TERM=2 -o cat | grep -q "became leader"'
   is "" host_run h1 journalctl -u etcd -p warning -o cat --quiet
   is "" host_run h1 'systemd-analyze verify --man=no /usr/lib/systemd/system/etcd* 2>&1'
@@ -495,7 +495,7 @@ END
   is "by cloud-init" host_run h1 cat /root/written
   is "" host_run h1 'journalctl -b -o cat | grep -i "ordering cycle" || true'
   # It founds one cluster, at the first start.
-  is 1 host_run h1 'journalctl -u etcd -o cat | grep -c " founds a cluster of its own"'
+  is 1 host_run h1 'journalctl -u etcd -o cat | grep -c "cluster founded"'
 }
 
 # Replacing Debian's etcd, whose data must be kept.

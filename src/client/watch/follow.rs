@@ -277,7 +277,7 @@ fn to_end(error: Error) -> End {
         Error::Api(api) if (300..400).contains(&api.error_code) => End::Lost(Cause::Api(api)),
         Error::Api(api) => End::Refused(Error::Api(api)),
         Error::InvalidResponse { cause, .. } => End::Lost(Cause::NotAnEvent(cause)),
-        Error::NoResponse { cause, .. } => End::Lost(cause),
+        Error::NoResponse { cause, .. } => End::Lost(*cause),
         Error::NoMember(_) => End::Lost(Cause::NotTheApi),
     }
 }

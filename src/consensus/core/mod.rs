@@ -19,13 +19,12 @@ use tracing::{debug, info, warn};
 
 use super::applied_state::{AppliedState, RaftStatus, Role};
 use super::apply::Applier;
-use super::change::ChangeRefused;
 use super::clock::Clock;
 use super::convert;
 use super::error::StartError;
 use super::hashes::Hashes;
 use super::input::{Inputs, Request};
-use super::member_changes::Changes;
+use super::member_changes::{Changes, not_leader};
 use super::message::{Body, Message, RaftKind};
 use super::pending_reads::PendingReads;
 use super::pending_ready::PendingReadies;
@@ -64,7 +63,7 @@ pub struct Core {
     installing: Option<(u64, u64)>,
     /// The stamp of the last proposed expiry or clock reading, until it is applied.
     clock_proposed: Option<ClusterTime>,
-    watch: members::Watch,
+    peer_activity: members::PeerActivity,
     /// Whether a member's peer URL changed; for the next work.
     has_new_address: bool,
     /// The number of the `Ready` that makes the last membership change durable on this disk.
@@ -102,7 +101,7 @@ impl Core {
         let logger = super::raft_logger::logger();
         let raft = RawNode::new(&settings.to_raft_config(applied_index), log, &logger)
             .map_err(StartError::Raft)?;
-        let removed_ids = read(&applied).store.removed().collect();
+        let removed_ids = read(&applied).store.removed_ids().collect();
         let subscriptions = Subscriptions::new(inputs, read(&applied).watchers.clone());
         let raft_status = read(&applied).raft_status;
         let hash_every = settings.hash_every;
@@ -110,7 +109,7 @@ impl Core {
             clock,
             writes: PendingWrites::new(settings.member, settings.boot),
             reads: PendingReads::new(settings.member, settings.boot),
-            changes: Changes::default(),
+            changes: Changes::new(settings.cluster),
             pending_readies: PendingReadies::default(),
             snapshots: SnapshotSchedule::new(&settings, applied_index),
             hashes: Hashes::default(),
@@ -120,7 +119,7 @@ impl Core {
             received: None,
             installing: None,
             clock_proposed: None,
-            watch: members::Watch::new(now),
+            peer_activity: members::PeerActivity::new(now),
             has_new_address: false,
             membership_ready: None,
             removed_ids: Some(removed_ids),
@@ -173,7 +172,7 @@ impl Core {
                     self.changes.add(change, Some(answer));
                 } else {
                     let leader = self.leader().and_then(|id| self.applier.member(id));
-                    let _ = answer.send(Err(ChangeRefused::NotLeader(leader)));
+                    let _ = answer.send(Err(not_leader(leader.as_ref())));
                 }
             }
         }
@@ -187,7 +186,7 @@ impl Core {
             return;
         }
         if self.applier.configuration().contains(from) {
-            self.watch.hear(message.from, now);
+            self.peer_activity.record_message(message.from, now);
         }
         match message.body {
             Body::Raft(raft) => {
@@ -236,7 +235,10 @@ impl Core {
                 .take_if(|ready| *ready <= reached)
                 .is_some()
             {
-                self.removed_ids = Some(self.applier.with_store(|store| store.removed().collect()));
+                self.removed_ids = Some(
+                    self.applier
+                        .with_store(|store| store.removed_ids().collect()),
+                );
             }
         }
     }
@@ -404,12 +406,12 @@ impl Core {
         };
         if before.role == Role::Leader {
             let leader = leader.and_then(|id| self.applier.member(id));
-            self.changes.lost(leader.as_ref());
+            self.changes.refuse_all(leader.as_ref());
             self.proposals.clear();
         }
         if role == Role::Leader {
             self.clock.lead(term);
-            self.watch.lead(now);
+            self.peer_activity.become_leader(now);
         }
         self.clock_proposed = None;
         self.forward_retries(now);

@@ -2,17 +2,17 @@ use std::time::Duration;
 
 use crate::hook::parse;
 
-/// What is said of a text: a line for each problem.
+/// The problems of a text, one line each.
 fn problems(text: &str) -> Vec<String> {
-    let wrong = parse(text).expect_err("it is wrong");
-    wrong
+    let problems = parse(text).expect_err("it is invalid");
+    problems
         .into_iter()
         .map(|problem| format!("{}: {problem}", problem.line.unwrap_or(0)))
         .collect()
 }
 
 #[test]
-fn a_hook_says_what_and_when() {
+fn every_key_is_read() {
     let hook = parse(
         "key: services/\nrecursive: true\ncommand: [reload, 1, 'a b']\nuser: www-data\n\
          environment:\n  SITE: one\n  PORT: 80\ntimeout: 2.5\ndebounce: 500\ninitial: true\njson: true\n\
@@ -32,7 +32,7 @@ fn a_hook_says_what_and_when() {
 }
 
 #[test]
-fn two_lines_are_enough() {
+fn only_two_keys_are_required() {
     let hook = parse("key: /a\ncommand: systemctl reload x; echo done\n").expect("a hook");
     assert_eq!(
         hook.words,
@@ -46,7 +46,7 @@ fn two_lines_are_enough() {
 }
 
 #[test]
-fn each_mistake_is_named_with_its_line_and_what_was_expected() {
+fn each_problem_has_its_line_and_what_is_expected() {
     assert_eq!(
         problems(
             "key: /a\nrecursive: sometimes\ncomand: x\ntimeout: -1\n\nenvironment:\n  A: x\n  B: [1]\n"
@@ -71,7 +71,7 @@ fn each_mistake_is_named_with_its_line_and_what_was_expected() {
 }
 
 #[test]
-fn values_have_bounds() {
+fn values_have_limits() {
     for line in [
         "concurrency: 0",
         "concurrency: 70000",
@@ -98,7 +98,7 @@ fn values_have_bounds() {
 }
 
 #[test]
-fn what_is_no_mapping_is_said() {
+fn other_content_than_a_mapping_is_refused() {
     assert_eq!(problems(""), ["0: the file is empty"]);
     assert_eq!(
         problems("- key: /a\n"),
@@ -111,9 +111,9 @@ fn what_is_no_mapping_is_said() {
 }
 
 proptest::proptest! {
-    /// Nothing that anybody writes makes it fall over.
+    /// No text makes the parser panic.
     #[test]
-    fn any_text_is_read_or_refused(text in ".{0,200}") {
+    fn any_text_is_parsed_or_refused(text in ".{0,200}") {
         let _ = parse(&text);
     }
 }

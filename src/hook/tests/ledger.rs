@@ -8,7 +8,7 @@ fn above(ledger: &Ledger) -> Vec<u64> {
 }
 
 #[test]
-fn handled_moves_up_when_the_oldest_is_done() {
+fn handled_rises_with_the_oldest_change() {
     let mut ledger = Ledger::new(10, [], KnownKeys::new());
     for position in [12, 15, 20] {
         assert!(ledger.take(position));
@@ -24,7 +24,7 @@ fn handled_moves_up_when_the_oldest_is_done() {
 }
 
 #[test]
-fn what_was_handled_before_a_restart_is_not_taken_again() {
+fn handled_changes_are_not_taken_again_after_a_restart() {
     let mut ledger = Ledger::new(11, [15, 17], KnownKeys::new());
     assert!(ledger.take(12));
     assert!(!ledger.take(15));
@@ -38,7 +38,7 @@ fn what_was_handled_before_a_restart_is_not_taken_again() {
 }
 
 #[test]
-fn changes_that_share_a_position_are_all_waited_for() {
+fn a_shared_position_is_handled_with_its_last_change() {
     let mut ledger = Ledger::new(5, [], KnownKeys::new());
     ledger.take(30);
     ledger.take(30);
@@ -49,7 +49,7 @@ fn changes_that_share_a_position_are_all_waited_for() {
 }
 
 #[test]
-fn a_quiet_stretch_moves_it_up_too() {
+fn handled_rises_without_changes() {
     let mut ledger = Ledger::new(5, [], KnownKeys::new());
     ledger.skip_to(900);
     assert_eq!(ledger.handled(), 900);
@@ -59,7 +59,7 @@ fn a_quiet_stretch_moves_it_up_too() {
 }
 
 #[test]
-fn what_is_below_a_directory_goes_with_it() {
+fn a_removed_directory_removes_the_keys_below() {
     let known = ["/d", "/d/a", "/d/b/c", "/da"].map(|key| (key.to_owned(), 1));
     let mut ledger = Ledger::new(1, [], KnownKeys::from(known));
     ledger.apply(&KeyUpdate::from_change(&removed_directory("/d", 2).change));
@@ -69,7 +69,7 @@ fn what_is_below_a_directory_goes_with_it() {
 }
 
 proptest! {
-    /// Whatever the order in which commands end: handled is the index below the oldest that has not.
+    /// In any order of completion, handled is the index below the oldest open change.
     #[test]
     fn nothing_open_is_ever_below_handled(order in Just((1_u64..30).collect::<Vec<u64>>()).prop_shuffle()) {
         let mut ledger = Ledger::new(0, [], KnownKeys::new());

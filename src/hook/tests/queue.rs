@@ -29,7 +29,7 @@ fn finish(queue: &mut Queue, key: &str, now: Instant) {
 }
 
 #[test]
-fn keys_run_side_by_side_and_each_in_order() {
+fn keys_run_concurrently_and_each_in_order() {
     let now = Instant::now();
     let mut queue = Queue::new(rules(3));
     for item in [
@@ -53,7 +53,7 @@ fn keys_run_side_by_side_and_each_in_order() {
 }
 
 #[test]
-fn a_place_is_taken_until_it_is_settled() {
+fn a_change_occupies_the_queue_until_it_is_settled() {
     let now = Instant::now();
     let mut queue = Queue::new(rules(1));
     queue.push(set("/a", 1), now);
@@ -69,7 +69,7 @@ fn a_place_is_taken_until_it_is_settled() {
 }
 
 #[test]
-fn a_directory_keeps_its_place_among_what_is_below() {
+fn a_directory_stays_in_order_with_the_keys_below() {
     let now = Instant::now();
     let mut queue = Queue::new(rules(9));
     for item in [
@@ -89,7 +89,7 @@ fn a_directory_keeps_its_place_among_what_is_below() {
 }
 
 #[test]
-fn a_failure_is_retried_later_and_later() {
+fn retries_have_growing_delays() {
     let mut now = Instant::now();
     let mut queue = Queue::new(Rules {
         retries: 2,
@@ -100,7 +100,7 @@ fn a_failure_is_retried_later_and_later() {
     queue.push(set("/b", 3), now);
     assert_eq!(started(&mut queue, now), [1]);
     assert_eq!(queue.complete("/a", false, now), Completion::Retry(SECOND));
-    // Its key waits, others do not.
+    // Only its own key waits.
     assert_eq!(started(&mut queue, now), [3]);
     finish(&mut queue, "/b", now);
     assert_eq!(queue.due_at(now), Some(now + SECOND));
@@ -122,7 +122,7 @@ fn a_failure_is_retried_later_and_later() {
 }
 
 #[test]
-fn debounced_only_the_latest_runs_once_it_is_quiet() {
+fn with_debounce_only_the_latest_change_runs() {
     let begin = Instant::now();
     let mut queue = Queue::new(Rules {
         debounce: SECOND,
@@ -135,7 +135,7 @@ fn debounced_only_the_latest_runs_once_it_is_quiet() {
     let due = begin + SECOND * 3 / 2;
     assert_eq!(queue.due_at(begin + SECOND), Some(due));
     assert_eq!(started(&mut queue, due), [2]);
-    // What comes while it runs is run for afterwards, and all that was passed over counts as handled.
+    // Changes that arrive meanwhile run afterwards, and replaced changes count as handled.
     queue.push(set("/a", 3), due);
     queue.push(set("/a", 4), due);
     let handled = Completion::Handled(vec![set("/a", 1), set("/a", 2)]);
@@ -145,7 +145,7 @@ fn debounced_only_the_latest_runs_once_it_is_quiet() {
 }
 
 #[test]
-fn a_key_that_never_rests_is_not_put_off_for_ever() {
+fn debounce_has_a_maximum_delay() {
     let begin = Instant::now();
     let mut queue = Queue::new(Rules {
         debounce: SECOND,

@@ -33,7 +33,7 @@ fn known(keys: &[(&str, u64)]) -> KnownKeys {
 }
 
 #[test]
-fn what_changed_and_what_is_gone_is_told() {
+fn changed_and_removed_keys_are_listed() {
     let listing = Listing::new(50, Some(tree()), true);
     let known = known(&[
         ("/w", 3),
@@ -52,7 +52,7 @@ fn what_changed_and_what_is_gone_is_told() {
             "set /w/empty 41",
         ]
     );
-    // Once these are handled there is nothing more to tell.
+    // Afterwards there are no more changes.
     assert_eq!(
         shown(&listing, &listing.known_at(50), Selection::Changed),
         [""; 0]
@@ -60,7 +60,7 @@ fn what_changed_and_what_is_gone_is_told() {
 }
 
 #[test]
-fn all_that_is_there_is_told_at_the_start() {
+fn all_keys_are_listed_at_start() {
     let listing = Listing::new(50, Some(tree()), true);
     let all = [
         "get /w/b 5",
@@ -72,7 +72,7 @@ fn all_that_is_there_is_told_at_the_start() {
 }
 
 #[test]
-fn a_key_alone_is_not_about_what_is_below() {
+fn without_recursive_only_the_key_itself_is_listed() {
     let listing = Listing::new(50, Some(tree()), false);
     assert_eq!(listing.known_at(50), known(&[("/w", 3)]));
     let gone = Listing::new(60, None, false);
@@ -83,13 +83,13 @@ fn a_key_alone_is_not_about_what_is_below() {
 }
 
 #[test]
-fn what_came_later_is_not_known_yet() {
+fn later_keys_are_not_known() {
     let listing = Listing::new(50, Some(tree()), true);
     assert_eq!(listing.known_at(10), known(&[("/w", 3), ("/w/b", 5)]));
 }
 
 #[test]
-fn the_text_is_that_of_an_event() {
+fn the_json_is_that_of_an_event() {
     let listing = Listing::new(50, Some(tree()), true);
     let items = listing.changes(&KnownKeys::new(), Selection::Changed);
     for item in items {

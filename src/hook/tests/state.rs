@@ -17,15 +17,15 @@ fn ledger() -> Ledger {
     Ledger::new(20, [], KnownKeys::from(known))
 }
 
-struct Place {
+struct Scene {
     _directory: tempfile::TempDir,
     path: std::path::PathBuf,
 }
 
-fn place() -> Place {
+fn scene() -> Scene {
     let directory = tempfile::tempdir().expect("a directory");
     let path = directory.path().join("state");
-    Place {
+    Scene {
         _directory: directory,
         path,
     }
@@ -37,9 +37,9 @@ fn load(path: &std::path::Path) -> Result<Loaded, StateError> {
 }
 
 #[test]
-fn what_is_written_is_found_again() {
-    let place = place();
-    let (mut state, before) = State::open(&place.path, &subject("/")).expect("a state");
+fn the_state_is_restored() {
+    let scene = scene();
+    let (mut state, before) = State::open(&scene.path, &subject("/")).expect("a state");
     assert_eq!(before, Loaded::Missing);
     let mut ledger = ledger();
     assert!(state.is_long(&ledger));
@@ -57,9 +57,9 @@ fn what_is_written_is_found_again() {
         state
             .append(&format_change(index, &update, &ledger))
             .expect("added");
-        // Also in the middle, when something above is handled.
+        // Also while a later change is handled and an earlier one is open.
         drop(state);
-        let (next, after) = State::open(&place.path, &subject("/")).expect("a state");
+        let (next, after) = State::open(&scene.path, &subject("/")).expect("a state");
         let Loaded::Ledger(after) = after else {
             panic!("{after:?}")
         };
@@ -77,27 +77,27 @@ fn what_is_written_is_found_again() {
     ledger.skip_to(900);
     state.append(&format_handled(&ledger)).expect("added");
     drop(state);
-    let Ok(Loaded::Ledger(after)) = load(&place.path) else {
-        panic!("nothing found")
+    let Ok(Loaded::Ledger(after)) = load(&scene.path) else {
+        panic!("no ledger")
     };
     assert_eq!(after.handled(), 900);
 }
 
 #[test]
-fn half_a_last_line_is_dropped_and_damage_is_named() {
-    let place = place();
+fn an_incomplete_last_line_is_ignored_and_damage_is_reported() {
+    let scene = scene();
     let text = format_all(&subject("/"), &ledger());
-    fs::write(&place.path, format!("{text}{{\"handled\":3")).expect("written");
-    let Ok(Loaded::Ledger(after)) = load(&place.path) else {
-        panic!("nothing found")
+    fs::write(&scene.path, format!("{text}{{\"handled\":3")).expect("written");
+    let Ok(Loaded::Ledger(after)) = load(&scene.path) else {
+        panic!("no ledger")
     };
     assert_eq!(after.handled(), 20);
     fs::write(
-        &place.path,
+        &scene.path,
         format!("{text}{{\"handled\":3\n{{\"handled\":30}}\n"),
     )
     .expect("written");
-    let error = load(&place.path).expect_err("damage").to_string();
+    let error = load(&scene.path).expect_err("damage").to_string();
     assert!(
         error.contains("line 6 is damaged") && error.contains("remove it"),
         "{error}"
@@ -108,35 +108,35 @@ fn half_a_last_line_is_dropped_and_damage_is_named() {
         "some text\n",
         "{\"format\":\"etcdctl exec-watch 2\",\"key\":\"/\",\"recursive\":true}\n",
     ] {
-        fs::write(&place.path, text).expect("written");
-        let error = load(&place.path).expect_err("no state");
+        fs::write(&scene.path, text).expect("written");
+        let error = load(&scene.path).expect_err("no state");
         assert!(matches!(error, StateError::Format(_)), "{error}");
     }
 }
 
 #[test]
-fn a_file_of_another_watch_is_told_apart() {
-    let place = place();
-    fs::write(&place.path, format_all(&subject("/other"), &ledger())).expect("written");
-    let Ok(Loaded::OtherSubject(found)) = load(&place.path) else {
-        panic!("it was taken")
+fn the_file_of_another_watch_is_recognized() {
+    let scene = scene();
+    fs::write(&scene.path, format_all(&subject("/other"), &ledger())).expect("written");
+    let Ok(Loaded::OtherSubject(found)) = load(&scene.path) else {
+        panic!("it was accepted")
     };
     assert_eq!(found.to_string(), "/other (recursive)");
 }
 
 #[test]
-fn two_processes_do_not_share_a_file() {
-    let place = place();
-    let held = State::open(&place.path, &subject("/")).expect("a state");
-    let error = load(&place.path).expect_err("it is held");
+fn the_file_is_locked() {
+    let scene = scene();
+    let held = State::open(&scene.path, &subject("/")).expect("a state");
+    let error = load(&scene.path).expect_err("it is held");
     assert!(matches!(error, StateError::InUse(_)), "{error}");
     drop(held);
-    assert_eq!(load(&place.path).ok(), Some(Loaded::Missing));
+    assert_eq!(load(&scene.path).ok(), Some(Loaded::Missing));
 }
 
 #[test]
-fn a_place_that_cannot_be_written_is_named() {
-    let place = place();
-    let error = load(&place.path.join("below")).expect_err("no directory");
+fn a_missing_directory_is_reported() {
+    let scene = scene();
+    let error = load(&scene.path.join("below")).expect_err("no directory");
     assert!(matches!(error, StateError::Lock(..)), "{error}");
 }

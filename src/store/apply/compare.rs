@@ -11,7 +11,7 @@ use super::super::node::Node;
 use super::super::{Action, Code, Error, Event, Path, Store};
 
 impl Store {
-    /// Give a file a new value if the condition holds.
+    /// Replace the value of a file if the condition matches.
     pub(super) fn compare_and_swap(
         &mut self,
         path: &Path,
@@ -20,7 +20,7 @@ impl Store {
         ttl: Option<Duration>,
     ) -> Result<Event, Error> {
         if path.is_root() {
-            // 0.4 doesn't count these.
+            // etcd 0.4 does not count these.
             return Err(self.error(Code::RootReadOnly, path));
         }
         let matching = self.matching(path, condition);
@@ -32,7 +32,7 @@ impl Store {
         matching.map(|node| self.change(Action::CompareAndSwap, path, node, Some(value), ttl))
     }
 
-    /// Remove a file if the condition holds.
+    /// Remove a file if the condition matches.
     pub(super) fn compare_and_delete(
         &mut self,
         path: &Path,
@@ -41,14 +41,14 @@ impl Store {
         let matching = self.matching(path, condition);
         self.counters.count(match &matching {
             Ok(_) => Counter::CompareAndDeleteSuccess,
-            // So 0.4 counts a directory.
+            // For a directory, etcd 0.4 counts this.
             Err(error) if error.code == Code::NotFile => Counter::CompareAndSwapFail,
             Err(_) => Counter::CompareAndDeleteFail,
         });
-        matching.map(|node| self.take_away(Action::CompareAndDelete, path, &node))
+        matching.map(|node| self.remove_node(Action::CompareAndDelete, path, &node))
     }
 
-    /// The file at `path`, if the condition holds for it.
+    /// The file at `path`, if the condition matches.
     pub(super) fn matching(&self, path: &Path, condition: &Condition) -> Result<Node, Error> {
         let node = self.tree.find(path, self.index)?;
         let Some(value) = &node.value else {
@@ -66,7 +66,7 @@ impl Store {
 }
 
 impl Condition {
-    /// Whether it asks for nothing.
+    /// Whether it matches any file.
     pub(super) fn is_empty(&self) -> bool {
         self.wanted_value().is_none() && self.wanted_index().is_none()
     }
@@ -80,7 +80,7 @@ impl Condition {
     }
 }
 
-/// What is not as the condition has it, as 0.4 words it.
+/// The cause of a mismatch, in the words of etcd 0.4; none if the condition matches.
 fn mismatch(condition: &Condition, value: &Bytes, modified: u64) -> Option<String> {
     let values = condition.wanted_value().filter(|wanted| *wanted != value);
     let values = values.map(|wanted| format!("[{} != {}]", lossy(wanted), lossy(value)));

@@ -6,45 +6,45 @@ use super::super::counters::Counter;
 use super::super::node::Node;
 use super::super::{Action, Code, Content, Error, Event, Path, PathError, Store};
 
-/// What becomes of a file that is where a new node is to be.
+/// What happens to an existing file at the key of a new node.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub(super) enum Existing {
-    /// The new node takes its place.
+    /// The new node replaces it.
     Replace,
-    /// It stays, and the command fails.
+    /// It is kept, and the command fails.
     Keep,
 }
 
 impl Store {
-    /// Create a node where there is none.
+    /// Create a node at a key that does not exist.
     pub(super) fn create(
         &mut self,
         path: &Path,
         content: &Content,
         ttl: Option<Duration>,
     ) -> Result<Event, Error> {
-        let placed = self.place(Action::Create, path, content, ttl, Existing::Keep);
-        self.count_creation(&placed);
-        placed
+        let result = self.put_new(Action::Create, path, content, ttl, Existing::Keep);
+        self.count_creation(&result);
+        result
     }
 
-    /// Create a node under the next index as its name, with all its digits, so that names sort as they
-    /// were made; if that name is taken, under the next one that is free.
+    /// Create a node whose name is the next index with all digits, so that names sort by their creation; if that
+    /// name exists, the next free number.
     pub(super) fn create_in_order(
         &mut self,
         directory: &Path,
         content: &Content,
         ttl: Option<Duration>,
     ) -> Result<Event, Error> {
-        let placed = self
+        let result = self
             .next_in_order(directory)
-            .and_then(|path| self.place(Action::Create, &path, content, ttl, Existing::Keep));
-        self.count_creation(&placed);
-        placed
+            .and_then(|path| self.put_new(Action::Create, &path, content, ttl, Existing::Keep));
+        self.count_creation(&result);
+        result
     }
 
-    /// Put a new node at `path`, with the directories on the way to it.
-    pub(super) fn place(
+    /// Put a new node at `path`, and create the missing directories above it.
+    pub(super) fn put_new(
         &mut self,
         action: Action,
         path: &Path,
@@ -57,7 +57,7 @@ impl Store {
         }
         let prev_node = match self.tree.get(path) {
             None => {
-                self.tree.make_way(path, self.index)?;
+                self.tree.create_parents(path, self.index)?;
                 None
             }
             Some(_) if existing == Existing::Keep => {
@@ -79,17 +79,17 @@ impl Store {
     }
 
     fn next_in_order(&self, directory: &Path) -> Result<Path, Error> {
-        let unnamed = |error: PathError| Error {
+        let invalid = |error: PathError| Error {
             code: Code::InvalidForm,
             cause: error.to_string(),
             index: self.index,
         };
         let mut number = self.index + 1;
-        let mut path = directory.child(&in_order(number)).map_err(unnamed)?;
+        let mut path = directory.child(&name_in_order(number)).map_err(invalid)?;
         if self.tree.get(&path).is_none() {
             return Ok(path);
         }
-        // Names taken in a row lie side by side: one walk over them finds the first gap.
+        // Existing consecutive names are adjacent: iterating over them finds the first gap.
         for (taken, _) in self.tree.nodes().range(path.clone()..) {
             if *taken != path {
                 break;
@@ -98,25 +98,25 @@ impl Store {
                 return Err(self.error(Code::NodeExists, taken));
             };
             number = next;
-            path = directory.child(&in_order(number)).map_err(unnamed)?;
+            path = directory.child(&name_in_order(number)).map_err(invalid)?;
         }
         Ok(path)
     }
 
-    fn count_creation(&self, placed: &Result<Event, Error>) {
-        if placed
+    fn count_creation(&self, result: &Result<Event, Error>) {
+        if result
             .as_ref()
             .is_err_and(|error| error.code == Code::NotDirectory)
         {
-            // 0.4 counts a creation below a file as a failed set as well.
+            // etcd 0.4 counts a creation below a file as a failed set as well.
             self.counters.count(Counter::SetsFail);
         }
         self.counters
-            .count_result(placed, Counter::CreateSuccess, Counter::CreateFail);
+            .count_result(result, Counter::CreateSuccess, Counter::CreateFail);
     }
 }
 
-/// An index as a name: as many digits as the largest has.
-fn in_order(index: u64) -> String {
+/// The name for an index: as many digits as the largest index has.
+fn name_in_order(index: u64) -> String {
     format!("{index:020}")
 }

@@ -5,7 +5,7 @@ use super::super::node::Node;
 use super::super::{Action, Code, Error, Event, Path, Store};
 
 impl Store {
-    /// Remove a file, and a directory where it is allowed.
+    /// Remove a file, or a directory if that is allowed.
     pub(super) fn delete(
         &mut self,
         path: &Path,
@@ -13,21 +13,21 @@ impl Store {
         recursive: bool,
     ) -> Result<Event, Error> {
         if path.is_root() {
-            // 0.4 doesn't count these.
+            // etcd 0.4 does not count these.
             return Err(self.error(Code::RootReadOnly, path));
         }
         let deletable = self.deletable(path, directory, recursive);
         self.counters
             .count_result(&deletable, Counter::DeleteSuccess, Counter::DeleteFail);
-        deletable.map(|node| self.take_away(Action::Delete, path, &node))
+        deletable.map(|node| self.remove_node(Action::Delete, path, &node))
     }
 
-    /// Take `node`, which is at `path`, out of the tree with all below it.
-    pub(super) fn take_away(&mut self, action: Action, path: &Path, node: &Node) -> Event {
+    /// Remove `node`, which is at `path`, with all nodes below it.
+    pub(super) fn remove_node(&mut self, action: Action, path: &Path, node: &Node) -> Event {
         self.index += 1;
         Event {
             action,
-            node: node.view_gone(path, self.index),
+            node: node.view_removed(path, self.index),
             prev_node: Some(node.view(path, self.clock)),
             removed: self.tree.remove(path),
         }

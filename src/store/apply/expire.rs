@@ -1,15 +1,15 @@
-//! What has outlived its time.
+//! Expiry of nodes.
 
 use std::sync::Arc;
 
 use super::super::counters::Counter;
 use super::super::{Action, Event, Store};
 
-/// How many keys and directories one entry drops; the leader proposes another while more are due.
+/// How many nodes one entry removes at most; the leader proposes another entry while more are due.
 pub const EXPIRE_MAX: usize = 1000;
 
 impl Store {
-    /// Drop what is due, the longest overdue first, each as a change of its own.
+    /// Remove the nodes whose deadline has passed, the earliest first, each as a separate change.
     pub(super) fn expire(&mut self, events: &mut Vec<Arc<Event>>) {
         for _ in 0..EXPIRE_MAX {
             let due = self.tree.next_deadline();
@@ -20,7 +20,7 @@ impl Store {
             let Some(node) = self.tree.get(&path).cloned() else {
                 break;
             };
-            let event = self.take_away(Action::Expire, &path, &node);
+            let event = self.remove_node(Action::Expire, &path, &node);
             self.counters.count(Counter::ExpireCount);
             self.publish(event, events);
         }

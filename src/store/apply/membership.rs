@@ -1,4 +1,4 @@
-//! The keys that say who the members are and how the cluster is set.
+//! The keys of the members and of the cluster's settings.
 
 use std::sync::Arc;
 
@@ -12,7 +12,7 @@ use super::super::{Action, Code, Content, Error, Event, Path, PathError, Store};
 use super::create::Existing;
 use crate::cluster::{Member, MemberId};
 
-/// What a URL's bytes become in a member's key, as 0.4's clients decode it.
+/// The bytes of a URL that are escaped in a member's key, as clients of etcd 0.4 expect.
 const ESCAPED: &AsciiSet = &NON_ALPHANUMERIC
     .remove(b'-')
     .remove(b'_')
@@ -20,18 +20,18 @@ const ESCAPED: &AsciiSet = &NON_ALPHANUMERIC
     .remove(b'~');
 
 impl Store {
-    /// Write a member's key and remember who it is. Under a new name its old key goes, as a change of its
-    /// own; a name another member had is this one's from now on.
+    /// Add or change a member, and write its key. If its name changed, the old key is removed as a separate
+    /// change; if another member had the name, the key belongs to this one from now on.
     pub(super) fn put_member(
         &mut self,
         member: &Member,
         events: &mut Vec<Arc<Event>>,
     ) -> Result<Event, Error> {
-        let path = self.machine(&member.name)?;
+        let path = self.member_key(&member.name)?;
         let before = self.members.get(member.id).cloned();
         if let Some(before) = before
             && before.member.name != member.name
-            && let Some(event) = self.drop_machine(&before)?
+            && let Some(event) = self.remove_member_key(&before)?
         {
             self.publish(event, events);
         }
@@ -40,8 +40,8 @@ impl Store {
         Ok(event)
     }
 
-    /// Forget a member, and its key if that is still its own. Its id is none any more, for good: nothing
-    /// that it sent and that is still on its way is applied.
+    /// Remove a member, and its key if the key still belongs to it. The id is closed: commands of the member
+    /// that are still under way are not applied.
     pub(super) fn remove_member(
         &mut self,
         id: MemberId,
@@ -49,9 +49,9 @@ impl Store {
     ) -> Result<Option<Event>, Error> {
         self.applied.close(id);
         let Some(entry) = self.members.remove(id) else {
-            return Err(self.error(Code::KeyNotFound, &self.machine(name)?));
+            return Err(self.error(Code::KeyNotFound, &self.member_key(name)?));
         };
-        self.drop_machine(&entry)
+        self.remove_member_key(&entry)
     }
 
     /// Write the cluster's settings.
@@ -60,9 +60,9 @@ impl Store {
         self.write(&path, settings.clone())
     }
 
-    /// Remove a member's key, if it is still its own.
-    fn drop_machine(&mut self, entry: &Entry) -> Result<Option<Event>, Error> {
-        let path = self.machine(&entry.member.name)?;
+    /// Remove a member's key, if it still belongs to the member.
+    fn remove_member_key(&mut self, entry: &Entry) -> Result<Option<Event>, Error> {
+        let path = self.member_key(&entry.member.name)?;
         let key = self
             .tree
             .get(&path)
@@ -71,18 +71,18 @@ impl Store {
             return Ok(None);
         };
         self.counters.count(Counter::DeleteSuccess);
-        Ok(Some(self.take_away(Action::Delete, &path, &node)))
+        Ok(Some(self.remove_node(Action::Delete, &path, &node)))
     }
 
     fn write(&mut self, path: &Path, value: Bytes) -> Result<Event, Error> {
         let content = Content::Value(value);
-        let placed = self.place(Action::Set, path, &content, None, Existing::Replace);
+        let result = self.put_new(Action::Set, path, &content, None, Existing::Replace);
         self.counters
-            .count_result(&placed, Counter::SetsSuccess, Counter::SetsFail);
-        placed
+            .count_result(&result, Counter::SetsSuccess, Counter::SetsFail);
+        result
     }
 
-    fn machine(&self, name: &str) -> Result<Path, Error> {
+    fn member_key(&self, name: &str) -> Result<Path, Error> {
         let path = Path::parse(MACHINES).and_then(|machines| machines.child(name));
         path.map_err(|error| self.bad_name(error))
     }
@@ -96,7 +96,7 @@ impl Store {
     }
 }
 
-/// A member's addresses as its key holds them.
+/// The value of a member's key: its addresses.
 fn addresses(member: &Member) -> Bytes {
     let client = utf8_percent_encode(&member.client_url, ESCAPED);
     let peer = utf8_percent_encode(&member.peer_url, ESCAPED);

@@ -16,16 +16,16 @@ pub use expire::EXPIRE_MAX;
 use super::{ClusterTime, Code, Command, Error, Event, Path, Stamped, Store, reserved};
 
 impl Store {
-    /// Apply the next entry of the log: advance the clock to its stamp (never back) and do what it says.
+    /// Apply the next entry of the log: advance the clock to its stamp (never back), and execute its command.
     ///
-    /// What watchers are to hear is appended to `events`, in order; it is in the history already. The
-    /// answer is the event to tell whoever asked. There is none for [`Command::Expire`],
-    /// [`Command::Tick`] and a [`Command::RemoveMember`] whose key is another's by now, and for a command
-    /// whose id was applied before, which changes nothing a second time.
+    /// The events for watchers are appended to `events`, in order, and are in the history already. Returns the
+    /// event that answers the command. There is none for [`Command::Expire`], for [`Command::Tick`], for a
+    /// [`Command::RemoveMember`] whose key belongs to another member, and for a command whose id was applied
+    /// before, which has no effect.
     ///
     /// # Errors
     ///
-    /// What the API answers; then nothing was changed but clock, counters and the memory of command ids.
+    /// The error of the v2 API, see [`Code`]. Only clock, counters and the set of command ids were changed.
     pub fn apply(
         &mut self,
         entry: &Stamped,
@@ -37,7 +37,7 @@ impl Store {
         {
             return Ok(None);
         }
-        if let Some(path) = reserved::touched(&entry.command) {
+        if let Some(path) = reserved::reserved_path(&entry.command) {
             return Err(self.error(Code::Reserved, path));
         }
         self.execute(&entry.command, events)
@@ -100,7 +100,7 @@ impl Store {
         Ok(Some(self.publish(event, events)))
     }
 
-    /// Make an event that was done known: to history, and to those who watch.
+    /// Add an event to the history, and to the events for watchers.
     fn publish(&mut self, event: Event, events: &mut Vec<Arc<Event>>) -> Arc<Event> {
         let event = Arc::new(event);
         debug_assert_eq!(event.index(), self.index, "a change is the newest");
@@ -109,7 +109,7 @@ impl Store {
         event
     }
 
-    /// When what gets this time to live now will be due.
+    /// The deadline of a node that gets this time to live now.
     fn deadline(&self, ttl: Option<Duration>) -> Option<ClusterTime> {
         ttl.map(|ttl| self.clock.plus(ttl))
     }

@@ -10,7 +10,7 @@ use super::super::node::Node;
 use super::super::{Action, Code, Error, Event, Path, Store};
 
 impl Store {
-    /// Give a file a new value, empty if there is none, and a file or directory a new time to live.
+    /// Set the value of a file (empty if there is none), and the time to live of a file or directory.
     pub(super) fn update(
         &mut self,
         path: &Path,
@@ -19,7 +19,7 @@ impl Store {
         ttl: Option<Duration>,
     ) -> Result<Event, Error> {
         if path.is_root() {
-            // 0.4 doesn't count these.
+            // etcd 0.4 does not count these.
             return Err(self.error(Code::RootReadOnly, path));
         }
         let updated = self
@@ -30,8 +30,8 @@ impl Store {
         updated
     }
 
-    /// Give a node a new time to live; its value stays, nobody hears of it, history has no part in it.
-    /// It answers, and counts, as an update does, or as a swap if there is a condition.
+    /// Set the time to live of a node and keep its value, without an event for watchers and history. It is
+    /// answered and counted like an update, or like a compare-and-swap if there is a condition.
     pub(super) fn refresh(
         &mut self,
         path: &Path,
@@ -43,13 +43,14 @@ impl Store {
         }
         if condition.is_empty() {
             let found = self.tree.find(path, self.index).cloned();
-            let refreshed = found.map(|node| self.keep(Action::Update, path, node, ttl));
+            let refreshed = found.map(|node| self.change_ttl(Action::Update, path, node, ttl));
             self.counters
                 .count_result(&refreshed, Counter::UpdateSuccess, Counter::UpdateFail);
             return refreshed;
         }
         let matching = self.matching(path, condition);
-        let refreshed = matching.map(|node| self.keep(Action::CompareAndSwap, path, node, ttl));
+        let refreshed =
+            matching.map(|node| self.change_ttl(Action::CompareAndSwap, path, node, ttl));
         self.counters.count_result(
             &refreshed,
             Counter::CompareAndSwapSuccess,
@@ -74,13 +75,20 @@ impl Store {
         Ok(node.clone())
     }
 
-    /// Change the time to live of `node` and leave the rest of it.
-    fn keep(&mut self, action: Action, path: &Path, node: Node, ttl: Option<Duration>) -> Event {
+    /// Change the time to live of `node` only.
+    fn change_ttl(
+        &mut self,
+        action: Action,
+        path: &Path,
+        node: Node,
+        ttl: Option<Duration>,
+    ) -> Event {
         let value = node.value.clone();
         self.change(action, path, node, value.as_ref(), ttl)
     }
 
-    /// Put `node`, changed, back at `path`; a directory's modifiedIndex stays, its event's moves.
+    /// Put the changed `node` back at `path`. The modifiedIndex of a directory does not change, that of its event
+    /// does.
     pub(super) fn change(
         &mut self,
         action: Action,

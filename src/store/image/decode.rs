@@ -1,4 +1,4 @@
-//! Bytes into a store.
+//! Decodes a store.
 
 use std::fmt;
 use std::sync::Arc;
@@ -11,33 +11,32 @@ use super::super::node::Node;
 use super::super::{Action, ClusterTime, Event, NodeView, Path, Store};
 use super::{MAGIC, VERSION};
 
-/// The largest record, in bytes: a recursive delete of some ten million keys. A longer one is no image.
+/// The largest record, in bytes: a recursive delete of about ten million keys. A longer one is not valid.
 const RECORD_BYTES_MAX: usize = 1 << 30;
 
-/// The highest index an image may have: far from any overflow, and out of reach by counting.
+/// The highest valid index: far from an overflow, and not reachable in practice.
 const INDEX_MAX: u64 = u64::MAX / 2;
 
-/// Why bytes are no image that this version can read.
+/// Why an image cannot be decoded.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum ImageError {
-    /// They begin otherwise.
+    /// It does not start with the magic.
     Foreign,
-    /// They are in the format of another version, this one.
+    /// It has this other version.
     Version(u32),
-    /// They are damaged.
+    /// It is damaged.
     Malformed(Malformed),
 }
 
-/// A sentence for people.
 impl fmt::Display for ImageError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::Foreign => f.write_str("this is no image of a store"),
+            Self::Foreign => f.write_str("not an image of a store"),
             Self::Version(version) => write!(
                 f,
-                "this image of a store has format {version}; this version reads format {VERSION}"
+                "the image of the store has format {version}; this version reads format {VERSION}"
             ),
-            Self::Malformed(what) => write!(f, "this image of a store is damaged: {what}"),
+            Self::Malformed(what) => write!(f, "the image of the store is damaged: {what}"),
         }
     }
 }
@@ -50,32 +49,34 @@ impl From<Malformed> for ImageError {
     }
 }
 
-/// Reads an image as its bytes come in, in pieces of any size; holds no more of them than one record.
+/// Decodes an image from chunks of any size; buffers at most one record.
 pub struct Decoder {
     store: Store,
     limits: HistoryLimits,
     next: Expected,
-    /// What came in and is not read yet.
+    /// Bytes that are not decoded yet.
     pending: Vec<u8>,
 }
 
-/// What comes next in an image.
+/// The next part of an image.
 #[derive(Clone, Copy)]
 enum Expected {
     Magic,
     Head,
-    /// So many nodes.
+    /// This number of nodes.
     Nodes(usize),
     History,
-    /// So many events, all of higher indices than this.
+    /// This number of events (first), all with higher indices than the second value.
     Events(usize, u64),
 }
 
-/// The store of an image that is all there, with as much of its history as `limits` allow.
+/// Decode a complete image, with as much of its history as `limits` allow.
 ///
 /// # Errors
 ///
-/// [`ImageError`], if it is none that [`encode`](super::encode) makes.
+/// - [`ImageError::Foreign`]: it does not start with the magic.
+/// - [`ImageError::Version`]: it has another version.
+/// - [`ImageError::Malformed`]: it is not the result of [`encode`](super::encode).
 pub fn decode(image: &[u8], limits: HistoryLimits) -> Result<Store, ImageError> {
     let mut decoder = Decoder::new(limits);
     let rest = decoder.read(image)?;
@@ -84,7 +85,7 @@ pub fn decode(image: &[u8], limits: HistoryLimits) -> Result<Store, ImageError> 
 }
 
 impl Decoder {
-    /// A decoder that has read nothing.
+    /// A new decoder.
     pub fn new(limits: HistoryLimits) -> Self {
         Self {
             store: Store::new(limits),
@@ -94,29 +95,29 @@ impl Decoder {
         }
     }
 
-    /// Take the next piece of the image.
+    /// Decode the next chunk of the image.
     ///
     /// # Errors
     ///
-    /// [`ImageError`]; then the rest need not be read.
-    pub fn feed(&mut self, piece: &[u8]) -> Result<(), ImageError> {
+    /// As [`decode`]; the decoder must be dropped.
+    pub fn feed(&mut self, chunk: &[u8]) -> Result<(), ImageError> {
         let mut pending = std::mem::take(&mut self.pending);
-        pending.extend_from_slice(piece);
+        pending.extend_from_slice(chunk);
         let left = self.read(&pending)?.len();
         pending.drain(..pending.len() - left);
         self.pending = pending;
         Ok(())
     }
 
-    /// The store, when all of the image was fed.
+    /// The store, after the whole image was decoded.
     ///
     /// # Errors
     ///
-    /// [`ImageError::Malformed`], if it ended too soon or too late.
+    /// [`ImageError::Malformed`]: the image is truncated, or there are bytes after its end.
     pub fn finish(self) -> Result<Store, ImageError> {
         match self.next {
             Expected::Events(0, _) if self.pending.is_empty() => Ok(self.store),
-            Expected::Events(0, _) => Err(Malformed("something follows its end").into()),
+            Expected::Events(0, _) => Err(Malformed("bytes after the end").into()),
             Expected::Magic
             | Expected::Head
             | Expected::Nodes(_)
@@ -125,7 +126,7 @@ impl Decoder {
         }
     }
 
-    /// Read all complete records; what is left.
+    /// Decode all complete records. Returns the remaining bytes.
     fn read<'a>(&mut self, mut bytes: &'a [u8]) -> Result<&'a [u8], ImageError> {
         if matches!(self.next, Expected::Magic) {
             let Some(rest) = preamble(bytes)? else {
@@ -162,7 +163,7 @@ impl Decoder {
             Expected::History => {
                 let (dropped, events) = (reader.number()?, reader.length()?);
                 if dropped > self.store.index {
-                    return Err(Malformed("its history is ahead of it"));
+                    return Err(Malformed("the history is ahead of the index"));
                 }
                 self.store.history = History::new(self.limits, dropped);
                 Expected::Events(events, dropped)
@@ -171,7 +172,7 @@ impl Decoder {
                 let event = event(&mut reader)?;
                 let index = event.index();
                 if index <= above || index > self.store.index {
-                    return Err(Malformed("its history is out of order"));
+                    return Err(Malformed("the history is out of order"));
                 }
                 self.store.history.push(Arc::new(event));
                 Expected::Events(left.saturating_sub(1), index)
@@ -180,26 +181,26 @@ impl Decoder {
         reader.end()
     }
 
-    /// All but keys and events; the number of nodes that follow.
+    /// Decode the head. Returns the number of nodes.
     fn head(&mut self, reader: &mut Reader<'_>) -> Result<usize, Malformed> {
         let store = &mut self.store;
         store.index = reader.number()?;
         if store.index > INDEX_MAX {
-            return Err(Malformed("its index is too high"));
+            return Err(Malformed("the index is too high"));
         }
         store.clock = ClusterTime::from_nanos(reader.number()?);
         let mut above = 0;
         for _ in 0..reader.length()? {
             let member = member(reader)?;
             if member.id.get() <= above {
-                return Err(Malformed("its members are out of order"));
+                return Err(Malformed("the members are out of order"));
             }
             above = member.id.get();
             store.members.put(member, reader.number()?);
         }
         store.applied = applied(reader)?;
         match reader.length()? {
-            0 => Err(Malformed("it has no root")),
+            0 => Err(Malformed("there is no root")),
             nodes => Ok(nodes),
         }
     }
@@ -214,7 +215,7 @@ impl Decoder {
             modified: reader.number()?,
         };
         let tree = &mut self.store.tree;
-        let placed = match path.parent() {
+        let is_in_order = match path.parent() {
             None => node == Node::directory(0),
             Some(parent) => {
                 let last = tree.nodes().get_max().map(|(last, _)| last);
@@ -222,15 +223,15 @@ impl Decoder {
                     && tree.get(&parent).is_some_and(Node::is_directory)
             }
         };
-        if !placed || node.modified > self.store.index {
-            return Err(Malformed("a key is out of its place"));
+        if !is_in_order || node.modified > self.store.index {
+            return Err(Malformed("a key is out of order"));
         }
         tree.put(path, node);
         Ok(())
     }
 }
 
-/// What follows the magic and the version; none while they are not all there.
+/// Check magic and version. Returns the bytes after them; none if they are incomplete.
 fn preamble(bytes: &[u8]) -> Result<Option<&[u8]>, ImageError> {
     let seen = bytes.len().min(MAGIC.len());
     if bytes[..seen] != MAGIC[..seen] {
@@ -260,12 +261,12 @@ fn applied(reader: &mut Reader<'_>) -> Result<Applied, Malformed> {
         for _ in 0..reader.length()? {
             let (first, last) = (reader.number()?, reader.number()?);
             if runs.get_max().is_some_and(|(before, _)| *before >= first) {
-                return Err(Malformed("its command ids are out of order"));
+                return Err(Malformed("the command ids are out of order"));
             }
             runs.insert(first, last);
         }
         if member.get() <= above || !applied.restore(member, runs) {
-            return Err(Malformed("its command ids are out of order"));
+            return Err(Malformed("the command ids are out of order"));
         }
         above = member.get();
     }
@@ -282,18 +283,18 @@ fn event(reader: &mut Reader<'_>) -> Result<Event, Malformed> {
         5 => Action::CompareAndSwap,
         6 => Action::CompareAndDelete,
         7 => Action::Expire,
-        _ => return Err(Malformed("an event is of no known kind")),
+        _ => return Err(Malformed("unknown kind of event")),
     };
     let path = reader.path()?;
     let node = view(reader, &path)?;
     let prev_node = reader.flag()?.then(|| view(reader, &path)).transpose()?;
     let mut removed: Vec<Path> = Vec::new();
     for _ in 0..reader.length()? {
-        let gone = reader.path()?;
-        if !gone.is_below(&path) || removed.last().is_some_and(|last| *last >= gone) {
-            return Err(Malformed("what an event took away is out of order"));
+        let key = reader.path()?;
+        if !key.is_below(&path) || removed.last().is_some_and(|last| *last >= key) {
+            return Err(Malformed("the removed keys of an event are out of order"));
         }
-        removed.push(gone);
+        removed.push(key);
     }
     Ok(Event {
         action,
@@ -321,7 +322,7 @@ type Content<'a> = (Option<&'a [u8]>, Option<ClusterTime>);
 fn content<'a>(reader: &mut Reader<'a>) -> Result<Content<'a>, Malformed> {
     let flags = reader.byte()?;
     if flags > 3 {
-        return Err(Malformed("a flag is neither set nor clear"));
+        return Err(Malformed("a flag is neither 0 nor 1"));
     }
     let value = (flags & 1 != 0).then(|| reader.bytes()).transpose()?;
     let deadline = (flags & 2 != 0).then(|| reader.number()).transpose()?;

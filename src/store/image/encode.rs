@@ -1,4 +1,4 @@
-//! A store into bytes.
+//! Encodes a store.
 
 use bytes::Bytes;
 
@@ -8,26 +8,26 @@ use super::super::node::Node;
 use super::super::{Action, ClusterTime, Event, NodeView, Path, Store};
 use super::{MAGIC, VERSION};
 
-/// About how large a chunk is, in bytes; one that ends in a large value is larger by that value.
+/// The approximate size of a chunk, in bytes; a large value at its end makes it larger.
 pub const CHUNK_BYTES: usize = 64 << 10;
 
-/// What has a record of its own.
+/// The records of an image.
 pub(super) enum Record<'a> {
-    /// All but keys and events.
+    /// Everything except keys and events.
     Head(&'a Store),
     /// A key.
     Node(&'a Path, &'a Node),
-    /// What comes before the events.
+    /// The head of the history.
     History(&'a Store),
     /// An event.
     Event(&'a Event),
 }
 
-/// The image of a store, in chunks of about [`CHUNK_BYTES`]. Equal stores have equal images.
+/// Encode a store, in chunks of about [`CHUNK_BYTES`]. Equal stores have equal images.
 ///
-/// Made from a clone it holds nobody up.
+/// Use a clone of the store, outside its lock.
 pub fn encode(store: &Store) -> impl Iterator<Item = Bytes> + Send {
-    let mut records = agreed(store).chain(past(store));
+    let mut records = replicated(store).chain(history(store));
     let mut first = true;
     let mut scratch = Vec::new();
     std::iter::from_fn(move || {
@@ -48,14 +48,14 @@ pub fn encode(store: &Store) -> impl Iterator<Item = Bytes> + Send {
     })
 }
 
-/// The records of what members must agree on.
-pub(super) fn agreed(store: &Store) -> impl Iterator<Item = Record<'_>> + Send {
+/// The records of the replicated state.
+pub(super) fn replicated(store: &Store) -> impl Iterator<Item = Record<'_>> + Send {
     let nodes = store.tree.nodes().iter();
     std::iter::once(Record::Head(store)).chain(nodes.map(|(path, node)| Record::Node(path, node)))
 }
 
-/// The records of the history, which each member may bound as it likes.
-fn past(store: &Store) -> impl Iterator<Item = Record<'_>> + Send {
+/// The records of the history, whose limits may differ between members.
+fn history(store: &Store) -> impl Iterator<Item = Record<'_>> + Send {
     let events = store.history.events().map(|event| Record::Event(event));
     std::iter::once(Record::History(store)).chain(events)
 }
@@ -123,7 +123,7 @@ fn put_event(out: &mut Vec<u8>, event: &Event) {
     }
 }
 
-/// A view without its key: an event's two have the same.
+/// Append a view without its key, which is the same for both views of an event.
 fn put_view(out: &mut Vec<u8>, view: &NodeView) {
     put_content(out, view.value.as_deref(), view.deadline);
     out.push(u8::from(view.directory));

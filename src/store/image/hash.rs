@@ -1,16 +1,16 @@
-//! A store into a number.
+//! The hash of a store.
 
 use super::super::Store;
-use super::encode::agreed;
+use super::encode::replicated;
 
-/// A hash of everything members must agree on: tree, index, clock, command ids and members. Equal stores
-/// have equal hashes, and two that differ almost surely don't; it withstands accident, not intent.
+/// A hash of the replicated state: tree, index, clock, command ids and members. Equal stores have equal hashes,
+/// and different stores have different ones almost surely; the hash is not cryptographic.
 ///
-/// It takes the time of writing an image; made from a clone it holds nobody up.
+/// It takes as long as encoding an image. Use a clone of the store, outside its lock.
 pub fn hash(store: &Store) -> u64 {
     let mut record_bytes = Vec::new();
     let mut hash = 0;
-    for record in agreed(store) {
+    for record in replicated(store) {
         record_bytes.clear();
         record.put(&mut record_bytes);
         hash = mix(hash, record_bytes.len() as u64);
@@ -27,8 +27,8 @@ pub fn hash(store: &Store) -> u64 {
     mix(hash, 0)
 }
 
-/// One word more. For one word each step is a bijection of the hash, and for one hash of the word, so a
-/// difference in a single word always shows.
+/// Add a word. The step is a bijection of the hash for a given word, and of the word for a given hash, so a
+/// difference in a single word always changes the result.
 fn mix(hash: u64, word: u64) -> u64 {
     let mixed = (hash ^ word).wrapping_mul(0x9e37_79b9_7f4a_7c15);
     (mixed ^ (mixed >> 32)).wrapping_add(0x2545_f491_4f6c_dd1d)

@@ -1,8 +1,8 @@
-//! The whole store as bytes, and as a hash of them.
+//! The encoding of the whole store, and its hash.
 //!
-//! An image is a magic, a version, and records, each with its length before it: one of what the store
-//! knows besides its keys, one for each node, one that begins the history, one for each event. What
-//! members must agree on comes before the history, so that the hash is made of what the image is.
+//! An image is a magic, a version, and records, each with its length in front: the head (everything except keys
+//! and events), one record per node, the head of the history, one record per event. The replicated state comes
+//! before the history, so the hash is computed from the same records as the image.
 
 mod decode;
 mod encode;
@@ -12,7 +12,7 @@ pub use decode::{Decoder, ImageError, decode};
 pub use encode::{CHUNK_BYTES, encode};
 pub use hash::hash;
 
-/// What an image begins with.
+/// The start of an image.
 const MAGIC: &[u8; 8] = b"oxestore";
 
 /// The version of the format, which follows the magic.

@@ -165,7 +165,7 @@ fn what_a_removed_member_sent_is_not_applied() {
     assert!(!run.store.is_removed(one));
     run.done(remove(1, "one"));
     assert!(run.store.is_removed(one));
-    assert_eq!(run.store.removed().collect::<Vec<_>>(), [one]);
+    assert_eq!(run.store.removed_ids().collect::<Vec<_>>(), [one]);
     // Neither again what was applied, nor what was on its way.
     for sequence in [9, 10] {
         assert_eq!(apply(&mut run, entry(sequence, "2")), Ok(None));

@@ -294,7 +294,7 @@ proptest! {
             let after = run.store.next_deadline().and_then(|time| run.store.next_deadline_after(time));
             prop_assert_eq!(after.map(ClusterTime::as_nanos), later.min());
 
-            if reserved::touched(&command).is_some() {
+            if reserved::reserved_path(&command).is_some() {
                 prop_assert_eq!(run.refused(command).0, Code::Reserved);
                 continue;
             }

@@ -17,7 +17,7 @@ fn heard(run: &Run, interest: &Interest, since: u64) -> Vec<u64> {
         .store
         .history_since(interest, since, usize::MAX)
         .expect("it is whole");
-    assert_eq!(past.again, None);
+    assert_eq!(past.resume_at, None);
     past.events.iter().map(|event| event.index()).collect()
 }
 
@@ -118,7 +118,7 @@ fn a_long_past_comes_in_parts() {
                 past.events.len() <= limit && past.events.iter().all(|event| event.index() >= from)
             );
             seen += past.events.len();
-            since = past.again;
+            since = past.resume_at;
             count += 1;
         }
         let all = heard_in_all(&run, asked);

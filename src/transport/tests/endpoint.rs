@@ -14,7 +14,8 @@ use tokio::sync::watch;
 use tokio::time::timeout;
 
 use super::super::{
-    Inbox, Listener, Local, OpenSnapshot, Peers, ReceiveSnapshot, Received, Report, Stats,
+    ConnectionKind, Inbox, Listener, Local, OpenSnapshot, Peers, ReceiveSnapshot, Received, Report,
+    Stats,
 };
 use crate::cluster::{ClusterId, Member, MemberId};
 use crate::consensus::message::{Body, Message};
@@ -29,6 +30,7 @@ pub(super) fn local(cluster: u64, id: u64) -> Local {
         name: format!("m{id}"),
         tls: crate::net::tls::Connector::default(),
         peer_url: format!("http://10.0.0.{id}:7001"),
+        paths: super::PATHS,
     }
 }
 
@@ -184,9 +186,13 @@ async fn serve(listener: Arc<Mutex<Arc<Listener>>>) -> u16 {
     tokio::spawn(async move {
         while let Ok((stream, _)) = socket.accept().await {
             let listener = listener.clone();
-            let service = service_fn(move |request| {
+            let service = service_fn(move |request: hyper::Request<hyper::body::Incoming>| {
                 let listener = listener.lock().expect("no panic").clone();
-                let response = listener.upgrade(request);
+                let kind = match request.uri().path() == super::PATHS.snapshot {
+                    true => ConnectionKind::Snapshot,
+                    false => ConnectionKind::Messages,
+                };
+                let response = listener.upgrade(kind, request);
                 async { Ok::<_, std::convert::Infallible>(response) }
             });
             let connection = hyper::server::conn::http1::Builder::new()

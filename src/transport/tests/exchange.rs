@@ -132,7 +132,7 @@ async fn nobody_there_is_told_and_harmless() {
 /// A driver that is stuck keeps the other side from filling the memory, and loses nothing by it.
 #[tokio::test]
 async fn a_slow_reader_is_waited_for() {
-    use super::super::{PEER_PATH, handshake, stream::FrameStream};
+    use super::super::{ConnectionKind, handshake, stream::FrameStream};
     use super::endpoint::{Stored, local};
     use std::time::Duration;
 
@@ -142,7 +142,8 @@ async fn a_slow_reader_is_waited_for() {
     let mut slow = Endpoint::with(7, 1, none, store.receive(), 64).await;
     let address = crate::cluster::peer_address(&format!("127.0.0.1:{}", slow.port)).expect("fits");
     let caller = local(7, 2);
-    let connection = handshake::dial(&caller, slow.local.id, &address, PEER_PATH).await;
+    let kind = ConnectionKind::Messages;
+    let connection = handshake::dial(&caller, slow.local.id, &address, kind).await;
     let connection = connection.expect("let in");
     let mut stream = FrameStream::new(connection.io, connection.link, Duration::from_secs(5));
     let bodies: Vec<Body> = (1..=10).map(|index| append(index, 40 * 1024)).collect();

@@ -8,18 +8,18 @@ use tokio::net::TcpStream;
 use tokio::time::timeout;
 
 use super::super::frame::{FrameWriter, Link};
-use super::super::{Local, PEER_PATH, SNAPSHOT_PATH, handshake};
+use super::super::{ConnectionKind, Local, handshake};
 use super::endpoint::{Endpoint, local};
-use super::{append, heartbeat};
+use super::{PATHS, append, heartbeat};
 use crate::cluster::{MemberId, peer_address};
 use crate::consensus::message::Body;
 use crate::wal::SnapshotMeta;
 
 type Raw = TokioIo<hyper::upgrade::Upgraded>;
 
-async fn call(caller: &Local, to: &Endpoint, path: &'static str) -> Result<(Raw, Link), String> {
+async fn call(caller: &Local, to: &Endpoint, kind: ConnectionKind) -> Result<(Raw, Link), String> {
     let address = peer_address(&format!("127.0.0.1:{}", to.port)).expect("fits");
-    let dialled = handshake::dial(caller, to.local.id, &address, path).await;
+    let dialled = handshake::dial(caller, to.local.id, &address, kind).await;
     let connection = dialled.map_err(|error| error.to_string())?;
     Ok((connection.io, connection.link))
 }
@@ -45,8 +45,8 @@ async fn strangers_are_told_why_they_may_not() {
         (local(8, 2), "cluster id mismatch: 0000000000000007"),
         (local(7, 1), "the id of the receiver"),
     ] {
-        for path in [PEER_PATH, SNAPSHOT_PATH] {
-            let Err(why) = call(&caller, &end, path).await else {
+        for kind in [ConnectionKind::Messages, ConnectionKind::Snapshot] {
+            let Err(why) = call(&caller, &end, kind).await else {
                 panic!("let in");
             };
             assert!(why.contains(expected), "{why}");
@@ -56,7 +56,7 @@ async fn strangers_are_told_why_they_may_not() {
     let mut wrong = Endpoint::new(7, 3).await;
     wrong.port = end.port;
     drop(other);
-    let Err(why) = call(&local(7, 2), &wrong, PEER_PATH).await else {
+    let Err(why) = call(&local(7, 2), &wrong, ConnectionKind::Messages).await else {
         panic!("let in");
     };
     assert!(why.contains("(m1) here"), "{why}");
@@ -68,7 +68,10 @@ async fn a_plain_request_gets_a_plain_answer() {
     let mut stream = TcpStream::connect(("127.0.0.1", end.port))
         .await
         .expect("there");
-    let request = format!("GET {PEER_PATH} HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n");
+    let request = format!(
+        "GET {} HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n",
+        PATHS.messages
+    );
     stream.write_all(request.as_bytes()).await.expect("sent");
     let mut answer = String::new();
     stream.read_to_string(&mut answer).await.expect("text");
@@ -117,18 +120,24 @@ async fn nonsense_ends_the_connection_and_nothing_else() {
         },
     ];
     for (number, attack) in attacks.iter().enumerate() {
-        let (mut raw, link) = call(&evil, &end, PEER_PATH).await.expect("let in");
+        let (mut raw, link) = call(&evil, &end, ConnectionKind::Messages)
+            .await
+            .expect("let in");
         let _ = raw.write_all(&attack(link)).await;
         assert!(is_closed(raw).await, "attack {number}");
     }
     // One that is cut off in the middle says nothing.
-    let (mut raw, link) = call(&evil, &end, PEER_PATH).await.expect("let in");
+    let (mut raw, link) = call(&evil, &end, ConnectionKind::Messages)
+        .await
+        .expect("let in");
     let whole = frame(link, &append(1, 1000));
     let _ = raw.write_all(&whole[..whole.len() / 2]).await;
     let _ = raw.shutdown().await;
     assert!(is_closed(raw).await);
     for bytes in [vec![0xff; 100_000], b"snapshot!".repeat(10)] {
-        let (mut raw, _) = call(&evil, &end, SNAPSHOT_PATH).await.expect("let in");
+        let (mut raw, _) = call(&evil, &end, ConnectionKind::Snapshot)
+            .await
+            .expect("let in");
         let _ = raw.write_all(&bytes).await;
         assert!(is_closed(raw).await);
     }
@@ -149,8 +158,12 @@ async fn nonsense_ends_the_connection_and_nothing_else() {
 async fn a_new_connection_takes_the_place_of_the_old() {
     let mut end = Endpoint::new(7, 1).await;
     let caller = local(7, 2);
-    let (first, _) = call(&caller, &end, PEER_PATH).await.expect("let in");
-    let (mut second, link) = call(&caller, &end, PEER_PATH).await.expect("let in");
+    let (first, _) = call(&caller, &end, ConnectionKind::Messages)
+        .await
+        .expect("let in");
+    let (mut second, link) = call(&caller, &end, ConnectionKind::Messages)
+        .await
+        .expect("let in");
     assert!(is_closed(first).await);
     let sent = second.write_all(&frame(link, &heartbeat(4))).await;
     sent.expect("sent");

@@ -1,12 +1,10 @@
 //! A response, and the JSON of the keys API in it.
 
-use std::fmt;
-
 use bytes::Bytes;
 use hyper::header::SERVER;
 use serde::Deserialize;
 
-use super::Error;
+use super::error::Error;
 use super::response::{Response, read_number};
 use crate::cluster::Address;
 
@@ -73,34 +71,6 @@ impl Node {
     /// The key for output: later servers omit the key of the root.
     pub fn shown_key(&self) -> &str {
         if self.key.is_empty() { "/" } else { &self.key }
-    }
-}
-
-/// An error of the API.
-#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
-#[serde(rename_all = "camelCase")]
-pub struct ApiError {
-    /// The error code.
-    pub error_code: u64,
-    /// The message for this code.
-    pub message: String,
-    /// The key or parameter it is about.
-    #[serde(default)]
-    pub cause: String,
-    /// The store's index.
-    #[serde(default)]
-    pub index: u64,
-}
-
-impl fmt::Display for ApiError {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self {
-            error_code,
-            message,
-            cause,
-            index,
-        } = self;
-        write!(f, "{error_code}: {message} ({cause}) [{index}]")
     }
 }
 

@@ -3,7 +3,7 @@
 use std::fmt;
 use std::time::Duration;
 
-use super::ApiError;
+use super::api_error::ApiError;
 use crate::cluster::Address;
 use crate::net::ConnectError;
 

@@ -4,6 +4,7 @@
 //! [`watch::Watch`] delivers every event from an index on.
 
 mod answer;
+mod api_error;
 mod connection;
 mod error;
 mod request;
@@ -17,10 +18,10 @@ mod tests;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
-use hyper::StatusCode;
 use hyper::header::LOCATION;
 
-pub use answer::{Answer, ApiError, Event, Node};
+pub use answer::{Answer, Event, Node};
+pub use api_error::ApiError;
 pub use error::{Cause, Error};
 pub use request::{Body, Delete, Get, Put, Request};
 
@@ -221,19 +222,11 @@ impl Client {
         request.timeout = request.timeout.map(|limit| self.timeout.unwrap_or(limit));
         for _ in 0..=REDIRECTS_MAX {
             let response = self.pool.exchange(&member, &target, &request).await?;
-            let redirected = matches!(
-                response.status,
-                // For the first two a client may change the method to GET, which would be wrong here.
-                StatusCode::MOVED_PERMANENTLY
-                    | StatusCode::FOUND
-                    | StatusCode::TEMPORARY_REDIRECT
-                    | StatusCode::PERMANENT_REDIRECT
-            );
             let location = response
                 .headers
                 .get(LOCATION)
                 .and_then(|value| value.to_str().ok());
-            match location.filter(|_| redirected) {
+            match location.filter(|_| response.is_redirect()) {
                 Some(location) => {
                     let Some(next) = resolve(&member, location) else {
                         let location = location.to_owned();

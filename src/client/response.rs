@@ -18,6 +18,12 @@ pub(super) struct Response {
 }
 
 impl Response {
+    /// Whether the request is to be sent to the `Location`. To 301 and 302 a client may react with GET, which
+    /// would be wrong for a write; 303 is not used by the API.
+    pub(super) fn is_redirect(&self) -> bool {
+        matches!(self.status.as_u16(), 301 | 302 | 307 | 308)
+    }
+
     /// Read a response to its end.
     ///
     /// # Errors

@@ -8,6 +8,7 @@ use serde_json::{Map, Number, Value};
 use super::session::Session;
 use super::{Exit, Global, Output, args, members, output, session, table};
 use crate::client::{Body, Request};
+use crate::membership::api::PeerPage;
 
 /// The settings, with their meaning.
 const SETTINGS: [(&str, &str); 3] = [
@@ -21,9 +22,6 @@ const SETTINGS: [(&str, &str); 3] = [
     ),
     ("syncInterval", "seconds between two checks of a standby"),
 ];
-
-/// The page of the peer port.
-const PAGE: &str = "/v2/admin/config";
 
 /// The command line.
 pub(super) fn command() -> Command {
@@ -76,9 +74,10 @@ pub(super) fn run(global: &Global, matches: &ArgMatches) -> Result<(), Exit> {
         let Some((verb, matches)) = matches.subcommand() else {
             return Err(Exit::usage("config: expected get or set"));
         };
+        let page = PeerPage::settings_path();
         let setting = args::text(matches, "setting");
         if verb == "get" {
-            return send(session, &Request::page(PAGE), setting).await;
+            return send(session, &Request::page(&page), setting).await;
         }
         let mut change = Map::new();
         if let (Some(setting), Some(value)) = (setting, matches.get_one::<Number>("value")) {
@@ -87,7 +86,7 @@ pub(super) fn run(global: &Global, matches: &ArgMatches) -> Result<(), Exit> {
         let request = Request {
             method: Method::PUT,
             body: Some(Body::Json(Value::Object(change).to_string().into())),
-            ..Request::page(PAGE)
+            ..Request::page(&page)
         };
         send(session, &request, None).await
     })

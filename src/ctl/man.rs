@@ -13,8 +13,8 @@ use clap_mangen::roff::{Roff, roman};
 
 use super::{Exit, Global, hook, man_files, output};
 use crate::cloud_config;
-use crate::config::options::{Form, OPTIONS, Opt};
-use crate::config::{API_VERSION, VERSION, service};
+use crate::config::options::{DISCOVERY_OPTIONS, Form, OPTIONS, Opt};
+use crate::config::{API_VERSION, VERSION};
 
 /// The pages that every page of a program refers to.
 const SEE_ALSO: &str =
@@ -174,7 +174,7 @@ fn daemon() -> Command {
 
 /// The command line of the discovery service.
 fn discovery() -> Command {
-    from_table("etcd-discovery", service::OPTIONS)
+    from_table("etcd-discovery", DISCOVERY_OPTIONS)
         .version(VERSION)
         .about("The discovery service, by which hosts with the same token form a cluster.")
         .after_help("Flags take one dash or two. A flag overrides its variable.")

@@ -9,6 +9,7 @@ use super::members::{self, Member};
 use super::session::Session;
 use super::{Exit, Global, Output, args, output, session, table};
 use crate::client::{Answer, ApiError, Request};
+use crate::membership::api::PeerPage;
 
 /// The command line.
 pub(super) fn command() -> Command {
@@ -125,12 +126,9 @@ async fn send_removal(
     members: &[Member],
     member: &Member,
 ) -> Result<Answer, Exit> {
-    let page = |path: &str, name: &str| Request {
+    let delete = |path: &str| Request {
         method: Method::DELETE,
-        ..Request::page(&format!(
-            "{path}/{}",
-            utf8_percent_encode(name, NON_ALPHANUMERIC)
-        ))
+        ..Request::page(path)
     };
     // Prefer the other members: the one to be removed may not respond.
     let others: Vec<Member> = members
@@ -140,15 +138,14 @@ async fn send_removal(
         .collect();
     let admin = members::peer_client(session, &others)?;
     let answer = admin
-        .send(&page("/v2/admin/machines", &member.name))
+        .send(&delete(&PeerPage::member_path(&member.name)))
         .await?;
     let is_unsupported =
         answer.status == 404 && serde_json::from_slice::<ApiError>(&answer.body).is_err();
     if is_unsupported && !member.id.is_empty() {
-        return Ok(session
-            .client
-            .send(&page("/v2/members", &member.id))
-            .await?);
+        let id = utf8_percent_encode(&member.id, NON_ALPHANUMERIC);
+        let request = delete(&format!("/v2/members/{id}"));
+        return Ok(session.client.send(&request).await?);
     }
     Ok(answer)
 }

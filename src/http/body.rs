@@ -12,9 +12,9 @@ use hyper::header::{CONTENT_TYPE, EXPECT};
 use hyper::{HeaderMap, Method};
 
 use super::Limits;
+use super::activity::RequestGuard;
 use super::multipart;
 use super::params::{Params, Rejection};
-use super::socket::Busy;
 
 /// A body that is too long is still read up to this number of bytes, so that its sender receives the response
 /// instead of a closed connection.
@@ -23,7 +23,7 @@ pub const DISCARD_MAX: usize = 16 << 20;
 /// The body of a response.
 pub struct Body {
     content: Content,
-    busy: Option<Busy>,
+    busy: Option<RequestGuard>,
 }
 
 /// The chunks of a body that is sent while it is produced.
@@ -65,7 +65,7 @@ impl Body {
     }
 
     /// Drop `busy` when the body was sent.
-    pub(super) fn keep(&mut self, busy: Busy) {
+    pub(super) fn keep(&mut self, busy: RequestGuard) {
         self.busy = Some(busy);
     }
 }

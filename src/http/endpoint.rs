@@ -51,11 +51,11 @@ pub enum Endpoint {
 
 impl Endpoint {
     /// The policy for its connections.
-    pub(super) fn manners(&self) -> &ConnectionPolicy {
+    pub(super) fn policy(&self) -> &ConnectionPolicy {
         match self {
-            Self::Member(_, pages) => &pages.manners,
-            Self::Standby(_, pages) => pages.manners(),
-            Self::Service(manners, _) => manners,
+            Self::Member(_, pages) => &pages.policy,
+            Self::Standby(_, pages) => pages.policy(),
+            Self::Service(policy, _) => policy,
         }
     }
 

@@ -85,7 +85,7 @@ impl Watch {
 
     /// The JSON of the next event; none when the watch ends.
     async fn next_chunk(&mut self) -> Option<Bytes> {
-        let mut stop = self.pages.manners.stop.clone();
+        let mut stop = self.pages.policy.stop.clone();
         let event = tokio::select! {
             biased;
             event = self.next_event() => event?,

@@ -21,7 +21,7 @@ fn frames(link: Link, bodies: &[Body]) -> BytesMut {
     out
 }
 
-/// Everything up to the first error or the end of what is whole.
+/// All messages up to the first error or incomplete frame.
 fn read_all(link: Link, mut bytes: BytesMut) -> (Vec<Message>, Option<FrameError>) {
     let (mut reader, mut messages) = (FrameReader::new(link), Vec::new());
     loop {
@@ -44,7 +44,7 @@ fn hash(index: u64) -> Body {
 fn frames_of_another_connection_are_errors() {
     let error = |other: Link| read_all(link(5), frames(other, &[hash(1)])).1;
     assert_eq!(error(link(5)), None);
-    // A recording of another connection.
+    // A frame that was recorded on another connection.
     assert_eq!(error(link(6)), Some(FrameError::Checksum));
     let cluster = ClusterId::new(8).expect("not zero");
     let foreign = Link { cluster, ..link(5) };
@@ -64,7 +64,7 @@ fn a_replayed_frame_ends_the_connection() {
 }
 
 #[test]
-fn a_claimed_length_is_not_believed() {
+fn a_length_is_checked_before_it_is_used() {
     let mut reader = FrameReader::new(link(5));
     let mut bytes = BytesMut::from(&u32::MAX.to_le_bytes()[..]);
     bytes.put_u32_le(0);
@@ -83,7 +83,7 @@ fn a_claimed_length_is_not_believed() {
 }
 
 #[test]
-fn a_message_that_is_too_large_leaves_no_trace() {
+fn a_message_that_is_too_large_is_not_written() {
     let small = super::super::tests::append(1, 10);
     let large = super::super::tests::append(2, FRAME_BYTES_MAX);
     let (mut writer, mut out) = (FrameWriter::new(link(5)), BytesMut::new());
@@ -138,7 +138,7 @@ proptest! {
         prop_assert_eq!(bodies_read, bodies);
     }
 
-    /// One changed byte anywhere: nothing is read that was not sent.
+    /// With one changed byte anywhere, no message is read that was not sent.
     #[test]
     fn damaged(
         bodies in prop::collection::vec(any_body(), 1..4),

@@ -35,7 +35,7 @@ fn any_entry() -> impl Strategy<Value = Entry> {
     })
 }
 
-/// Any message that a member may say.
+/// Any message that a member may send.
 fn any_raft() -> impl Strategy<Value = RaftMessage> {
     let kind = (0..KINDS.len()).prop_map(|at| KINDS[at].0);
     (
@@ -112,7 +112,7 @@ fn every_kind_has_its_number() {
         assert_eq!(kind_number(kind), number);
         assert_eq!(kind_of(number), Ok(kind));
     }
-    // Whoever adds a kind has to come here, and to the table.
+    // A new kind has to be added here and to the table.
     let all = |kind| match kind {
         RaftKind::Append
         | RaftKind::AppendResponse
@@ -134,7 +134,7 @@ fn every_kind_has_its_number() {
 }
 
 #[test]
-fn a_large_value_is_not_copied_and_a_small_one_keeps_no_frame_alive() {
+fn a_large_value_is_not_copied_and_a_small_one_is() {
     for (bytes, stays) in [(1 << 20, true), (100, false)] {
         let body = super::super::tests::append(5, bytes);
         let frame = bytes_of(&body).freeze();
@@ -147,7 +147,7 @@ fn a_large_value_is_not_copied_and_a_small_one_keeps_no_frame_alive() {
 }
 
 #[test]
-fn what_raft_would_stop_the_process_for() {
+fn messages_at_which_raft_would_panic_are_refused() {
     let Body::Raft(good) = super::super::tests::append(5, 10) else {
         panic!("no append");
     };
@@ -173,7 +173,7 @@ fn what_raft_would_stop_the_process_for() {
 }
 
 #[test]
-fn a_count_allocates_nothing_by_itself() {
+fn a_count_is_checked_before_it_is_used() {
     let mut bytes = bytes_of(&super::super::tests::heartbeat(1));
     let count = bytes.len() - 4;
     bytes[count..].copy_from_slice(&u32::MAX.to_le_bytes());
@@ -201,11 +201,11 @@ proptest! {
         prop_assert!(read(kind(&body), longer.freeze()).is_err());
     }
 
-    /// Even without the checksum nothing panics, and what is read is what these very bytes say.
+    /// Even without the checksum nothing panics, and a message that is read has exactly these bytes.
     #[test]
     fn mutated(body in any_body(), changes in vec((any::<prop::sample::Index>(), any::<u8>()), 1..6)) {
         let mut bytes = bytes_of(&body);
-        // The heads of messages are more interesting than the insides of values.
+        // The first bytes of a message matter more than the content of values.
         let length = bytes.len().min(300);
         for (at, byte) in changes {
             bytes[at.index(length)] = byte;

@@ -62,7 +62,7 @@ fn heartbeats_and_refusals_are_answers_too() {
 }
 
 #[test]
-fn failures_are_counted_and_what_was_lost_is_not_waited_for() {
+fn failures_are_counted_and_lost_messages_are_not_measured() {
     let (stats, start) = (Stats::default(), Instant::now());
     stats.sent(peer(), &append(1, 10), 100, start);
     stats.failed(peer(), 3);
@@ -74,7 +74,7 @@ fn failures_are_counted_and_what_was_lost_is_not_waited_for() {
 }
 
 #[test]
-fn rates_are_over_the_last_packages_and_fade() {
+fn rates_cover_the_last_packages_and_become_zero() {
     let (stats, start) = (Stats::default(), Instant::now());
     let none = stats.read(start);
     assert_eq!(none, Reading::default());

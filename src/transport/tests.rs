@@ -1,4 +1,4 @@
-//! Members in one process, talking over loopback.
+//! Members in one process, connected over loopback.
 
 use bytes::Bytes;
 
@@ -12,7 +12,7 @@ pub(super) const PATHS: ConnectionPaths = ConnectionPaths {
     snapshot: "/snapshot",
 };
 
-/// A message of the Raft protocol with nothing in it.
+/// An empty message of the Raft protocol.
 pub(super) fn raft(kind: RaftKind, index: u64) -> RaftMessage {
     RaftMessage {
         kind,

@@ -160,9 +160,9 @@ fn unusable_files_fail_at_start() {
         ),
         (
             &["-peer-cert-file=x.crt"],
-            "-peer-cert-file: \"x.crt\" needs -peer-key-file too",
+            "-peer-cert-file: \"x.crt\" requires -peer-key-file",
         ),
-        (&["-ca-file=x.crt"], "needs -cert-file too"),
+        (&["-ca-file=x.crt"], "requires -cert-file"),
     ] {
         let mut cluster = Cluster::prepare(1, flags);
         let log = cluster.members[0].start_failing(78);

@@ -4,7 +4,6 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use http_body_util::BodyExt;
-use hyper::StatusCode;
 use hyper::body::Incoming;
 use tokio::time::{Instant, sleep, timeout};
 
@@ -161,7 +160,7 @@ impl Follow {
             Ok(response) => response.map_err(lost)?,
             Err(_) => return Err(End::Lost(Cause::Timeout(HEARTBEAT_TIMEOUT))),
         };
-        if response.status() != StatusCode::OK {
+        if !response.status().is_success() {
             return Err(read_refusal(&status, response).await);
         }
         self.establish(&status).await?;

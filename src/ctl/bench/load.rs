@@ -8,7 +8,8 @@ use std::time::Instant;
 use tokio::runtime::{Builder, Runtime};
 use tokio::task::LocalSet;
 
-use super::client::{Failure, Shared, Worker};
+use super::client::{Shared, Worker};
+use super::failure::Failure;
 use super::outcome::Outcome;
 use super::{Plan, Workload, progress, watch};
 use crate::ctl::Exit;

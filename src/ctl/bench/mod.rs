@@ -6,6 +6,7 @@
 
 mod client;
 mod connection;
+mod failure;
 mod load;
 mod outcome;
 mod parse;

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use hdrhistogram::Histogram;
 
-use super::client::Failure;
+use super::failure::Failure;
 
 /// The number of different failures that are counted separately; the others are counted together.
 const FAILURES_MAX: usize = 20;

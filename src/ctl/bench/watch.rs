@@ -5,7 +5,8 @@ use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
 
 use super::Limit;
-use super::client::{Failure, Worker};
+use super::client::Worker;
+use super::failure::Failure;
 use super::outcome::Outcome;
 
 /// The number in the value of a write that is not measured.

@@ -33,7 +33,7 @@ fn the_daemon_knows_all_variables() {
     let set = variables(&change(json)).set;
     let mut names: Vec<&str> = set.into_iter().map(|(name, _)| name).collect();
     names.sort_unstable();
-    assert_eq!(names, crate::config::env::OF_A_CHANGE);
+    assert_eq!(names, crate::config::env::CHANGE_VARIABLES);
 }
 
 #[test]

@@ -1,11 +1,11 @@
-//! Random commands on few keys, so that they meet.
+//! Random commands on few keys, so that they interact.
 
 use proptest::prelude::*;
 
 use super::*;
 use crate::cluster::{Member, MemberId};
 
-/// A key of at most three parts; rarely the root, or one of the cluster's.
+/// A key of at most three parts; rarely the root, or a key of the cluster itself.
 pub(super) fn key() -> impl Strategy<Value = Path> {
     let part = prop::sample::select(vec!["a", "b", "_h", "a-"]);
     let clients = prop::collection::vec(part, 0..=3).prop_map(|parts| path(&parts.join("/")));
@@ -35,7 +35,7 @@ fn wanted() -> impl Strategy<Value = Condition> {
     (prop::option::of(text()), index).prop_map(|(value, index)| Condition { value, index })
 }
 
-/// A command a client may send.
+/// A command of a client.
 pub(super) fn clients_command() -> impl Strategy<Value = Command> {
     let new = || (key(), content(), ttl());
     prop_oneof![
@@ -76,7 +76,7 @@ pub(super) fn command() -> impl Strategy<Value = Command> {
     ]
 }
 
-/// An entry of the log; stamps may run back, ids may come again.
+/// An entry of the log; stamps may decrease, ids may repeat.
 pub(super) fn entry() -> impl Strategy<Value = Stamped> {
     let id = (1u64..4, 1u64..200).prop_map(|(member, sequence)| CommandId {
         member: MemberId::new(member).expect("not zero"),

@@ -1,4 +1,4 @@
-//! Commands as bytes.
+//! The encoding of commands.
 
 use proptest::prelude::*;
 

@@ -1,4 +1,4 @@
-//! The store as bytes.
+//! Images of the store.
 
 use proptest::prelude::*;
 
@@ -19,7 +19,7 @@ fn bytes(store: &Store) -> Vec<u8> {
 }
 
 #[test]
-fn an_image_says_what_it_is() {
+fn an_image_has_magic_and_version() {
     let image = bytes(&replayed(&[]));
     let limits = HistoryLimits::default();
     assert!(decode(&image, limits).is_ok());
@@ -43,7 +43,7 @@ fn an_image_says_what_it_is() {
 }
 
 #[test]
-fn a_large_store_comes_in_many_chunks() {
+fn a_large_store_has_many_chunks() {
     let mut run = Run::new();
     for number in 0..300 {
         run.done(set(&format!("/{number}"), &"x".repeat(1000)));
@@ -59,7 +59,7 @@ fn a_large_store_comes_in_many_chunks() {
 }
 
 #[test]
-fn a_snapshot_does_not_move() {
+fn a_clone_does_not_change() {
     let mut run = Run::new();
     for number in 0..100 {
         run.done(set_for(&format!("/{number}"), "before", 5));
@@ -75,7 +75,7 @@ fn a_snapshot_does_not_move() {
 }
 
 #[test]
-fn counters_outlive_a_new_store() {
+fn counters_continue_in_a_new_store() {
     let mut run = Run::new();
     run.done(set("/a", "1"));
     let mut store = decode(&bytes(&run.store), HistoryLimits::default()).expect("an image");
@@ -85,7 +85,7 @@ fn counters_outlive_a_new_store() {
 }
 
 #[test]
-fn everything_the_members_agree_on_is_in_the_hash() {
+fn the_whole_replicated_state_is_in_the_hash() {
     let tick = |seconds: u64, command: Command| Stamped {
         stamp: ClusterTime::from_nanos(seconds * 1_000_000_000),
         id: None,

@@ -1,4 +1,4 @@
-//! The cluster's own keys.
+//! The keys of the cluster itself.
 
 use super::*;
 use crate::cluster::{Member, MemberId};
@@ -62,7 +62,7 @@ fn a_member_is_a_key_and_an_event() {
 }
 
 #[test]
-fn a_name_belongs_to_the_last_who_took_it() {
+fn a_name_belongs_to_the_last_member_with_it() {
     let mut run = Run::new();
     run.done(Command::PutMember(member(1, "one", 4001)));
     run.done(Command::PutMember(member(2, "one", 4002)));
@@ -102,7 +102,7 @@ fn settings_are_a_key() {
 }
 
 #[test]
-fn clients_write_neither_them_nor_what_is_above() {
+fn clients_can_write_neither_these_keys_nor_those_above() {
     let mut run = Run::new();
     run.done(Command::PutMember(member(1, "one", 4001)));
     run.done(Command::PutSettings(Bytes::from_static(b"{}")));
@@ -148,7 +148,7 @@ fn clients_write_neither_them_nor_what_is_above() {
 }
 
 #[test]
-fn what_a_removed_member_sent_is_not_applied() {
+fn commands_of_a_removed_member_are_not_applied() {
     let mut run = Run::new();
     let one = MemberId::new(1).expect("not zero");
     run.done(Command::PutMember(member(1, "one", 4001)));
@@ -166,14 +166,14 @@ fn what_a_removed_member_sent_is_not_applied() {
     run.done(remove(1, "one"));
     assert!(run.store.is_removed(one));
     assert_eq!(run.store.removed_ids().collect::<Vec<_>>(), [one]);
-    // Neither again what was applied, nor what was on its way.
+    // Neither commands that were applied already, nor those under way.
     for sequence in [9, 10] {
         assert_eq!(apply(&mut run, entry(sequence, "2")), Ok(None));
     }
 }
 
 #[test]
-fn the_settings_are_what_was_written() {
+fn the_settings_are_read_as_written() {
     let mut run = Run::new();
     assert_eq!(run.store.settings(), None);
     run.done(Command::PutSettings("{}".into()));

@@ -15,7 +15,7 @@ use bytes::Bytes;
 
 use super::*;
 
-/// A store with what it told its watchers, and a clock moved by hand.
+/// A store, the events for its watchers, and a clock that the test advances.
 struct Run {
     store: Store,
     events: Vec<Arc<Event>>,
@@ -50,7 +50,7 @@ impl Run {
         self.store.apply(&entry, &mut self.events)
     }
 
-    /// Apply what must succeed and have an answer.
+    /// Apply a command that must succeed with an event.
     fn done(&mut self, command: Command) -> Arc<Event> {
         let answer = self.apply(command.clone());
         answer
@@ -58,7 +58,7 @@ impl Run {
             .unwrap_or_else(|| panic!("{command:?} has no answer"))
     }
 
-    /// Apply what must fail: the code and the cause.
+    /// Apply a command that must fail. Returns the code and the cause.
     fn refused(&mut self, command: Command) -> (Code, String) {
         let index = self.store.index();
         let error = self.apply(command).expect_err("it is not valid");
@@ -71,7 +71,7 @@ impl Run {
         Ok(found.listing(true, self.clock))
     }
 
-    /// All keys a recursive listing of the root shows.
+    /// All keys in a recursive listing of the root.
     fn keys(&self) -> Vec<String> {
         fn gather(listing: &Listing, keys: &mut Vec<String>) {
             for below in &listing.nodes {

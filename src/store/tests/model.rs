@@ -7,10 +7,10 @@ use proptest::prelude::*;
 use super::arbitrary::clients_command;
 use super::*;
 
-/// What the model keeps of a node: value (none for a directory), created, modified, deadline.
+/// A node of the model: value (none for a directory), created, modified, deadline.
 type Entry = (Option<String>, u64, u64, Option<u64>);
 
-/// What a command answers: the key, or the code and the cause.
+/// The answer to a command: the key, or the code and the cause.
 type Outcome = Result<String, (Code, String)>;
 
 /// A map from keys to nodes, without the root.
@@ -241,7 +241,7 @@ impl Model {
                 .iter()
                 .filter_map(|(key, node)| Some((node.3?, key)));
             let due = due.filter(|(deadline, _)| *deadline <= self.now);
-            // The order among equals is the store's own: by depth, then by text.
+            // Nodes with equal deadlines expire by depth, then by text.
             let first =
                 due.min_by_key(|(deadline, key)| (*deadline, key.matches('/').count(), *key));
             let Some((_, key)) = first else {
@@ -252,7 +252,7 @@ impl Model {
     }
 }
 
-/// The store's tree as the model has it.
+/// The store's tree, in the form of the model.
 fn nodes(store: &Store) -> BTreeMap<String, Entry> {
     let mut all: BTreeMap<_, _> = store
         .tree

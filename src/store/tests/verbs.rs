@@ -1,4 +1,4 @@
-//! Each verb, its events, its errors and its counters, as 0.4 had them.
+//! Each verb, its events, its errors and its counters, as in etcd 0.4.
 
 use super::*;
 
@@ -9,7 +9,7 @@ fn refusal(code: Code, cause: &str) -> (Code, String) {
 }
 
 #[test]
-fn set_makes_the_way_and_replaces_files() {
+fn set_creates_parents_and_replaces_files() {
     let mut run = Run::new();
     let event = run.done(set("/a/b/c", "1"));
     assert!(event.created() && event.prev_node.is_none());
@@ -45,7 +45,7 @@ fn set_makes_the_way_and_replaces_files() {
 }
 
 #[test]
-fn create_wants_nothing_there() {
+fn create_fails_for_an_existing_key() {
     let mut run = Run::new();
     assert!(run.done(create("/a/f", "1")).created());
     assert_eq!(
@@ -72,7 +72,7 @@ fn create_wants_nothing_there() {
 }
 
 #[test]
-fn names_in_order_have_all_digits_and_skip_what_is_taken() {
+fn names_in_order_have_all_digits_and_skip_existing_names() {
     let mut run = Run::new();
     let name = |number: u64| format!("/q/{number:020}");
     run.done(set(&name(3), "taken"));
@@ -100,7 +100,7 @@ fn names_in_order_have_all_digits_and_skip_what_is_taken() {
 }
 
 #[test]
-fn update_keeps_the_creation_and_empties_what_it_is_not_given() {
+fn update_keeps_the_created_index_and_clears_absent_fields() {
     let mut run = Run::new();
     assert_eq!(
         run.refused(update("/x/y", Some("1"), None)),
@@ -137,7 +137,7 @@ fn update_keeps_the_creation_and_empties_what_it_is_not_given() {
 }
 
 #[test]
-fn compares_say_what_differs() {
+fn a_failed_compare_names_the_difference() {
     let mut run = Run::new();
     run.done(set("/d/a", "x"));
     assert_eq!(run.done(swap("/d/a", "x", 1, "y")).node.created, 1);
@@ -197,7 +197,7 @@ fn compares_say_what_differs() {
 }
 
 #[test]
-fn directories_go_only_when_allowed_and_with_all_below() {
+fn directories_are_removed_only_if_allowed_and_with_their_content() {
     let mut run = Run::new();
     run.done(set_for("/t/a/_h/k", "1", 5));
     run.done(set("/t/b", "2"));
@@ -240,7 +240,7 @@ fn directories_go_only_when_allowed_and_with_all_below() {
 }
 
 #[test]
-fn what_is_due_goes_in_the_order_of_its_deadlines() {
+fn nodes_expire_in_the_order_of_their_deadlines() {
     let mut run = Run::new();
     run.done(set_for("/late", "1", 2));
     run.done(set_for("/z", "1", 1));
@@ -279,7 +279,7 @@ fn what_is_due_goes_in_the_order_of_its_deadlines() {
 }
 
 #[test]
-fn one_entry_drops_only_so_many() {
+fn one_entry_expires_a_limited_number() {
     let mut run = Run::new();
     for number in 0..=EXPIRE_MAX {
         run.done(set_for(&format!("/{number}"), "", 0));
@@ -291,7 +291,7 @@ fn one_entry_drops_only_so_many() {
 }
 
 #[test]
-fn time_to_live_is_changed_and_taken_away() {
+fn a_time_to_live_can_be_changed_and_removed() {
     let mut run = Run::new();
     run.done(set_for("/a", "1", 1));
     run.done(set_for("/a", "1", 1));
@@ -312,7 +312,7 @@ fn time_to_live_is_changed_and_taken_away() {
 }
 
 #[test]
-fn the_clock_never_runs_back() {
+fn the_clock_never_runs_backwards() {
     let mut run = Run::new();
     run.wait(SECOND * 10);
     assert_eq!(run.apply(Command::Tick), Ok(None));
@@ -323,7 +323,7 @@ fn the_clock_never_runs_back() {
 }
 
 #[test]
-fn a_refresh_is_answered_and_not_heard() {
+fn a_refresh_is_answered_and_is_not_an_event() {
     let mut run = Run::new();
     run.done(set_for("/d/a", "keep me", 5));
     let heard = run.events.len();
@@ -376,7 +376,7 @@ fn a_refresh_is_answered_and_not_heard() {
 }
 
 #[test]
-fn reads_name_the_first_thing_missing() {
+fn reads_name_the_first_missing_key() {
     let mut run = Run::new();
     run.done(set("/g/_h", "1"));
     run.done(set("/g/f", "1"));

@@ -1,4 +1,4 @@
-//! Who hears of what, live and afterwards.
+//! Which events match, live and in the history.
 
 use proptest::prelude::*;
 
@@ -22,7 +22,7 @@ fn heard(run: &Run, interest: &Interest, since: u64) -> Vec<u64> {
 }
 
 #[test]
-fn an_interest_hears_of_its_key_what_is_below_and_what_takes_it_away() {
+fn an_interest_matches_its_key_keys_below_and_the_removal_of_a_directory_above() {
     let mut run = Run::new();
     run.done(set("/d/k", "1"));
     run.done(set("/d/_h/x", "2"));
@@ -50,7 +50,7 @@ fn an_interest_hears_of_its_key_what_is_below_and_what_takes_it_away() {
 }
 
 #[test]
-fn what_was_dropped_is_an_error() {
+fn an_index_that_was_dropped_is_an_error() {
     let mut run = Run::with(HistoryLimits {
         events: 3,
         bytes: usize::MAX,
@@ -95,7 +95,7 @@ fn history_is_bounded_in_bytes_too() {
 }
 
 #[test]
-fn a_long_past_comes_in_parts() {
+fn a_long_history_is_returned_in_parts() {
     let mut run = Run::new();
     for number in 0..history::SCAN_MAX + 10 {
         run.done(set(
@@ -135,7 +135,7 @@ fn heard_in_all(run: &Run, key: &str) -> usize {
 }
 
 #[test]
-fn watchers_hear_once_or_for_good_and_not_too_early() {
+fn watchers_match_once_or_always_and_not_below_their_index() {
     let mut run = Run::new();
     let mut hub = WatcherIndex::new();
     hub.add(1, &interest("/a", false), 0, false);

@@ -1,4 +1,4 @@
-//! A member's transport with a driver that only listens.
+//! A member's transport, with the test as its driver.
 
 use std::collections::BTreeSet;
 use std::io;
@@ -20,7 +20,7 @@ use super::super::{
 use crate::cluster::{ClusterId, Member, MemberId};
 use crate::consensus::message::{Body, Message};
 
-/// Far longer than anything here takes.
+/// A timeout that is much longer than any step.
 const PATIENCE: Duration = Duration::from_secs(20);
 
 pub(super) fn local(cluster: u64, id: u64) -> Local {
@@ -48,7 +48,7 @@ pub(super) struct Endpoint {
 }
 
 impl Endpoint {
-    /// A member that knows nobody, and no snapshots.
+    /// A member without peers and snapshots.
     pub(super) async fn new(cluster: u64, id: u64) -> Self {
         let none: OpenSnapshot = Arc::new(|_| Err(io::Error::other("no snapshot here")));
         let refuse: ReceiveSnapshot = Arc::new(|_, _| Err(io::Error::other("no room here")));
@@ -108,7 +108,7 @@ impl Endpoint {
         }
     }
 
-    /// Say `body` to `to`.
+    /// Send `body` to `to`.
     pub(super) fn send(&mut self, to: &Endpoint, body: Body) {
         self.peers.send(Message {
             from: self.local.id,
@@ -134,7 +134,7 @@ impl Endpoint {
         }
     }
 
-    /// The next message, and the room it takes.
+    /// The next message, with its permit.
     pub(super) async fn received(&mut self) -> Received {
         loop {
             match self.report().await {
@@ -147,15 +147,15 @@ impl Endpoint {
         }
     }
 
-    /// A member is none any more, as far as this one knows.
+    /// Mark a member as removed, at this one.
     pub(super) fn forget(&self, member: &Endpoint) {
         self.gone.send_modify(|gone| {
             gone.insert(member.local.id);
         });
     }
 
-    /// Send `body` to `to` until it gets there: at most a few times while there is no connection.
-    pub(super) async fn send_until_heard(&mut self, to: &mut Endpoint, body: Body) -> Message {
+    /// Send `body` to `to` until it is received: repeatedly while there is no connection.
+    pub(super) async fn send_until_received(&mut self, to: &mut Endpoint, body: Body) -> Message {
         for _ in 0..400 {
             self.send(to, body.clone());
             if let Some(Report::Received(received)) = to.report_soon().await {
@@ -165,7 +165,7 @@ impl Endpoint {
         panic!("{:?} did not get there", body);
     }
 
-    /// What a restart does: all connections end, and a new listener takes calls.
+    /// Restart: close all connections, and start a new listener.
     pub(super) fn restart(&self) {
         let fresh = Listener::new(
             self.local.clone(),
@@ -179,7 +179,7 @@ impl Endpoint {
     }
 }
 
-/// Serve a listener on a port of the system's choice.
+/// Serve a listener on a free port.
 async fn serve(listener: Arc<Mutex<Arc<Listener>>>) -> u16 {
     let socket = TcpListener::bind("127.0.0.1:0").await.expect("a port");
     let port = socket.local_addr().expect("bound").port();
@@ -204,10 +204,10 @@ async fn serve(listener: Arc<Mutex<Arc<Listener>>>) -> u16 {
     port
 }
 
-/// An index, and the bytes that came.
+/// An index, and the received bytes.
 pub(super) type Image = (u64, Vec<u8>);
 
-/// Snapshots that are received into memory.
+/// Received snapshots, in memory.
 #[derive(Clone, Default)]
 pub(super) struct Stored(pub(super) Arc<Mutex<Vec<Image>>>);
 

@@ -1,4 +1,4 @@
-//! Members that mean well.
+//! Connections between well-behaved members.
 
 use super::super::Report;
 use super::endpoint::Endpoint;
@@ -6,7 +6,7 @@ use super::{append, heartbeat};
 use crate::consensus::message::Body;
 
 #[tokio::test]
-async fn three_members_hear_each_other() {
+async fn three_members_receive_from_each_other() {
     let mut ends = [
         Endpoint::new(7, 1).await,
         Endpoint::new(7, 2).await,
@@ -18,7 +18,7 @@ async fn three_members_hear_each_other() {
     }
     for (from, to) in [(0, 1), (1, 2), (2, 0)] {
         let [from, to] = ends.get_disjoint_mut([from, to]).expect("two of three");
-        let message = from.send_until_heard(to, append(5, 3000)).await;
+        let message = from.send_until_received(to, append(5, 3000)).await;
         assert_eq!(message.from, from.local.id);
         assert_eq!(message.to, to.local.id);
         assert_eq!(message.body, append(5, 3000));
@@ -26,10 +26,10 @@ async fn three_members_hear_each_other() {
 }
 
 #[tokio::test]
-async fn appends_keep_their_order_and_arrive_whole() {
+async fn appends_arrive_in_order_and_complete() {
     let (mut one, mut two) = (Endpoint::new(7, 1).await, Endpoint::new(7, 2).await);
     one.peers.set_members(&[one.member(), two.member()]);
-    one.send_until_heard(&mut two, heartbeat(0)).await;
+    one.send_until_received(&mut two, heartbeat(0)).await;
     let sizes = [10, 2 << 20, 0, 700_000, 1, 64 * 1024, 3 << 20];
     for (bytes, index) in sizes.into_iter().zip(1..) {
         one.send(&two, append(index, bytes));
@@ -46,12 +46,12 @@ async fn appends_keep_their_order_and_arrive_whole() {
 }
 
 #[tokio::test]
-async fn a_restarted_peer_is_found_again() {
+async fn a_restarted_peer_is_reconnected() {
     let (mut one, mut two) = (Endpoint::new(7, 1).await, Endpoint::new(7, 2).await);
     one.peers.set_members(&[two.member()]);
-    one.send_until_heard(&mut two, heartbeat(1)).await;
+    one.send_until_received(&mut two, heartbeat(1)).await;
     two.restart();
-    one.send_until_heard(&mut two, heartbeat(2)).await;
+    one.send_until_received(&mut two, heartbeat(2)).await;
     let mut told = false;
     while let Some(report) = one.report_soon().await {
         told |= matches!(report, Report::Unreachable(id) if id == two.local.id);
@@ -64,20 +64,20 @@ async fn a_peer_that_moves_is_followed() {
     let mut one = Endpoint::new(7, 1).await;
     let (mut old, mut new) = (Endpoint::new(7, 2).await, Endpoint::new(7, 2).await);
     one.peers.set_members(&[old.member()]);
-    one.send_until_heard(&mut old, heartbeat(1)).await;
+    one.send_until_received(&mut old, heartbeat(1)).await;
     one.peers.set_members(&[new.member()]);
-    one.send_until_heard(&mut new, heartbeat(2)).await;
+    one.send_until_received(&mut new, heartbeat(2)).await;
 }
 
 #[tokio::test]
-async fn the_last_words_reach_a_peer_that_leaves() {
+async fn queued_messages_reach_a_removed_peer() {
     let (mut one, mut two) = (Endpoint::new(7, 1).await, Endpoint::new(7, 2).await);
     one.peers.set_members(&[two.member()]);
-    one.send_until_heard(&mut two, heartbeat(1)).await;
+    one.send_until_received(&mut two, heartbeat(1)).await;
     one.send(&two, append(9, 100));
     one.peers.set_members(&[]);
     one.send(&two, append(10, 100));
-    // More heartbeats may have been on their way.
+    // More heartbeats may have been under way.
     loop {
         let (message, _room) = two.received().await.into_parts();
         if message.body != heartbeat(1) {
@@ -89,10 +89,10 @@ async fn the_last_words_reach_a_peer_that_leaves() {
 }
 
 #[tokio::test]
-async fn who_was_removed_is_told() {
+async fn a_removed_member_learns_of_its_removal() {
     let (mut one, mut two) = (Endpoint::new(7, 1).await, Endpoint::new(7, 2).await);
     one.peers.set_members(&[two.member()]);
-    one.send_until_heard(&mut two, heartbeat(1)).await;
+    one.send_until_received(&mut two, heartbeat(1)).await;
     two.forget(&one);
     loop {
         match one.report().await {
@@ -103,14 +103,14 @@ async fn who_was_removed_is_told() {
             | Report::SnapshotSent { .. } => {}
         }
     }
-    // Nothing it says is heard any more.
+    // Its messages are no longer received.
     while two.report_soon().await.is_some() {}
     one.send(&two, heartbeat(2));
     assert!(two.report_soon().await.is_none());
 }
 
 #[tokio::test]
-async fn nobody_there_is_told_and_harmless() {
+async fn an_unreachable_peer_is_reported() {
     let (mut one, two) = (Endpoint::new(7, 1).await, Endpoint::new(7, 2).await);
     let mut gone = two.member();
     let closed = tokio::net::TcpListener::bind("127.0.0.1:0").await;
@@ -129,9 +129,9 @@ async fn nobody_there_is_told_and_harmless() {
     assert_eq!(reading.sent.count, 0);
 }
 
-/// A driver that is stuck keeps the other side from filling the memory, and loses nothing by it.
+/// A driver that is stuck stops its peers from filling the memory, and no message is lost.
 #[tokio::test]
-async fn a_slow_reader_is_waited_for() {
+async fn a_slow_driver_limits_its_peers() {
     use super::super::{ConnectionKind, handshake, stream::FrameStream};
     use super::endpoint::{Stored, local};
     use std::time::Duration;

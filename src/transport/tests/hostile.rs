@@ -1,4 +1,4 @@
-//! Callers that do not belong, and bytes that make no sense.
+//! Connections of foreign members, and invalid bytes.
 
 use std::time::Duration;
 
@@ -24,7 +24,7 @@ async fn call(caller: &Local, to: &Endpoint, kind: ConnectionKind) -> Result<(Ra
     Ok((connection.io, connection.link))
 }
 
-/// The other side hangs up, whether or not it had read everything.
+/// The other side closes the connection, whether or not it read everything.
 async fn is_closed(mut raw: Raw) -> bool {
     let mut rest = Vec::new();
     let reading = timeout(Duration::from_secs(3), raw.read_to_end(&mut rest)).await;
@@ -39,7 +39,7 @@ fn frame(link: Link, body: &Body) -> Vec<u8> {
 }
 
 #[tokio::test]
-async fn strangers_are_told_why_they_may_not() {
+async fn foreign_connections_are_refused_with_a_reason() {
     let end = Endpoint::new(7, 1).await;
     for (caller, expected) in [
         (local(8, 2), "cluster id mismatch: 0000000000000007"),
@@ -63,7 +63,7 @@ async fn strangers_are_told_why_they_may_not() {
 }
 
 #[tokio::test]
-async fn a_plain_request_gets_a_plain_answer() {
+async fn a_plain_request_is_answered_with_an_error() {
     let end = Endpoint::new(7, 1).await;
     let mut stream = TcpStream::connect(("127.0.0.1", end.port))
         .await
@@ -79,11 +79,11 @@ async fn a_plain_request_gets_a_plain_answer() {
 }
 
 #[tokio::test]
-async fn nonsense_ends_the_connection_and_nothing_else() {
+async fn invalid_frames_only_end_the_connection() {
     let mut end = Endpoint::new(7, 1).await;
     let mut friend = Endpoint::new(7, 3).await;
     friend.peers.set_members(&[end.member()]);
-    friend.send_until_heard(&mut end, heartbeat(1)).await;
+    friend.send_until_received(&mut end, heartbeat(1)).await;
     let evil = local(7, 2);
     let snapshot = Body::Raft(crate::consensus::message::RaftMessage {
         snapshot: Some(SnapshotMeta::default()),
@@ -126,7 +126,7 @@ async fn nonsense_ends_the_connection_and_nothing_else() {
         let _ = raw.write_all(&attack(link)).await;
         assert!(is_closed(raw).await, "attack {number}");
     }
-    // One that is cut off in the middle says nothing.
+    // A truncated frame has no effect.
     let (mut raw, link) = call(&evil, &end, ConnectionKind::Messages)
         .await
         .expect("let in");
@@ -141,8 +141,8 @@ async fn nonsense_ends_the_connection_and_nothing_else() {
         let _ = raw.write_all(&bytes).await;
         assert!(is_closed(raw).await);
     }
-    friend.send_until_heard(&mut end, heartbeat(2)).await;
-    // All that the evil one got through is the one good frame that it then said again.
+    friend.send_until_received(&mut end, heartbeat(2)).await;
+    // The only message received is the valid frame that was then repeated.
     let mut heard = 0;
     while let Some(report) = end.report_soon().await {
         if let super::super::Report::Received(received) = report
@@ -155,7 +155,7 @@ async fn nonsense_ends_the_connection_and_nothing_else() {
 }
 
 #[tokio::test]
-async fn a_new_connection_takes_the_place_of_the_old() {
+async fn a_new_connection_replaces_the_old_one() {
     let mut end = Endpoint::new(7, 1).await;
     let caller = local(7, 2);
     let (first, _) = call(&caller, &end, ConnectionKind::Messages)

@@ -1,4 +1,4 @@
-//! Snapshots that arrive, and some that do not.
+//! Snapshots that are stored, and transfers that fail.
 
 use std::io::{self, Read};
 use std::sync::Arc;
@@ -60,7 +60,7 @@ async fn pair(open: OpenSnapshot, stored: &Stored) -> (Endpoint, Endpoint) {
 }
 
 #[tokio::test]
-async fn it_is_stored_before_anyone_hears_of_it() {
+async fn a_snapshot_is_stored_before_it_is_reported() {
     let stored = Stored::default();
     let (mut one, mut two) = pair(whole(), &stored).await;
     one.send(&two, message(5));
@@ -68,7 +68,7 @@ async fn it_is_stored_before_anyone_hears_of_it() {
     assert_eq!(received.message.body, message(5));
     assert_eq!(*stored.0.lock().expect("no panic"), [(5, image())]);
     assert_eq!(outcome(&mut one).await, (5, true));
-    // Until the driver has dealt with it there is no room for another.
+    // Another one is refused until the driver has handled it.
     one.send(&two, message(6));
     assert_eq!(outcome(&mut one).await, (6, false));
     drop(received);
@@ -77,7 +77,7 @@ async fn it_is_stored_before_anyone_hears_of_it() {
 }
 
 #[tokio::test]
-async fn one_at_a_time_to_each() {
+async fn one_snapshot_at_a_time_to_each_peer() {
     let stored = Stored::default();
     let (mut one, mut two) = pair(whole(), &stored).await;
     one.send(&two, message(5));
@@ -88,12 +88,12 @@ async fn one_at_a_time_to_each() {
 }
 
 #[tokio::test]
-async fn heartbeats_do_not_wait_for_it() {
+async fn heartbeats_do_not_wait_for_a_snapshot() {
     let stored = Stored::default();
     let (gate, opened) = std::sync::mpsc::channel::<()>();
     let opened = Arc::new(std::sync::Mutex::new(Some(opened)));
     let open: OpenSnapshot = Arc::new(move |_| {
-        // Gives its first half, and then nothing until the gate opens.
+        // Returns its first half, and blocks until the gate opens.
         let gate = opened.lock().expect("no panic").take();
         let mut first = image();
         let second = first.split_off(LENGTH / 2);
@@ -109,14 +109,14 @@ async fn heartbeats_do_not_wait_for_it() {
     });
     let (mut one, mut two) = pair(open, &stored).await;
     one.send(&two, message(5));
-    one.send_until_heard(&mut two, heartbeat(3)).await;
+    one.send_until_received(&mut two, heartbeat(3)).await;
     drop(gate);
     assert_eq!(outcome(&mut one).await, (5, true));
     assert_eq!(*stored.0.lock().expect("no panic"), [(5, image())]);
 }
 
 #[tokio::test]
-async fn what_is_cut_off_leaves_nothing() {
+async fn a_truncated_snapshot_is_not_stored() {
     let failing: OpenSnapshot = Arc::new(|_| {
         let half = io::Cursor::new(image()).take(LENGTH as u64 / 2);
         Ok(SnapshotBody {
@@ -142,7 +142,7 @@ async fn what_is_cut_off_leaves_nothing() {
 }
 
 #[tokio::test]
-async fn a_full_disk_is_told() {
+async fn a_full_disk_is_reported() {
     let full: super::super::ReceiveSnapshot = Arc::new(|_, bytes| {
         let mut piece = [0; 1000];
         bytes.read_exact(&mut piece)?;
@@ -156,7 +156,7 @@ async fn a_full_disk_is_told() {
     assert!(two.report_soon().await.is_none());
 }
 
-/// A reader that has nothing until the other end of its channel is gone.
+/// A reader that blocks until the other end of its channel is dropped.
 struct Gate(Option<std::sync::mpsc::Receiver<()>>);
 
 impl Read for Gate {

@@ -1,4 +1,4 @@
-//! Batches as bytes and in parts.
+//! The encoding of batches, and their parts.
 
 use crate::wal::batch::Part;
 use crate::wal::{Batch, Configuration, Entry, EntryKind, HardState, SnapshotMeta};
@@ -35,7 +35,7 @@ fn state(commit: u64) -> HardState {
 }
 
 #[test]
-fn a_batch_reads_as_written_and_no_shorter() {
+fn a_batch_reads_as_written_and_not_truncated() {
     let batch = Batch {
         hard_state: Some(state(6)),
         reset: Some(meta(5)),
@@ -51,7 +51,7 @@ fn a_batch_reads_as_written_and_no_shorter() {
 }
 
 #[test]
-fn a_large_batch_is_cut_into_parts_that_are_true_alone() {
+fn a_large_batch_is_split_into_valid_parts() {
     let batch = Batch {
         hard_state: Some(state(8)),
         reset: Some(meta(5)),
@@ -81,7 +81,7 @@ fn a_large_batch_is_cut_into_parts_that_are_true_alone() {
 }
 
 #[test]
-fn a_snapshot_raises_the_commit_mark() {
+fn a_snapshot_raises_the_commit_index() {
     let batch = Batch {
         reset: Some(meta(9)),
         ..Batch::default()
@@ -92,7 +92,7 @@ fn a_snapshot_raises_the_commit_mark() {
 }
 
 #[test]
-fn what_comes_later_replaces_what_it_overlaps() {
+fn later_entries_replace_those_they_overlap() {
     let mut batch = Batch {
         hard_state: Some(state(1)),
         entries: vec![entry(6, 1), entry(7, 1), entry(8, 1)],

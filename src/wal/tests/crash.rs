@@ -1,4 +1,4 @@
-//! Crash anywhere, and find everything that was acknowledged.
+//! After a crash at any point, everything that was acknowledged is there.
 
 use std::time::Duration;
 
@@ -7,16 +7,16 @@ use crate::wal::simulated::{Fault, Operation, Random, SimDisk};
 use crate::wal::snapshot::remove_old_snapshots;
 use crate::wal::{Batch, LogOptions, StorageError, Wal};
 
-/// How many seeds run with the tests; each is some six lives of a log.
+/// How many seeds run with the tests; each opens a log about six times.
 const SEEDS: u64 = 1500;
 
-/// What may be found at the next start.
+/// What the next start may find.
 struct Allowed {
     /// Acknowledged.
     model: Model,
-    /// The commit index that is surely on disk.
+    /// The commit index that is on disk for certain.
     commit: u64,
-    /// Being written when it ended.
+    /// The batch that was being written at the crash.
     in_flight: Option<Batch>,
 }
 
@@ -58,7 +58,7 @@ fn plan(random: &mut Random, disk: &SimDisk) {
     }
 }
 
-/// End a life, some way that fits.
+/// Crash or close the log.
 fn end(random: &mut Random, disk: &SimDisk) -> SimDisk {
     if disk.is_down() || random.coin() {
         disk.crash()
@@ -72,7 +72,7 @@ fn must_be_the_disk(error: &StorageError, seed: u64) {
     assert!(expected, "seed {seed}: {error}");
 }
 
-/// Use a log until something fails or enough was done.
+/// Write to a log until a write fails or a number of batches was written.
 fn live(random: &mut Random, disk: &SimDisk, allowed: &mut Allowed, seed: u64) {
     let (mut wal, recovered) = match Wal::open(disk.clone(), options(random)) {
         Ok(opened) => opened,
@@ -143,7 +143,7 @@ fn run(seed: u64) {
 }
 
 #[test]
-fn everything_acknowledged_outlasts_any_crash() {
+fn acknowledged_batches_survive_any_crash() {
     for seed in 0..SEEDS {
         run(seed);
     }

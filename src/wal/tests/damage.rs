@@ -1,4 +1,4 @@
-//! Damage is told from what a crash leaves, and nothing on disk makes us panic.
+//! Damage is distinguished from the effects of a crash, and no bytes on disk cause a panic.
 
 use super::model::{Model, any_batch, meta_of, write_snapshot};
 use crate::wal::simulated::{Random, SimDisk};
@@ -11,8 +11,8 @@ fn options(seed: u64) -> LogOptions {
     }
 }
 
-/// A used log, and what it may hold when its last record is lost: the last state, and those on the way
-/// to it since the one before.
+/// A used log, and its possible contents if the last record is lost: the last state, and those between it
+/// and the one before.
 struct Used {
     disk: SimDisk,
     last: Model,
@@ -49,7 +49,7 @@ fn open(disk: &SimDisk) -> Result<Model, StorageError> {
 }
 
 #[test]
-fn a_flipped_bit_is_noticed_or_in_the_last_record() {
+fn a_flipped_bit_is_detected_or_in_the_last_record() {
     for seed in 0..60 {
         let mut random = Random(seed);
         let Used {
@@ -187,7 +187,7 @@ fn a_bad_last_record_is_dropped_once_and_overwritten() {
 }
 
 #[test]
-fn a_bad_record_before_a_good_one_is_damage_and_says_where() {
+fn a_bad_record_before_a_valid_one_is_damage_with_its_offset() {
     let disk = three(b"something");
     let mut bytes = disk.bytes(SEGMENT).expect("there");
     let at = place(&bytes, b"something", 2);
@@ -236,7 +236,7 @@ fn missing_files_are_damage() {
     for seed in 0..40 {
         let Used { disk, last, .. } = used(seed);
         for name in disk.names() {
-            // Of the newest segment nothing else knows.
+            // No other file refers to the newest segment.
             let newest = disk
                 .names()
                 .into_iter()
@@ -258,7 +258,7 @@ fn missing_files_are_damage() {
 }
 
 #[test]
-fn a_later_version_has_its_own_sentence() {
+fn a_later_version_is_reported_as_such() {
     let disk = three(b"x");
     let mut bytes = disk.bytes(SEGMENT).expect("there");
     bytes[8] = 2;
@@ -280,7 +280,7 @@ fn without_a_log_it_is_neither_opened_nor_created_again() {
 }
 
 #[test]
-fn a_batch_that_breaks_the_log_is_not_written() {
+fn an_inconsistent_batch_is_not_written() {
     let disk = three(b"x");
     let (mut wal, _) = Wal::open(disk.clone(), options(2)).expect("well");
     let meta = meta_of(9, 1);

@@ -29,7 +29,7 @@ fn everything(path: &Path) -> Vec<(String, Vec<u8>)> {
 }
 
 #[test]
-fn a_fresh_directory_is_made_ours_and_counts_its_starts() {
+fn a_new_directory_gets_a_member_and_counts_its_starts() {
     let place = tempfile::tempdir().expect("a directory");
     let path = place.path().join("deep/er/one.etcd");
     let mut directory = DataDir::open(&path).expect("fresh");
@@ -55,7 +55,7 @@ fn a_fresh_directory_is_made_ours_and_counts_its_starts() {
 }
 
 #[test]
-fn two_do_not_share_a_directory() {
+fn two_processes_do_not_share_a_directory() {
     let place = tempfile::tempdir().expect("a directory");
     let held = DataDir::open(place.path()).expect("fresh");
     let error = DataDir::open(place.path()).expect_err("in use");
@@ -70,7 +70,7 @@ fn two_do_not_share_a_directory() {
 }
 
 #[test]
-fn what_is_not_ours_is_refused_and_not_touched() {
+fn a_foreign_directory_is_refused_and_not_changed() {
     let cases: &[(&[&str], &str)] = &[
         (&["conf", "log", "snapshot/"], "etcd 0.4"),
         (&["standby_info"], "etcd 0.4"),
@@ -100,7 +100,7 @@ fn what_is_not_ours_is_refused_and_not_touched() {
 }
 
 #[test]
-fn a_file_in_its_place_and_a_later_version_are_refused() {
+fn a_file_and_a_later_version_are_refused() {
     let place = tempfile::tempdir().expect("a directory");
     let file = place.path().join("file");
     fs::write(&file, "").expect("fresh");
@@ -130,14 +130,14 @@ fn missing_permissions_are_reported_with_the_fix() {
 }
 
 #[test]
-fn a_fresh_file_system_is_fine() {
+fn a_new_file_system_is_accepted() {
     let place = tempfile::tempdir().expect("a directory");
     fs::create_dir(place.path().join("lost+found")).expect("fresh");
     DataDir::open(place.path()).expect("fresh");
 }
 
 #[test]
-fn without_its_member_file_a_log_is_not_taken_over() {
+fn a_log_without_a_member_file_is_not_used() {
     let place = tempfile::tempdir().expect("a directory");
     let mut directory = DataDir::open(place.path()).expect("fresh");
     directory.found("one", Founding::Peers).expect("fresh");
@@ -168,7 +168,7 @@ fn write_one(directory: &DataDir) {
 }
 
 #[test]
-fn destroying_takes_what_is_ours_and_says_so() {
+fn destroy_deletes_only_our_files_and_reports_them() {
     let place = tempfile::tempdir().expect("a directory");
     let mut directory = DataDir::open(place.path()).expect("fresh");
     directory.found("one", Founding::Alone).expect("fresh");

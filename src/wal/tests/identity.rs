@@ -1,4 +1,4 @@
-//! The member file: the old one or the new one, and nothing else.
+//! The member file is always the old one or the new one.
 
 use crate::cluster::{ClusterId, MemberId};
 use crate::wal::identity::MEMBER_FILE;
@@ -44,7 +44,7 @@ fn a_crash_leaves_the_old_one_or_the_new_one() {
 }
 
 #[test]
-fn no_flipped_bit_passes_and_a_later_version_is_told_apart() {
+fn no_flipped_bit_passes_and_a_later_version_is_reported() {
     let disk = SimDisk::new(1);
     identity(1).save(&disk).expect("a good disk");
     let good = disk.bytes(MEMBER_FILE).expect("there");

@@ -1,4 +1,4 @@
-//! What is promised of the log as a whole, over the simulated disk, and the longer tests of its parts.
+//! The guarantees of the log on the simulated disk, and the longer tests of its parts.
 
 mod batch;
 mod crash;

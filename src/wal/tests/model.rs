@@ -1,4 +1,4 @@
-//! A model of the log in a few lines, and random batches that make sense to it.
+//! A simple model of the log, and random batches that are valid for it.
 
 use crate::wal::simulated::{Random, SimDisk};
 use crate::wal::{
@@ -6,7 +6,7 @@ use crate::wal::{
     StorageError,
 };
 
-/// What the log should hold.
+/// The expected content of the log.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub(super) struct Model {
     pub(super) hard_state: HardState,
@@ -136,7 +136,7 @@ pub(super) fn any_entry(random: &mut Random, index: u64, term: u64) -> Entry {
     }
 }
 
-/// The snapshot mark of an entry: one index and term, one configuration.
+/// The snapshot metadata of an entry.
 pub(super) fn meta_of(index: u64, term: u64) -> SnapshotMeta {
     SnapshotMeta {
         index,
@@ -149,7 +149,7 @@ pub(super) fn meta_of(index: u64, term: u64) -> SnapshotMeta {
     }
 }
 
-/// An image that says which entry it is of.
+/// An image that contains its index.
 pub(super) fn write_snapshot(disk: &SimDisk, meta: &SnapshotMeta) -> Result<(), StorageError> {
     let mut writer = SnapshotWriter::create(disk, meta.clone())?;
     for _ in 0..8 {

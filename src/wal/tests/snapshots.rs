@@ -1,4 +1,4 @@
-//! Snapshot files: whole or not there.
+//! Snapshot files are complete or absent.
 
 use super::model::{meta_of, write_snapshot};
 use crate::wal::simulated::{Fault, Operation, SimDisk};
@@ -16,7 +16,7 @@ fn meta(index: u64) -> SnapshotMeta {
 }
 
 #[test]
-fn an_image_reads_as_written_whole_and_in_chunks() {
+fn an_image_reads_as_written_at_once_and_in_chunks() {
     let disk = disk();
     let image: Vec<u8> = (0..700_000_u32).flat_map(u32::to_le_bytes).collect();
     let mut writer = SnapshotWriter::create(&disk, meta(5)).expect("a good disk");
@@ -41,7 +41,7 @@ fn an_image_reads_as_written_whole_and_in_chunks() {
 }
 
 #[test]
-fn a_crash_leaves_a_whole_file_or_none() {
+fn a_crash_leaves_a_complete_file_or_none() {
     for after in 0..8 {
         for seed in 0..20 {
             let disk = SimDisk::new(seed);
@@ -58,7 +58,7 @@ fn a_crash_leaves_a_whole_file_or_none() {
 }
 
 #[test]
-fn an_unfinished_one_leaves_nothing() {
+fn an_unfinished_snapshot_leaves_no_file() {
     let disk = disk();
     let writer = SnapshotWriter::create(&disk, meta(5)).expect("a good disk");
     let other = SnapshotWriter::create(&disk, meta(5)).expect("two at once");
@@ -90,7 +90,7 @@ fn no_flipped_bit_passes() {
 }
 
 #[test]
-fn the_order_of_members_means_nothing() {
+fn the_order_of_members_does_not_matter() {
     let disk = disk();
     let mut other = meta(9);
     other.configuration.voters.reverse();
@@ -99,7 +99,7 @@ fn the_order_of_members_means_nothing() {
 }
 
 #[test]
-fn the_named_and_the_one_before_are_kept() {
+fn the_current_snapshot_and_the_one_before_are_kept() {
     let disk = disk();
     for index in [1, 2, 3, 4, 9] {
         write_snapshot(&disk, &meta(index)).expect("a good disk");

@@ -1,4 +1,4 @@
-//! Which batches make sense.
+//! Which batches are valid.
 
 use crate::wal::batch::Part;
 use crate::wal::state::State;
@@ -51,7 +51,7 @@ fn try_part(hard_state: HardState, log: &[Entry], compact: Option<&SnapshotMeta>
 }
 
 #[test]
-fn what_raft_does_is_allowed() {
+fn batches_of_raft_are_valid() {
     assert!(try_part(hard(2, 9, 4), &[], None));
     assert!(try_part(hard(3, 1, 2), &[], None));
     assert!(try_part(hard(3, 0, 3), &entries(&[3], 3), None));
@@ -59,7 +59,7 @@ fn what_raft_does_is_allowed() {
 }
 
 #[test]
-fn what_would_break_the_log_is_not() {
+fn inconsistent_batches_are_refused() {
     assert!(!try_part(hard(1, 0, 2), &[], None), "term back");
     assert!(!try_part(hard(2, 8, 2), &[], None), "second vote");
     assert!(!try_part(hard(2, 9, 1), &[], None), "commit back");

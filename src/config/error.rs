@@ -6,7 +6,7 @@ use std::io;
 use super::source::Source;
 use super::value::InvalidValue;
 
-/// Why there is no valid configuration. Each is shown on one line.
+/// Why a configuration is not valid. Each is shown on one line.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Error {
     /// A flag that does not exist.

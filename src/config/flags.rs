@@ -5,6 +5,7 @@ use std::ffi::OsString;
 use clap::error::{ContextKind, ContextValue};
 use clap::{Arg, Command};
 
+use super::argv;
 use super::error::Error;
 use super::layer::Layer;
 use super::old;
@@ -78,7 +79,7 @@ fn normalise(
         let argument = argument
             .into_string()
             .map_err(|bytes| Error::NotUtf8(Source::Flag(bytes.to_string_lossy().into_owned())))?;
-        let Some((name, value)) = split(&argument) else {
+        let Some((name, value)) = argv::split_flag(&argument) else {
             return Err(stray(argument, switch));
         };
         let current = old::FLAGS.iter().find(|(old, _)| *old == name);
@@ -112,19 +113,6 @@ fn normalise(
         normal.push(format!("--{}={value}", option.name()));
     }
     Ok((normal, notes))
-}
-
-/// A flag's name without dashes, and its value if there is a `=`; none for a word that is not a flag.
-fn split(argument: &str) -> Option<(&str, Option<&str>)> {
-    let flag = argument.strip_prefix('-')?;
-    let flag = flag.strip_prefix('-').unwrap_or(flag);
-    if flag.is_empty() {
-        return None;
-    }
-    match flag.split_once('=') {
-        Some((name, value)) => Some((name, Some(value))),
-        None => Some((flag, None)),
-    }
 }
 
 fn find(options: &'static [Opt], name: &str) -> Option<&'static Opt> {

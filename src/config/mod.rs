@@ -6,6 +6,7 @@
 //! 3. Validated: [`Merged::validate`] is the only way to a [`Config`].
 
 pub mod address;
+pub mod argv;
 pub mod discovery;
 pub mod env;
 pub mod error;

@@ -5,24 +5,12 @@ use std::sync::Arc;
 
 use hyper::body::Incoming;
 use hyper::{Method, Request, Response};
-use tokio::sync::watch;
 
 use super::body::Body;
-use super::cors::Cors;
+use super::policy::ConnectionPolicy;
 use super::port::Port;
 use super::reply::{self, Reply};
-use super::{Limits, Pages, StandbyPages};
-
-/// What applies to all requests and connections at a port.
-#[derive(Clone)]
-pub struct ConnectionPolicy {
-    /// Which web pages may send requests.
-    pub cors: Cors,
-    /// The limits of one client.
-    pub limits: Limits,
-    /// When it becomes true, or its sender is dropped, watches and idle connections end.
-    pub stop: watch::Receiver<bool>,
-}
+use super::{Pages, StandbyPages};
 
 /// Answers all requests to a service that is not a member.
 pub type ServicePages = Arc<

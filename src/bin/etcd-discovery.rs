@@ -4,17 +4,17 @@ use std::io::Write;
 use std::process::ExitCode;
 
 use oxetcd::config::help;
-use oxetcd::config::service::{self, Asked};
+use oxetcd::config::service::{self, Invocation};
 use oxetcd::discovery;
 use oxetcd::host::Failure;
-use oxetcd::host::logging::Journal;
+use oxetcd::host::logging::Logging;
 
 fn main() -> ExitCode {
     match service::read(std::env::args_os().skip(1)) {
-        Ok(Asked::Help) => print(&help::service_help()),
-        Ok(Asked::Version) => print(&format!("{}\n", help::service_version())),
-        Ok(Asked::Run(config)) => {
-            let _journal = Journal::start(config.verbosity);
+        Ok(Invocation::Help) => print(&help::service_help()),
+        Ok(Invocation::Version) => print(&format!("{}\n", help::service_version())),
+        Ok(Invocation::Run(config)) => {
+            let _logging = Logging::start(config.verbosity);
             match discovery::run(*config) {
                 Ok(()) => ExitCode::SUCCESS,
                 Err(failure) => {

@@ -3,28 +3,28 @@
 use std::io::Write;
 use std::process::ExitCode;
 
-use oxetcd::config::{self, Asked, help};
+use oxetcd::config::{self, Invocation, help};
 use oxetcd::host::Failure;
-use oxetcd::host::logging::Journal;
+use oxetcd::host::logging::Logging;
 use oxetcd::server::daemon;
 
 fn main() -> ExitCode {
     let read = || config::read(std::env::args_os().skip(1));
     match read() {
-        Ok(Asked::Help) => print(&help::help()),
-        Ok(Asked::Version) => print(&format!("{}\n", help::version())),
-        Ok(Asked::Print { page, notes }) => {
+        Ok(Invocation::Help) => print(&help::help()),
+        Ok(Invocation::Version) => print(&format!("{}\n", help::version())),
+        Ok(Invocation::PrintConfig { text, notes }) => {
             for note in notes {
                 eprintln!("etcd: {note}");
             }
-            print(&page)
+            print(&text)
         }
-        Ok(Asked::Run { config, notes }) => {
-            let journal = Journal::start(config.verbosity);
+        Ok(Invocation::Run { config, notes }) => {
+            let logging = Logging::start(config.verbosity);
             for note in notes {
                 tracing::warn!("{note}");
             }
-            match daemon::run(*config, journal, read) {
+            match daemon::run(*config, logging, read) {
                 Ok(()) => ExitCode::SUCCESS,
                 Err(failure) => {
                     tracing::error!("{failure}");

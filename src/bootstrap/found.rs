@@ -26,7 +26,7 @@ pub(super) fn found_cluster(
     foundation: Foundation,
     limits: HistoryLimits,
 ) -> Result<PreparedMember, Failure> {
-    systemd::environment_is_current()?;
+    systemd::check_environment()?;
     let Foundation { founding, settings } = foundation;
     // An id that claimed its token may have been stopped before it founded the cluster; any other id with a cluster
     // was admitted there.

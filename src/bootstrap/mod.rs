@@ -73,7 +73,7 @@ pub async fn start(
         return Ok(Started::Member(Box::new(member)));
     }
     if local_state == LocalState::Empty {
-        systemd::environment_is_current()?;
+        systemd::check_environment()?;
     }
     let inputs = StartInputs {
         own: &own,

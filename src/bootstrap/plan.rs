@@ -288,6 +288,7 @@ mod tests {
         let given: &[&str] = &["a", "me", "b:7001"];
         let only_self = || Err(PlanError::OnlySelf(address("me")));
         let discarded = || Ok((Discard { client_keys: 0 }, Start::Found));
+        let restart = || Ok((Keep, Start::Restart));
         let empty = LocalState::Empty;
         for (directory, peers, force, expected) in [
             (empty.clone(), &[][..], false, Ok((Keep, Start::Found))),
@@ -304,21 +305,11 @@ mod tests {
             ),
             (LocalState::Standby, &[], true, discarded()),
             // The data directory takes precedence.
-            (used(Alone, 1, 5), &[], false, Ok((Keep, Start::Restart))),
-            (used(Peers, 3, 0), given, false, Ok((Keep, Start::Restart))),
-            (used(Peers, 1, 0), given, false, Ok((Keep, Start::Restart))),
-            (
-                used(Discovery, 1, 0),
-                given,
-                false,
-                Ok((Keep, Start::Restart)),
-            ),
-            (
-                used(Alone, 1, 0),
-                &["me"],
-                false,
-                Ok((Keep, Start::Restart)),
-            ),
+            (used(Alone, 1, 5), &[], false, restart()),
+            (used(Peers, 3, 0), given, false, restart()),
+            (used(Peers, 1, 0), given, false, restart()),
+            (used(Discovery, 1, 0), given, false, restart()),
+            (used(Alone, 1, 0), &["me"], false, restart()),
             // Except for that of a member that was started before it was configured.
             (used(Alone, 1, 0), given, false, Ok((SetAside, join()))),
             (used(Alone, 0, 0), given, false, Ok((SetAside, join()))),
@@ -329,8 +320,8 @@ mod tests {
                 Err(PlanError::WouldLoseKeys { client_keys: 7 }),
             ),
             // A cluster that others have joined is kept.
-            (used(Alone, 3, 0), given, false, Ok((Keep, Start::Restart))),
-            (used(Alone, 3, 7), given, false, Ok((Keep, Start::Restart))),
+            (used(Alone, 3, 0), given, false, restart()),
+            (used(Alone, 3, 7), given, false, restart()),
             // With -force, data is discarded.
             (
                 used(Alone, 1, 7),

@@ -1,54 +1,51 @@
-//! What comes back.
-
-use std::fmt;
+//! A response, and the JSON of the keys API in it.
 
 use bytes::Bytes;
-use hyper::HeaderMap;
 use hyper::header::SERVER;
 use serde::Deserialize;
 
-use super::Error;
-use super::connection::Response;
+use super::error::Error;
+use super::response::{Response, read_number};
 use crate::cluster::Address;
 
-/// How the name of a server of this project begins.
-const OURS: &[u8] = b"oxetcd/";
+/// The prefix of this project's `Server` header.
+const SERVER_PREFIX: &[u8] = b"oxetcd/";
 
-/// The deepest JSON that is read: keys have up to 128 levels, each with its node and its list of nodes.
+/// The deepest JSON that is parsed: keys have up to 128 levels, each with its node and its list of nodes.
 const DEPTH_MAX: usize = 300;
 
-/// A whole answer.
+/// A whole response.
 #[derive(Clone, Debug)]
 pub struct Answer {
-    /// Who gave it, after redirects.
+    /// The member that sent it, after redirects.
     pub member: Address,
     /// Its status.
     pub status: u16,
     /// The store's index (`X-Etcd-Index`).
     pub index: Option<u64>,
-    /// The index of the log (`X-Raft-Index`).
+    /// The index of the Raft log (`X-Raft-Index`).
     pub raft_index: Option<u64>,
-    /// The term (`X-Raft-Term`).
+    /// The Raft term (`X-Raft-Term`).
     pub raft_term: Option<u64>,
-    /// Whether a server of this project gave it.
-    pub ours: bool,
+    /// Whether it comes from a server of this project.
+    pub is_oxetcd: bool,
     /// Its body.
     pub body: Bytes,
 }
 
-/// What the keys API answers.
+/// An event of the keys API.
 #[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Event {
-    /// What was done.
+    /// The action.
     pub action: String,
-    /// The node afterwards.
+    /// The node after the action.
     pub node: Node,
-    /// The node before.
+    /// The node before the action.
     pub prev_node: Option<Node>,
 }
 
-/// A key or a directory.
+/// A node of the tree: a file or a directory.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "camelCase", default)]
 pub struct Node {
@@ -58,11 +55,11 @@ pub struct Node {
     pub value: Option<String>,
     /// Whether it is a directory.
     pub dir: bool,
-    /// When it goes, as the server writes it.
+    /// When it expires, in the server's format.
     pub expiration: Option<String>,
-    /// In how many seconds it goes.
+    /// The seconds until it expires.
     pub ttl: Option<i64>,
-    /// What is below it.
+    /// Its children.
     pub nodes: Vec<Node>,
     /// The index of its last change.
     pub modified_index: u64,
@@ -71,37 +68,9 @@ pub struct Node {
 }
 
 impl Node {
-    /// The key for people: later servers leave out that of the root.
+    /// The key for output: later servers omit the key of the root.
     pub fn shown_key(&self) -> &str {
         if self.key.is_empty() { "/" } else { &self.key }
-    }
-}
-
-/// The API's own error.
-#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
-#[serde(rename_all = "camelCase")]
-pub struct ApiError {
-    /// Its number.
-    pub error_code: u64,
-    /// What it means.
-    pub message: String,
-    /// What it is about.
-    #[serde(default)]
-    pub cause: String,
-    /// The store's index.
-    #[serde(default)]
-    pub index: u64,
-}
-
-impl fmt::Display for ApiError {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self {
-            error_code,
-            message,
-            cause,
-            index,
-        } = self;
-        write!(f, "{error_code}: {message} ({cause}) [{index}]")
     }
 }
 
@@ -110,13 +79,13 @@ impl Answer {
         Self {
             member,
             status: response.status.as_u16(),
-            index: number(&response.headers, "x-etcd-index"),
-            raft_index: number(&response.headers, "x-raft-index"),
-            raft_term: number(&response.headers, "x-raft-term"),
-            ours: response
+            index: read_number(&response.headers, "x-etcd-index"),
+            raft_index: read_number(&response.headers, "x-raft-index"),
+            raft_term: read_number(&response.headers, "x-raft-term"),
+            is_oxetcd: response
                 .headers
                 .get(SERVER)
-                .is_some_and(|name| name.as_bytes().starts_with(OURS)),
+                .is_some_and(|name| name.as_bytes().starts_with(SERVER_PREFIX)),
             body: response.body,
         }
     }
@@ -130,25 +99,25 @@ impl Answer {
     ///
     /// # Errors
     ///
-    /// The API's error if that is there instead; [`Error::Garbage`] if neither is.
+    /// [`Error::Api`] if the body has an error of the API; [`Error::InvalidResponse`] if it has neither.
     pub fn event(&self) -> Result<Event, Error> {
-        let garbage = |error: serde_json::Error| Error::Garbage {
+        let invalid = |error: serde_json::Error| Error::InvalidResponse {
             member: self.member.clone(),
             status: self.status,
-            cause: format!("which is not the answer of a v2 keys API ({error})"),
+            cause: format!("not a response of the v2 keys API ({error})"),
         };
         if self.is_success() {
-            return parse(&self.body).map_err(garbage);
+            return parse(&self.body).map_err(invalid);
         }
         match serde_json::from_slice(&self.body) {
             Ok(error) => Err(Error::Api(error)),
-            Err(error) => Err(garbage(error)),
+            Err(error) => Err(invalid(error)),
         }
     }
 }
 
-/// The JSON of an event. Directories may lie deeper in each other than serde_json goes by itself; how deep
-/// they do is looked at first, since each level costs stack.
+/// Parse an event. Directories may be nested deeper than serde_json's limit; the depth is checked first, since
+/// each level takes stack.
 fn parse(body: &[u8]) -> serde_json::Result<Event> {
     let mut json = serde_json::Deserializer::from_slice(body);
     if depth(body) <= DEPTH_MAX {
@@ -159,7 +128,7 @@ fn parse(body: &[u8]) -> serde_json::Result<Event> {
     Ok(event)
 }
 
-/// How deep brackets and braces lie in each other.
+/// The nesting depth of brackets and braces.
 fn depth(json: &[u8]) -> usize {
     let (mut depth, mut deepest, mut quoted) = (0_usize, 0, false);
     let mut bytes = json.iter();
@@ -178,11 +147,6 @@ fn depth(json: &[u8]) -> usize {
     deepest
 }
 
-/// A header with a number.
-pub(super) fn number(headers: &HeaderMap, name: &str) -> Option<u64> {
-    headers.get(name)?.to_str().ok()?.parse().ok()
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -198,7 +162,7 @@ mod tests {
     }
 
     #[test]
-    fn deep_trees_are_read_and_bottomless_ones_refused() {
+    fn deep_trees_are_parsed_and_deeper_ones_refused() {
         assert!(parse(tree(128).as_bytes()).is_ok());
         assert!(parse(tree(100_000).as_bytes()).is_err());
         assert!(parse("[".repeat(1 << 20).as_bytes()).is_err());

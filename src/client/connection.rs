@@ -1,41 +1,35 @@
-//! Connections, kept for the next request.
+//! A pool of connections, kept for the next request.
 
 use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
 use bytes::Bytes;
-use http_body_util::{BodyExt, Full, Limited};
+use http_body_util::Full;
 use hyper::body::Incoming;
 use hyper::client::conn::http1::{SendRequest, handshake};
 use hyper::header::{CONTENT_TYPE, HOST};
-use hyper::{HeaderMap, StatusCode};
 use hyper_util::rt::TokioIo;
-use socket2::{SockRef, TcpKeepalive};
-use tokio::io::{AsyncRead, AsyncWrite};
-use tokio::net::TcpStream;
 use tokio::sync::oneshot;
 
 use super::Request;
-use super::answer::number;
+use super::error::{Cause, Failure};
+use super::response::Response;
 use crate::cluster::Address;
 use crate::net::tls::Connector;
+use crate::net::{ConnectOptions, Stream, connect};
 
-/// How long a member may take to accept a connection; then the next one is asked.
-const CONNECT_TIMEOUT: Duration = Duration::from_secs(2);
+/// How a connection to a member is opened; after the timeout the next member is tried.
+const OPTIONS: ConnectOptions = ConnectOptions {
+    timeout: Duration::from_secs(2),
+    keepalive: Some(Duration::from_secs(3)),
+};
 
-/// How long a connection may be silent before the kernel asks whether it still stands, and how long it waits
-/// for each of three answers.
-const KEEPALIVE: Duration = Duration::from_secs(3);
-
-/// How many idle connections are kept; one more is closed.
+/// The number of idle connections that are kept; one more is closed.
 const IDLE_MAX: usize = 128;
-
-/// The longest answer that is read, in bytes; a longer one is a failure.
-const ANSWER_BYTES_MAX: usize = 256 << 20;
 
 type Sender = SendRequest<Full<Bytes>>;
 
-/// Told when a connection ends: why, if not as it should.
+/// Receives the error of a connection when it has ended; none if it ended regularly.
 type Ended = oneshot::Receiver<Option<String>>;
 
 /// Idle connections.
@@ -45,76 +39,44 @@ pub(super) struct Pool {
     pub(super) tls: Connector,
 }
 
-/// An answer as HTTP gives it.
-pub(super) struct Response {
-    pub(super) status: StatusCode,
-    pub(super) headers: HeaderMap,
-    pub(super) body: Bytes,
-}
-
-/// Why there is none.
-pub(super) struct Failure {
-    /// Whether the request may have got there.
-    pub(super) sent: bool,
-    /// What went wrong.
-    pub(super) cause: String,
-    /// The store's index, if the answer's headers came.
-    pub(super) index: Option<u64>,
-}
-
-impl Failure {
-    /// The request did not get there.
-    pub(super) fn unsent(cause: String) -> Self {
-        Self {
-            sent: false,
-            cause,
-            index: None,
-        }
-    }
-
-    fn sent(cause: String, index: Option<u64>) -> Self {
-        Self {
-            sent: true,
-            cause,
-            index,
-        }
-    }
-}
-
 impl Pool {
-    /// Send a request to a member and wait for the whole answer.
+    /// Send a request to a member and read the whole response.
+    ///
+    /// # Errors
+    ///
+    /// A [`Failure`]: no connection, no response in time, a connection that failed, or an incomplete response.
     pub(super) async fn exchange(
         &self,
         member: &Address,
         target: &str,
         request: &Request,
     ) -> Result<Response, Failure> {
-        let work = self.exchange_unlimited(member, target, request);
+        let work = self.exchange_without_timeout(member, target, request);
         match request.timeout {
             None => work.await,
-            Some(limit) => tokio::time::timeout(limit, work).await.unwrap_or_else(|_| {
-                Err(Failure::sent(
-                    format!("no answer within {} s", limit.as_secs_f64()),
-                    None,
-                ))
-            }),
+            Some(limit) => tokio::time::timeout(limit, work)
+                .await
+                .unwrap_or_else(|_| Err(Failure::sent(Cause::Timeout(limit)))),
         }
     }
 
-    async fn exchange_unlimited(
+    async fn exchange_without_timeout(
         &self,
         member: &Address,
         target: &str,
         request: &Request,
     ) -> Result<Response, Failure> {
         let mut message = message(member, target, request)?;
-        // A kept connection may have been closed meanwhile; then the request comes back unsent.
+        // A pooled connection may have been closed; then the request comes back unsent.
         while let Some(mut sender) = self.take(member) {
             match sender.try_send_request(message).await {
                 Ok(response) => return self.finish(member, sender, response).await,
                 Err(mut error) => match error.take_message() {
                     Some(back) => message = back,
-                    None => return Err(Failure::sent(error.into_error().to_string(), None)),
+                    None => {
+                        let cause = error.into_error().to_string();
+                        return Err(Failure::sent(Cause::Connection(cause)));
+                    }
                 },
             }
         }
@@ -123,11 +85,13 @@ impl Pool {
             Ok(response) => self.finish(member, sender, response).await,
             Err(mut error) => {
                 let sent = error.take_message().is_none();
-                // How the connection ended says more than that the request was not sent.
+                // The error of the connection is more specific than that of the request.
                 let cause = ended.await.ok().flatten();
                 Err(Failure {
                     sent,
-                    ..Failure::unsent(cause.unwrap_or_else(|| deepest(&error.into_error())))
+                    ..Failure::unsent(Cause::Connection(
+                        cause.unwrap_or_else(|| root_cause(&error.into_error())),
+                    ))
                 })
             }
         }
@@ -139,12 +103,16 @@ impl Pool {
         sender: Sender,
         response: hyper::Response<Incoming>,
     ) -> Result<Response, Failure> {
-        let response = collect(response).await?;
+        let response = Response::read(response).await?;
         self.keep(member, sender);
         Ok(response)
     }
 
-    /// Send a request on a connection of its own, which is as long-lived as the answer's body.
+    /// Send a request on a new connection, which lives as long as the response's body.
+    ///
+    /// # Errors
+    ///
+    /// A [`Failure`]: no connection, or one that failed before the response's headers.
     pub(super) async fn open(
         &self,
         member: &Address,
@@ -155,25 +123,23 @@ impl Pool {
         sender
             .send_request(message)
             .await
-            .map_err(|error| Failure::sent(error.to_string(), None))
+            .map_err(|error| Failure::sent(Cause::Connection(error.to_string())))
     }
 
     async fn connect(&self, member: &Address) -> Result<(Sender, Ended), Failure> {
-        let stream = connect(member).await?;
-        if !member.tls {
-            return speak(stream).await;
-        }
-        let agreed = self.tls.connect(&member.host, stream).await;
-        speak(agreed.map_err(|error| Failure::unsent(format!("no TLS with it: {error}")))?).await
+        let stream = connect(member, &self.tls, OPTIONS)
+            .await
+            .map_err(|error| Failure::unsent(Cause::Connect(error)))?;
+        start_http(stream).await
     }
 
     fn take(&self, member: &Address) -> Option<Sender> {
         let mut idle = self.idle.lock().unwrap_or_else(PoisonError::into_inner);
         idle.retain(|(_, sender)| !sender.is_closed());
-        let place = idle
+        let index = idle
             .iter()
             .rposition(|(address, sender)| address == member && sender.is_ready())?;
-        Some(idle.swap_remove(place).1)
+        Some(idle.swap_remove(index).1)
     }
 
     fn keep(&self, member: &Address, sender: Sender) {
@@ -184,61 +150,21 @@ impl Pool {
     }
 }
 
-/// Read an answer to its end.
-pub(super) async fn collect(response: hyper::Response<Incoming>) -> Result<Response, Failure> {
-    let (parts, body) = response.into_parts();
-    match Limited::new(body, ANSWER_BYTES_MAX).collect().await {
-        Ok(body) => Ok(Response {
-            status: parts.status,
-            headers: parts.headers,
-            body: body.to_bytes(),
-        }),
-        Err(error) => {
-            let index = number(&parts.headers, "x-etcd-index");
-            Err(Failure::sent(
-                format!("the answer broke off ({error})"),
-                index,
-            ))
-        }
-    }
-}
-
-async fn connect(member: &Address) -> Result<TcpStream, Failure> {
-    let connecting = TcpStream::connect((member.host.as_str(), member.port));
-    let stream = match tokio::time::timeout(CONNECT_TIMEOUT, connecting).await {
-        Ok(Ok(stream)) => stream,
-        Ok(Err(error)) => return Err(Failure::unsent(error.to_string())),
-        Err(_) => return Err(Failure::unsent(String::from("no connection in time"))),
-    };
-    // Without these a small request could wait for the last one's acknowledgement, and a connection that is
-    // silently dead is found out later; it works all the same.
-    let _ = stream.set_nodelay(true);
-    let keepalive = TcpKeepalive::new()
-        .with_time(KEEPALIVE)
-        .with_interval(KEEPALIVE)
-        .with_retries(3);
-    let _ = SockRef::from(&stream).set_tcp_keepalive(&keepalive);
-    Ok(stream)
-}
-
-async fn speak<S>(stream: S) -> Result<(Sender, Ended), Failure>
-where
-    S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
-{
+async fn start_http(stream: Stream) -> Result<(Sender, Ended), Failure> {
     let (sender, connection) = handshake(TokioIo::new(stream))
         .await
-        .map_err(|error| Failure::unsent(error.to_string()))?;
-    let (tell, ended) = oneshot::channel();
+        .map_err(|error| Failure::unsent(Cause::Connection(error.to_string())))?;
+    let (sender_of_end, ended) = oneshot::channel();
     tokio::spawn(async move {
-        let cause = connection.await.err().map(|error| deepest(&error));
-        // Most connections end when nobody wants to know any more.
-        let _ = tell.send(cause);
+        let cause = connection.await.err().map(|error| root_cause(&error));
+        // The receiver is usually gone when a connection ends.
+        let _ = sender_of_end.send(cause);
     });
     Ok((sender, ended))
 }
 
-/// What is at the bottom of an error.
-fn deepest(error: &hyper::Error) -> String {
+/// The innermost error of a chain.
+fn root_cause(error: &hyper::Error) -> String {
     let mut cause: &dyn std::error::Error = error;
     while let Some(deeper) = cause.source() {
         cause = deeper;
@@ -263,5 +189,5 @@ fn message(
     }
     message
         .body(Full::new(bytes))
-        .map_err(|error| Failure::unsent(format!("{target:?} cannot be asked for ({error})")))
+        .map_err(|_| Failure::unsent(Cause::Target(target.to_owned())))
 }

@@ -1,12 +1,14 @@
-//! An HTTP client of the v2 API: several members, kept connections, redirects, and no write sent twice.
+//! An HTTP client of the v2 API: several members, pooled connections, redirects, and no write sent twice.
 //!
-//! [`Request`] says what is wanted, [`Client::send`] gets it done by whichever member answers, and
-//! [`Answer`] is what came back.
+//! [`Client::send`] sends a [`Request`] to the first member that responds and returns its [`Answer`]. A
+//! [`watch::Watch`] delivers every event from an index on.
 
 mod answer;
+mod api_error;
 mod connection;
 mod error;
 mod request;
+mod response;
 mod sync;
 pub mod watch;
 
@@ -16,77 +18,77 @@ mod tests;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
-use hyper::StatusCode;
 use hyper::header::LOCATION;
 
-pub use answer::{Answer, ApiError, Event, Node};
-pub use error::Error;
+pub use answer::{Answer, Event, Node};
+pub use api_error::ApiError;
+pub use error::{Cause, Error};
 pub use request::{Body, Delete, Get, Put, Request};
 
 use crate::cluster::Address;
 use crate::net::tls::Connector;
-use connection::{Failure, Pool};
+use connection::Pool;
+use error::Failure;
 
-/// How often a request is sent on to where an answer points; then that answer is an error.
+/// The number of redirects that are followed; one more is an error.
 const REDIRECTS_MAX: usize = 5;
 
-/// How long to wait before watching again when a watch ended without an event.
+/// The delay before a watch is resumed that ended without an event.
 const WATCH_PAUSE: Duration = Duration::from_millis(100);
 
-/// What a client does on the way to an answer, for those who want to see it.
+/// A step of a client on the way to a response, for an observer.
 #[derive(Clone, Copy, Debug)]
 pub enum Step<'a> {
-    /// A member is asked.
-    Asking(&'a Address, &'a Request),
-    /// It gave no answer.
-    Failed(&'a Address, &'a str),
+    /// A request is sent to a member.
+    Request(&'a Address, &'a Request),
+    /// The member sent no usable response.
+    Failure(&'a Address, &'a Cause),
 }
 
-/// A client of one cluster. Cheap to use from many tasks at once.
+/// A client of one cluster. Many tasks may use it at once.
 pub struct Client {
     members: Vec<Address>,
-    /// The member that answered last; asked first.
+    /// The index of the member that responded last; it is tried first.
     preferred: AtomicUsize,
     pool: Pool,
-    watched: fn(Step<'_>),
-    /// Instead of a request's own limit of time, where it has one.
-    patience: Option<Duration>,
+    observer: fn(Step<'_>),
+    /// Replaces the timeout of a request that has one.
+    timeout: Option<Duration>,
 }
 
 impl Client {
-    /// A client that talks to any of `members`, in this order until one of them answers.
+    /// A client that tries `members` in this order until one of them responds.
     pub fn new(members: Vec<Address>) -> Self {
         Self {
             members,
             preferred: AtomicUsize::new(0),
             pool: Pool::default(),
-            watched: |_| {},
-            patience: None,
+            observer: |_| {},
+            timeout: None,
         }
     }
 
-    /// This client, waiting for each answer no longer than `limit`; a watch has no limit all the same.
+    /// Set the timeout for each response; a watch has none.
     #[must_use]
-    pub fn patient(self, limit: Duration) -> Self {
+    pub fn with_timeout(self, limit: Duration) -> Self {
         Self {
-            patience: Some(limit),
+            timeout: Some(limit),
             ..self
         }
     }
 
-    /// This client, telling what it does: `watched` hears each step as it happens.
+    /// Call `observer` with each step.
     #[must_use]
-    pub fn telling(self, watched: fn(Step<'_>)) -> Self {
-        Self { watched, ..self }
+    pub fn with_observer(self, observer: fn(Step<'_>)) -> Self {
+        Self { observer, ..self }
     }
 
-    /// The members it talks to.
+    /// The members it knows.
     pub fn members(&self) -> &[Address] {
         &self.members
     }
 
-    /// The same client, speaking `tls` to members whose URL is `https`; without it they must show a
-    /// certificate that the system trusts.
+    /// Use `tls` for members whose URL is `https`; by default the system's CA certificates are trusted.
     #[must_use]
     pub fn with_tls(mut self, tls: Connector) -> Self {
         self.pool.tls = tls;
@@ -97,7 +99,7 @@ impl Client {
     ///
     /// # Errors
     ///
-    /// See [`Client::send`]; and the API's own error.
+    /// Those of [`Client::send`], [`Error::Api`] and [`Error::InvalidResponse`].
     pub async fn get(&self, key: &str, get: &Get) -> Result<Event, Error> {
         self.send(&get.request(key)).await?.event()
     }
@@ -106,16 +108,16 @@ impl Client {
     ///
     /// # Errors
     ///
-    /// See [`Client::send`]; and the API's own error.
+    /// Those of [`Client::send`], [`Error::Api`] and [`Error::InvalidResponse`].
     pub async fn put(&self, key: &str, put: &Put) -> Result<Event, Error> {
         self.send(&put.request(key)).await?.event()
     }
 
-    /// Make a key in order below a directory.
+    /// Create an in-order key in a directory.
     ///
     /// # Errors
     ///
-    /// See [`Client::send`]; and the API's own error.
+    /// Those of [`Client::send`], [`Error::Api`] and [`Error::InvalidResponse`].
     pub async fn post(&self, directory: &str, put: &Put) -> Result<Event, Error> {
         self.send(&put.request_in_order(directory)).await?.event()
     }
@@ -124,17 +126,18 @@ impl Client {
     ///
     /// # Errors
     ///
-    /// See [`Client::send`]; and the API's own error.
+    /// Those of [`Client::send`], [`Error::Api`] and [`Error::InvalidResponse`].
     pub async fn delete(&self, key: &str, delete: &Delete) -> Result<Event, Error> {
         self.send(&delete.request(key)).await?.event()
     }
 
-    /// The first event of a key, or with `recursive` below it too, from index `since` on, or from now on,
-    /// and the answer it came in. It survives lost connections and members: it goes on where it was.
+    /// The first event of a key, or with `recursive` of the keys below it too, from index `since` on, or from
+    /// now on, and the response it came in. After a lost connection the watch is resumed at its index.
     ///
     /// # Errors
     ///
-    /// [`Error::NoMember`] when none can be reached; the API's own error, 401 among them.
+    /// [`Error::NoMember`] if no member can be reached; [`Error::Api`], including 401 for a cleared history;
+    /// [`Error::InvalidResponse`].
     pub async fn watch(
         &self,
         key: &str,
@@ -144,14 +147,14 @@ impl Client {
         loop {
             let answer = match self.send(&Request::watch(key, recursive, since)).await {
                 Ok(answer) => answer,
-                Err(Error::Unanswered { index, .. }) => {
+                Err(Error::NoResponse { index, .. }) => {
                     since = since.or(index.map(|index| index.saturating_add(1)));
                     tokio::time::sleep(WATCH_PAUSE).await;
                     continue;
                 }
                 Err(error) => return Err(error),
             };
-            // A server may end a watch that saw nothing for long with an empty answer.
+            // A server may end a watch without an event with an empty response.
             if answer.is_success() && answer.body.is_empty() {
                 since = since.or(answer.index.map(|index| index.saturating_add(1)));
                 tokio::time::sleep(WATCH_PAUSE).await;
@@ -162,41 +165,41 @@ impl Client {
         }
     }
 
-    /// Tell whoever wants to see it what is asked of whom.
-    fn asking(&self, member: &Address, request: &Request) {
-        (self.watched)(Step::Asking(member, request));
+    /// Report a request to the observer.
+    fn observe(&self, member: &Address, request: &Request) {
+        (self.observer)(Step::Request(member, request));
     }
 
-    /// Have a request answered by the first member that can. Another member is asked if one could not
-    /// be reached, if the request surely did not get to it, or if it only reads.
+    /// Send a request and return the response of the first member that responds. The next member is tried if
+    /// one cannot be reached, if it certainly did not receive the request, or if the request only reads.
     ///
     /// # Errors
     ///
-    /// [`Error::NoMember`] if nobody could be asked; [`Error::Unanswered`] if a write was sent and no
-    /// answer came: it may have happened. Any answer, whatever its status, is no error here.
+    /// [`Error::NoMember`] if no member received the request; [`Error::NoResponse`] if a write was sent and no
+    /// response came: it may have been executed. A response with any status is not an error here.
     pub async fn send(&self, request: &Request) -> Result<Answer, Error> {
         let first = self.preferred.load(Ordering::Relaxed);
         let mut tried = Vec::new();
         for offset in 0..self.members.len() {
-            let place = first.wrapping_add(offset) % self.members.len();
-            let Some(member) = self.members.get(place) else {
+            let index = first.wrapping_add(offset) % self.members.len();
+            let Some(member) = self.members.get(index) else {
                 break;
             };
-            self.asking(member, request);
+            self.observe(member, request);
             let outcome = self.send_to(member, request).await;
             if let Err(failure) = &outcome {
-                (self.watched)(Step::Failed(member, &failure.cause));
+                (self.observer)(Step::Failure(member, &failure.cause));
             }
             match outcome {
                 Ok(answer) => {
-                    self.preferred.store(place, Ordering::Relaxed);
+                    self.preferred.store(index, Ordering::Relaxed);
                     return Ok(answer);
                 }
-                Err(failure) if failure.sent && !request.may_be_repeated() => {
-                    self.preferred.store(place + 1, Ordering::Relaxed);
-                    return Err(Error::Unanswered {
+                Err(failure) if failure.sent && !request.is_repeatable() => {
+                    self.preferred.store(index + 1, Ordering::Relaxed);
+                    return Err(Error::NoResponse {
                         member: member.clone(),
-                        cause: failure.cause,
+                        cause: Box::new(failure.cause),
                         index: failure.index,
                     });
                 }
@@ -206,46 +209,39 @@ impl Client {
         Err(Error::NoMember(tried))
     }
 
-    /// The place of the member to ask first.
-    fn first(&self) -> usize {
+    /// The index of the member to try first.
+    fn preferred(&self) -> usize {
         self.preferred.load(Ordering::Relaxed)
     }
 
-    /// One member, and whoever it points at.
+    /// Send a request to one member, and follow its redirects.
     async fn send_to(&self, member: &Address, request: &Request) -> Result<Answer, Failure> {
         let mut member = member.clone();
         let mut target = request.target.clone();
         let mut request = request.clone();
-        request.timeout = request.timeout.map(|limit| self.patience.unwrap_or(limit));
+        request.timeout = request.timeout.map(|limit| self.timeout.unwrap_or(limit));
         for _ in 0..=REDIRECTS_MAX {
             let response = self.pool.exchange(&member, &target, &request).await?;
-            let redirected = matches!(
-                response.status,
-                // The first two allow a client to ask again with GET, which would never be right here.
-                StatusCode::MOVED_PERMANENTLY
-                    | StatusCode::FOUND
-                    | StatusCode::TEMPORARY_REDIRECT
-                    | StatusCode::PERMANENT_REDIRECT
-            );
             let location = response
                 .headers
                 .get(LOCATION)
                 .and_then(|value| value.to_str().ok());
-            match location.filter(|_| redirected) {
+            match location.filter(|_| response.is_redirect()) {
                 Some(location) => {
                     let Some(next) = resolve(&member, location) else {
-                        return Err(Failure::unsent(format!("bad redirect to {location:?}")));
+                        let location = location.to_owned();
+                        return Err(Failure::unsent(Cause::BadRedirect(location)));
                     };
                     (member, target) = next;
                 }
                 None => return Ok(Answer::new(member, response)),
             }
         }
-        Err(Failure::unsent(String::from("too many redirects")))
+        Err(Failure::unsent(Cause::TooManyRedirects))
     }
 }
 
-/// The member and the target a `Location` points at.
+/// The member and the target of a `Location`.
 fn resolve(member: &Address, location: &str) -> Option<(Address, String)> {
     if location.starts_with('/') {
         return Some((member.clone(), String::from(location)));

@@ -1,4 +1,4 @@
-//! What can be asked.
+//! Requests of the v2 API.
 
 use std::time::Duration;
 
@@ -7,10 +7,10 @@ use form_urlencoded::{Serializer, byte_serialize};
 use hyper::Method;
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 
-/// How long to wait for an answer, unless it is a watch.
-const ANSWER_TIMEOUT: Duration = Duration::from_secs(30);
+/// The timeout for a response, except for a watch.
+const RESPONSE_TIMEOUT: Duration = Duration::from_secs(30);
 
-/// What stands for itself in a path.
+/// The characters of a path that are percent-encoded.
 const ESCAPED: &AsciiSet = &NON_ALPHANUMERIC
     .remove(b'-')
     .remove(b'.')
@@ -25,7 +25,7 @@ const ESCAPED: &AsciiSet = &NON_ALPHANUMERIC
     .remove(b'=')
     .remove(b'@');
 
-/// One request, for whichever member.
+/// One request, for any member.
 #[derive(Clone, Debug)]
 pub struct Request {
     /// The method.
@@ -34,21 +34,21 @@ pub struct Request {
     pub target: String,
     /// The body; none for a request without one.
     pub body: Option<Body>,
-    /// How long to wait for the answer; none for as long as it takes.
+    /// Timeout for the response; none for no timeout.
     pub timeout: Option<Duration>,
 }
 
-/// What a request carries.
+/// The body of a request.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Body {
-    /// Names and values, encoded as a form is.
+    /// A form, URL-encoded.
     Form(Bytes),
     /// JSON.
     Json(Bytes),
 }
 
 impl Body {
-    /// The bytes, and the type they are sent as.
+    /// The bytes, and their content type.
     pub(super) fn parts(&self) -> (&Bytes, &'static str) {
         match self {
             Self::Form(bytes) => (bytes, "application/x-www-form-urlencoded"),
@@ -57,48 +57,48 @@ impl Body {
     }
 }
 
-/// How to read.
+/// Options of a read.
 #[derive(Clone, Debug, Default)]
 pub struct Get {
-    /// All that is below, too.
+    /// Include all nodes below the key.
     pub recursive: bool,
-    /// In order of the keys.
+    /// Sort by key.
     pub sorted: bool,
-    /// Nothing older than what was there when asked.
+    /// Read through the Raft log: nothing older than the time of the request.
     pub quorum: bool,
-    /// The same, as etcd 0.4 called it; from 2.0 on servers take no notice.
+    /// The same for etcd 0.4; servers from 2.0 on ignore it.
     pub consistent: bool,
-    /// Hidden keys too, from a server that lists them when asked.
+    /// Include hidden keys, where the server supports it.
     pub hidden: bool,
 }
 
-/// What to write, and on what condition.
+/// A write and its conditions.
 #[derive(Clone, Debug, Default)]
 pub struct Put {
-    /// The value, any bytes.
+    /// The value: any bytes.
     pub value: Option<Bytes>,
-    /// Make or mean a directory.
+    /// The node is a directory.
     pub directory: bool,
-    /// Seconds to live.
+    /// The TTL in seconds.
     pub ttl: Option<u64>,
-    /// Whether it must, or must not, exist.
+    /// Whether the key must exist (or must not).
     pub prev_exist: Option<bool>,
-    /// The value it must have.
+    /// The value the key must have.
     pub prev_value: Option<String>,
-    /// The index it must have.
+    /// The modifiedIndex the key must have.
     pub prev_index: Option<u64>,
 }
 
-/// What to remove, and on what condition.
+/// A removal and its conditions.
 #[derive(Clone, Debug, Default)]
 pub struct Delete {
-    /// An empty directory may go.
+    /// Also remove an empty directory.
     pub directory: bool,
-    /// A directory may go with all it holds.
+    /// Also remove a directory with all its content.
     pub recursive: bool,
-    /// The value it must have.
+    /// The value the key must have.
     pub prev_value: Option<String>,
-    /// The index it must have.
+    /// The modifiedIndex the key must have.
     pub prev_index: Option<u64>,
 }
 
@@ -109,12 +109,12 @@ impl Request {
             method: Method::GET,
             target: String::from(path),
             body: None,
-            timeout: Some(ANSWER_TIMEOUT),
+            timeout: Some(RESPONSE_TIMEOUT),
         }
     }
 
-    /// A long poll for the next change of a key, or with `recursive` of what is below it, from index
-    /// `since` on, or from now on. It has no limit of time.
+    /// A long poll for the next change of a key, or with `recursive` of the keys below it, from index `since`
+    /// on, or from now on. It has no timeout.
     pub fn watch(key: &str, recursive: bool, since: Option<u64>) -> Self {
         let since = since.map(|since| since.to_string());
         let query = [
@@ -128,16 +128,16 @@ impl Request {
         }
     }
 
-    /// Events as one stream. Only members of this project answer with all of them when `since` is in the past.
+    /// A stream of events. Only members of this project send all of them if `since` is in the past.
     pub(super) fn stream(key: &str, recursive: bool, since: Option<u64>) -> Self {
         let mut request = Self::watch(key, recursive, since);
         request.target.push_str("&stream=true");
         request
     }
 
-    /// Whether it does no harm to ask twice.
-    pub(super) fn may_be_repeated(&self) -> bool {
-        // A watch goes on from where it was, which only its caller knows.
+    /// Whether the request may be sent twice.
+    pub(super) fn is_repeatable(&self) -> bool {
+        // A watch resumes at its index, which only its caller knows.
         self.method == Method::GET && self.timeout.is_some()
     }
 }
@@ -149,8 +149,8 @@ impl Get {
             ("consistent", self.consistent.then_some("true")),
             ("hidden", self.hidden.then_some("true")),
             ("quorum", self.quorum.then_some("true")),
-            ("recursive", Some(word(self.recursive))),
-            ("sorted", Some(word(self.sorted))),
+            ("recursive", Some(flag_text(self.recursive))),
+            ("sorted", Some(flag_text(self.sorted))),
         ];
         Request::page(&target(key, &query))
     }
@@ -166,7 +166,7 @@ impl Put {
         self.with_method(Method::POST, directory)
     }
 
-    /// The conditions go into the query and what is written into the form, as clients always did it.
+    /// The conditions are in the query and value and TTL in the form, as in the clients of 0.4.
     fn with_method(&self, method: Method, key: &str) -> Request {
         let prev_index = self.prev_index.map(|index| index.to_string());
         let prev_exist = self.prev_exist.map(|exist| exist.to_string());
@@ -202,7 +202,7 @@ impl Delete {
     pub fn request(&self, key: &str) -> Request {
         let prev_index = self.prev_index.map(|index| index.to_string());
         let compared = self.prev_value.is_some() || prev_index.is_some();
-        let flag = |flag: bool| (flag || !compared).then_some(word(flag));
+        let flag = |flag: bool| (flag || !compared).then_some(flag_text(flag));
         let query = [
             ("dir", flag(self.directory)),
             ("prevIndex", prev_index.as_deref()),
@@ -217,11 +217,11 @@ impl Delete {
 }
 
 /// A flag in a query.
-fn word(flag: bool) -> &'static str {
+fn flag_text(flag: bool) -> &'static str {
     if flag { "true" } else { "false" }
 }
 
-/// The path and the query for a key; parameters without a value are left out.
+/// The path and the query for a key; parameters without a value are omitted.
 fn target(key: &str, parameters: &[(&str, Option<&str>)]) -> String {
     let key = clean(key);
     let key = utf8_percent_encode(&key, ESCAPED);
@@ -239,7 +239,7 @@ fn target(key: &str, parameters: &[(&str, Option<&str>)]) -> String {
     }
 }
 
-/// A key as every server knows it: from the root, without empty parts, `.` and `..`.
+/// A key in the form that all servers use: absolute, without empty components, `.` and `..`.
 fn clean(key: &str) -> String {
     let mut parts = Vec::new();
     for part in key.split('/') {

@@ -1,42 +1,43 @@
-//! Who the members are, as one of them tells.
+//! Fetching the list of members from one of them.
 
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 
+use super::error::Cause;
 use super::{Client, Error, Request, Step};
 use crate::cluster::Address;
 
-/// The client port of etcd 0.4, which a URL without a port means.
+/// The port of a URL without one: the client port of etcd 0.4.
 const PORT: u16 = 4001;
 
-/// How long a member may take to name the others; then the next one is asked.
+/// Timeout for the response of one member; then the next one is tried.
 const TIMEOUT: Duration = Duration::from_secs(5);
 
 impl Client {
-    /// Ask the members it has, in turn, who all members are, and talk to those from then on: first to
-    /// the one that told, which can surely be reached from here, then to the others it named, then to
-    /// those it had before. Gives the members as they were told.
+    /// Fetch the list of members from the first known member that returns it, and use it from then on: first
+    /// the member that returned it, which is reachable from here, then the members on the list, then those
+    /// known before. Returns the list.
     ///
     /// # Errors
     ///
-    /// [`Error::NoMember`] with a reason for each when none could tell.
+    /// [`Error::NoMember`] with a cause for each member if none returned the list.
     pub async fn sync(&mut self) -> Result<Vec<Address>, Error> {
         let mut tried = Vec::new();
         for member in self.members.clone() {
-            match self.ask_members(&member).await {
-                Ok(told) => {
+            match self.fetch_members(&member).await {
+                Ok(list) => {
                     let mut members = vec![member];
-                    for next in told.iter().chain(&self.members) {
+                    for next in list.iter().chain(&self.members) {
                         if !members.contains(next) {
                             members.push(next.clone());
                         }
                     }
                     self.members = members;
                     self.preferred.store(0, Ordering::Relaxed);
-                    return Ok(told);
+                    return Ok(list);
                 }
                 Err(cause) => {
-                    (self.watched)(Step::Failed(&member, &cause));
+                    (self.observer)(Step::Failure(&member, &cause));
                     tried.push((member, cause));
                 }
             }
@@ -44,7 +45,7 @@ impl Client {
         Err(Error::NoMember(tried))
     }
 
-    async fn ask_members(&self, member: &Address) -> Result<Vec<Address>, String> {
+    async fn fetch_members(&self, member: &Address) -> Result<Vec<Address>, Cause> {
         let page = Request {
             timeout: Some(TIMEOUT),
             ..Request::page("/v2/machines")
@@ -54,22 +55,19 @@ impl Client {
             .await
             .map_err(|failure| failure.cause)?;
         if !answer.is_success() {
-            return Err(format!(
-                "answered {} when asked for its members",
-                answer.status
-            ));
+            return Err(Cause::NoMembers(answer.status));
         }
-        members(&String::from_utf8_lossy(&answer.body))
+        parse_members(&String::from_utf8_lossy(&answer.body))
     }
 }
 
-/// The members on a `/v2/machines` page: URLs with a comma between them.
-fn members(page: &str) -> Result<Vec<Address>, String> {
+/// The members of a `/v2/machines` page: URLs separated by commas.
+fn parse_members(page: &str) -> Result<Vec<Address>, Cause> {
     page.split(',')
         .map(|url| {
             let url = url.trim();
             Address::parse_with_port(url, PORT)
-                .map_err(|problem| format!("named a member {url:?}, which {problem}"))
+                .map_err(|problem| Cause::BadMember(url.to_owned(), problem.to_string()))
         })
         .collect()
 }
@@ -79,9 +77,9 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_page_of_machines_is_read() {
+    fn a_page_of_members_is_parsed() {
         let page = "http://10.0.0.1:4001, http://[fd00::2]:4002,http://c:4003/\n";
-        let shown: Vec<String> = members(page)
+        let shown: Vec<String> = parse_members(page)
             .expect("members")
             .iter()
             .map(Address::url)
@@ -94,6 +92,6 @@ mod tests {
                 "http://c:4003"
             ]
         );
-        assert!(members("").is_err() && members("<html>").is_err());
+        assert!(parse_members("").is_err() && parse_members("<html>").is_err());
     }
 }

@@ -1,4 +1,4 @@
-//! Members played by scripts: what each reads and answers, connection by connection.
+//! Scripted members: the requests each receives, and its responses, per connection.
 
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
@@ -12,20 +12,20 @@ use crate::cluster::Address;
 const EVENT: &str =
     r#"{"action":"set","node":{"key":"/a b","value":"v","modifiedIndex":7,"createdIndex":3}}"#;
 
-/// What a member does with one request.
+/// The reaction of a member to one request.
 #[derive(Clone)]
 enum Act {
-    /// Answer with this status, these headers and this body.
+    /// Respond with this status, these headers and this body.
     Answer(u16, String, &'static str),
-    /// Read it and hang up.
-    HangUp,
-    /// Begin an answer and hang up.
-    BreakOff,
-    /// Answer, and close the connection without a word while it is idle.
+    /// Read it and close the connection.
+    Close,
+    /// Send an incomplete response and close the connection.
+    Interrupt,
+    /// Respond, and close the connection while it is idle.
     AnswerAndClose(&'static str),
 }
 
-/// A member that acts on the requests it gets, in order, and notes their first lines.
+/// A member that reacts to its requests in order, and records their first lines.
 async fn member(acts: Vec<Act>) -> (Address, Arc<Mutex<Vec<String>>>) {
     let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port");
     let address = listener.local_addr().expect("bound");
@@ -47,8 +47,8 @@ async fn member(acts: Vec<Act>) -> (Address, Arc<Mutex<Vec<String>>>) {
                         answer(&mut stream, 200, "", body).await;
                         continue 'connections;
                     }
-                    Act::HangUp => continue 'connections,
-                    Act::BreakOff => {
+                    Act::Close => continue 'connections,
+                    Act::Interrupt => {
                         let head =
                             "HTTP/1.1 200 OK\r\nX-Etcd-Index: 41\r\nContent-Length: 9\r\n\r\n{";
                         stream.write_all(head.as_bytes()).await.expect("written");
@@ -96,8 +96,8 @@ fn ok(body: &'static str) -> Act {
     Act::Answer(200, String::from("X-Etcd-Index: 7\r\n"), body)
 }
 
-/// An address nobody listens on.
-async fn nobody() -> Address {
+/// An address without a listener.
+async fn unused_address() -> Address {
     let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port");
     let address = listener.local_addr().expect("bound");
     Address::parse(&address.to_string()).expect("an address")
@@ -144,17 +144,17 @@ async fn requests_are_written_as_the_api_reads_them() {
 }
 
 #[tokio::test]
-async fn the_next_member_is_asked_and_remembered() {
+async fn the_next_member_is_tried_and_preferred() {
     let (second, notes) = member(vec![ok(EVENT); 2]).await;
-    let client = Client::new(vec![nobody().await, second]);
+    let client = Client::new(vec![unused_address().await, second]);
     client.put("/x", &Put::default()).await.expect("an event");
     client.put("/x", &Put::default()).await.expect("an event");
     assert_eq!(seen(&notes).len(), 2);
 }
 
 #[tokio::test]
-async fn nobody_there_is_said_with_every_reason() {
-    let client = Client::new(vec![nobody().await, nobody().await]);
+async fn without_a_member_the_error_has_every_cause() {
+    let client = Client::new(vec![unused_address().await, unused_address().await]);
     match client.get("/x", &Get::default()).await {
         Err(Error::NoMember(tried)) => assert_eq!(tried.len(), 2),
         other => panic!("{other:?}"),
@@ -163,11 +163,11 @@ async fn nobody_there_is_said_with_every_reason() {
 
 #[tokio::test]
 async fn a_write_that_was_sent_is_not_sent_again_but_a_read_is() {
-    let (first, _) = member(vec![Act::HangUp, Act::HangUp]).await;
+    let (first, _) = member(vec![Act::Close, Act::Close]).await;
     let (second, notes) = member(vec![ok(EVENT)]).await;
     let client = Client::new(vec![first, second]);
     match client.put("/x", &Put::default()).await {
-        Err(Error::Unanswered { .. }) => {}
+        Err(Error::NoResponse { .. }) => {}
         other => panic!("{other:?}"),
     }
     assert!(seen(&notes).is_empty());
@@ -176,11 +176,11 @@ async fn a_write_that_was_sent_is_not_sent_again_but_a_read_is() {
 }
 
 #[tokio::test]
-async fn a_write_on_a_connection_that_was_closed_while_idle_goes_on_another() {
+async fn a_write_on_a_closed_idle_connection_is_sent_on_a_new_one() {
     let (address, notes) = member(vec![Act::AnswerAndClose(EVENT), ok(EVENT)]).await;
     let client = Client::new(vec![address]);
     client.put("/x", &Put::default()).await.expect("an event");
-    // Until the end of the connection is noticed.
+    // Wait until the closed connection is detected.
     let kept = || {
         client
             .pool
@@ -221,7 +221,7 @@ async fn a_redirect_in_a_circle_ends() {
 }
 
 #[tokio::test]
-async fn errors_are_told_apart() {
+async fn errors_have_their_kind() {
     let api = r#"{"errorCode":100,"message":"Key not found","cause":"/x","index":5}"#;
     let (address, _) = member(vec![
         Act::Answer(404, String::new(), api),
@@ -236,7 +236,7 @@ async fn errors_are_told_apart() {
     assert_eq!(error.to_string(), "100: Key not found (/x) [5]");
     for _ in 0..2 {
         match client.get("/x", &get).await {
-            Err(Error::Garbage { .. }) => {}
+            Err(Error::InvalidResponse { .. }) => {}
             other => panic!("{other:?}"),
         }
     }
@@ -248,8 +248,8 @@ async fn errors_are_told_apart() {
 }
 
 #[tokio::test]
-async fn a_watch_goes_on_where_it_broke_off() {
-    let (address, notes) = member(vec![Act::BreakOff, ok(""), ok(EVENT)]).await;
+async fn a_watch_is_resumed_at_its_index() {
+    let (address, notes) = member(vec![Act::Interrupt, ok(""), ok(EVENT)]).await;
     let client = Client::new(vec![address]);
     let (_, event) = client.watch("/x", true, None).await.expect("an event");
     assert_eq!(event.action, "set");
@@ -264,23 +264,23 @@ async fn a_watch_goes_on_where_it_broke_off() {
 }
 
 #[tokio::test]
-async fn the_members_are_learned_from_the_first_that_tells() {
+async fn sync_uses_the_first_member_with_a_list() {
     let (silent, _) = member(vec![Act::Answer(404, String::new(), "404 page not found")]).await;
-    let (telling, notes) = member(vec![ok("http://10.1.1.1:4001, http://c:5"), ok(EVENT)]).await;
-    let absent = nobody().await;
-    let mut client = Client::new(vec![absent.clone(), silent.clone(), telling.clone()]);
+    let (with_list, notes) = member(vec![ok("http://10.1.1.1:4001, http://c:5"), ok(EVENT)]).await;
+    let absent = unused_address().await;
+    let mut client = Client::new(vec![absent.clone(), silent.clone(), with_list.clone()]);
     let shown =
         |members: &[Address]| -> Vec<String> { members.iter().map(ToString::to_string).collect() };
-    let told = client.sync().await.expect("the members");
-    assert_eq!(shown(&told), ["10.1.1.1:4001", "c:5"]);
-    // Whoever told can surely be reached.
-    let wanted = [telling, told[0].clone(), told[1].clone(), absent, silent];
+    let list = client.sync().await.expect("the members");
+    assert_eq!(shown(&list), ["10.1.1.1:4001", "c:5"]);
+    // The member that returned the list is reachable.
+    let wanted = [with_list, list[0].clone(), list[1].clone(), absent, silent];
     assert_eq!(client.members(), wanted);
     client.get("/x", &Get::default()).await.expect("an event");
     assert_eq!(seen(&notes)[0], "GET /v2/machines HTTP/1.1");
     assert_eq!(seen(&notes).len(), 2);
 
-    let mut client = Client::new(vec![nobody().await]);
+    let mut client = Client::new(vec![unused_address().await]);
     match client.sync().await {
         Err(Error::NoMember(tried)) => assert_eq!(tried.len(), 1),
         other => panic!("{other:?}"),
@@ -288,22 +288,22 @@ async fn the_members_are_learned_from_the_first_that_tells() {
 }
 
 #[tokio::test]
-async fn patience_has_an_end_and_steps_are_told() {
+async fn a_timeout_ends_a_request_and_steps_are_observed() {
     static STEPS: Mutex<Vec<String>> = Mutex::new(Vec::new());
     let note = |step: Step<'_>| {
         let line = match step {
-            Step::Asking(_, request) => request.target.clone(),
-            Step::Failed(_, cause) => String::from(cause),
+            Step::Request(_, request) => request.target.clone(),
+            Step::Failure(_, cause) => cause.to_string(),
         };
         STEPS.lock().expect("unpoisoned").push(line);
     };
-    // It takes connections, and no more than that.
+    // It accepts connections and does not respond.
     let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port");
     let address = listener.local_addr().expect("bound").to_string();
     let address = Address::parse(&address).expect("an address");
     let client = Client::new(vec![address])
-        .patient(Duration::from_millis(50))
-        .telling(note);
+        .with_timeout(Duration::from_millis(50))
+        .with_observer(note);
     let error = client.get("/x", &Get::default()).await.expect_err("late");
     assert!(matches!(error, Error::NoMember(_)), "{error}");
     let steps = STEPS.lock().expect("unpoisoned").clone();
@@ -311,7 +311,7 @@ async fn patience_has_an_end_and_steps_are_told() {
         steps,
         [
             "/v2/keys/x?recursive=false&sorted=false",
-            "no answer within 0.05 s"
+            "no response within 0.05 s"
         ]
     );
 }

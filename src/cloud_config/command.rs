@@ -15,6 +15,7 @@ use super::document::Sections;
 use super::prepare::{Context, Outcome, prepare};
 use super::report::{Position, Report};
 use super::sources::{Loaded, Source};
+use crate::config::argv;
 
 /// The exit status if the document was rejected or not applied completely.
 const REJECTED: u8 = 1;
@@ -42,8 +43,13 @@ Exit status:
 
 /// Runs `etcd-cloudinit` with these arguments, beginning with the name of the program.
 pub fn run(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
-    let arguments = arguments.into_iter().map(two_dashes);
-    match command().try_get_matches_from(arguments) {
+    let mut command = command();
+    command.build();
+    let arguments = match argv::normalize(&command, arguments) {
+        Ok(arguments) => arguments,
+        Err(error) => return fail(&error.to_string(), USAGE),
+    };
+    match command.try_get_matches_from(arguments) {
         Ok(matches) => match Options::new(&matches) {
             Ok(options) => options.run(),
             Err(message) => fail(&message, USAGE),
@@ -66,23 +72,6 @@ pub fn run(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
 fn fail(message: &str, status: u8) -> ExitCode {
     eprintln!("etcd-cloudinit: {message}");
     ExitCode::from(status)
-}
-
-/// Adds a dash to a long option with one dash, which coreos-cloudinit accepted.
-fn two_dashes(argument: OsString) -> OsString {
-    match argument.to_str() {
-        Some(text) if text.starts_with('-') && !text.starts_with("--") && text.len() > 2 => {
-            let name = text[1..].split('=').next().unwrap_or_default();
-            let long = command()
-                .get_arguments()
-                .any(|arg| arg.get_long() == Some(name));
-            match long || matches!(name, "help" | "version") {
-                true => OsString::from(format!("-{text}")),
-                false => argument,
-            }
-        }
-        Some(_) | None => argument,
-    }
 }
 
 /// The definition of the command line.
@@ -360,12 +349,24 @@ mod tests {
 
     #[test]
     fn long_options_may_have_one_dash() {
-        let normalised = |text: &str| two_dashes(OsString::from(text));
-        assert_eq!(normalised("-from-file=/x"), "--from-file=/x");
-        assert_eq!(normalised("-validate"), "--validate");
-        assert_eq!(normalised("-o"), "-o");
-        assert_eq!(normalised("-ojson"), "-ojson");
-        assert_eq!(normalised("--from-file"), "--from-file");
-        assert_eq!(normalised("-"), "-");
+        let mut command = command();
+        command.build();
+        let normalize = |line: &str| {
+            let words = format!("etcd-cloudinit {line}");
+            let words = words.split(' ').map(OsString::from);
+            let words = argv::normalize(&command, words).expect("no switch has a value");
+            let words: Vec<_> = words[1..]
+                .iter()
+                .map(|word| word.to_string_lossy())
+                .collect();
+            words.join(" ")
+        };
+        for (line, wanted) in [
+            ("-from-file=/x -validate", "--from-file=/x --validate"),
+            ("-o json --from-file -", "--output=json --from-file=-"),
+            ("-ojson -help", "-ojson --help"),
+        ] {
+            assert_eq!(normalize(line), wanted);
+        }
     }
 }

@@ -1,29 +1,29 @@
-//! Hosts and ports: names, IPv4, or IPv6 in brackets.
+//! The address of a port: what is advertised and where it listens.
 
 use std::fmt;
 use std::net::Ipv4Addr;
 
-use super::value::Problem;
+use super::value::InvalidValue;
 use crate::cluster::Address;
 
-/// What to listen on.
+/// Where a port listens.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Listen {
-    /// This port of every interface, IPv4 and IPv6.
+    /// All interfaces, IPv4 and IPv6.
     Everywhere {
-        /// The port; 0 for one that the system chooses.
+        /// The port; 0 for one chosen by the system.
         port: u16,
     },
     /// One address.
     At(Address),
 }
 
-/// An address that others are told, and where it is really served.
+/// The advertised address and the listen address of a port.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct PortAddress {
-    /// What others are told. Port 0 stands for whichever port the listener got.
+    /// The advertised address; port 0 stands for the port of the listener.
     pub advertised: Address,
-    /// What to listen on.
+    /// The listen address.
     pub listen: Listen,
 }
 
@@ -37,11 +37,14 @@ impl fmt::Display for Listen {
 }
 
 impl PortAddress {
-    /// What `-addr` and `-bind-addr` mean together; an empty `bind` is as good as none.
-    pub(super) fn new(advertised: Address, bind: Option<&str>) -> Result<Self, Problem> {
+    /// Combine `-addr` and `-bind-addr`; an empty `bind` counts as not set.
+    pub(super) fn new(advertised: Address, bind: Option<&str>) -> Result<Self, InvalidValue> {
         let listen = match bind.filter(|text| !text.is_empty()) {
-            Some(text) => Listen::At(plain(&Address::parse_with_port(text, advertised.port)?)),
-            None if advertised.is_loopback() => Listen::At(plain(&advertised)),
+            Some(text) => Listen::At(resolve_localhost(&Address::parse_with_port(
+                text,
+                advertised.port,
+            )?)),
+            None if advertised.is_loopback() => Listen::At(resolve_localhost(&advertised)),
             None => Listen::Everywhere {
                 port: advertised.port,
             },
@@ -50,8 +53,8 @@ impl PortAddress {
     }
 }
 
-/// The loopback address for its name, which may stand for two addresses of which one may be missing.
-fn plain(address: &Address) -> Address {
+/// Replace `localhost` by the IPv4 loopback address: the name may have two addresses, and IPv6 may be disabled.
+fn resolve_localhost(address: &Address) -> Address {
     if address.host.eq_ignore_ascii_case("localhost") {
         Address {
             host: Ipv4Addr::LOCALHOST.to_string(),

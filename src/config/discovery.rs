@@ -2,24 +2,24 @@
 
 use std::fmt;
 
-use super::value::{Problem, problem};
+use super::value::{InvalidValue, invalid};
 use crate::cluster::Address;
 
 const EXPECTED: &str = "a URL such as https://HOST/TOKEN or \
      http://HOST:4001/v2/keys/_etcd/registry/TOKEN";
 
-/// Where machines with the same token find each other.
+/// The URL of a discovery token: hosts with the same token form one cluster.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct DiscoveryUrl {
-    /// The service.
+    /// The address of the service.
     pub service: Address,
-    /// The token's directory: a path that begins with a slash and does not end with one, escaped as it was
-    /// given.
+    /// The path of the token's directory, percent-encoded as given: starts with a slash and does not end with
+    /// one.
     pub path: String,
 }
 
 impl DiscoveryUrl {
-    /// The token as people see it: the last part of the path.
+    /// The token: the last component of the path.
     pub fn token(&self) -> &str {
         self.path.rsplit('/').next().unwrap_or_default()
     }
@@ -31,13 +31,13 @@ impl fmt::Display for DiscoveryUrl {
     }
 }
 
-/// What `-discovery` says; an empty text is as good as none.
-pub(super) fn url(text: &str) -> Result<Option<DiscoveryUrl>, Problem> {
+/// Parse `-discovery`; an empty text counts as not set.
+pub(super) fn parse_url(text: &str) -> Result<Option<DiscoveryUrl>, InvalidValue> {
     if text.is_empty() {
         return Ok(None);
     }
     let Some((scheme, rest)) = text.split_once("://") else {
-        return problem("is no URL", EXPECTED);
+        return invalid("is not a valid URL", EXPECTED);
     };
     let (authority, path) = rest.split_once('/').unwrap_or((rest, ""));
     let port = if scheme.eq_ignore_ascii_case("https") {
@@ -46,19 +46,22 @@ pub(super) fn url(text: &str) -> Result<Option<DiscoveryUrl>, Problem> {
         80
     };
     let service = Address::parse_with_port(&format!("{scheme}://{authority}"), port)
-        .or_else(|found| problem(found.what, EXPECTED))?;
+        .or_else(|error| invalid(error.what, EXPECTED))?;
     if service.port == 0 {
-        return problem("has port 0", EXPECTED);
+        return invalid("has port 0", EXPECTED);
     }
     let path = path.trim_matches('/');
     if path.is_empty() {
-        return problem("names no token", EXPECTED);
+        return invalid("does not contain a token", EXPECTED);
     }
     if path.contains(['?', '#']) {
-        return problem("has something behind its token", EXPECTED);
+        return invalid("has a query or a fragment", EXPECTED);
     }
     if !path.bytes().all(|byte| byte.is_ascii_graphic()) {
-        return problem("has a character in it that no URL has", EXPECTED);
+        return invalid(
+            "contains a character that is not allowed in a URL",
+            EXPECTED,
+        );
     }
     Ok(Some(DiscoveryUrl {
         service,
@@ -71,7 +74,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn forms() {
+    fn urls_are_parsed() {
         for (text, shown, token) in [
             (
                 "https://d.example/ab12",
@@ -90,14 +93,14 @@ mod tests {
                 "t",
             ),
         ] {
-            let url = url(text).expect(text).expect("given");
+            let url = parse_url(text).expect(text).expect("given");
             assert_eq!((url.to_string().as_str(), url.token()), (shown, token));
         }
-        assert_eq!(url(""), Ok(None));
+        assert_eq!(parse_url(""), Ok(None));
     }
 
     #[test]
-    fn refused() {
+    fn invalid_urls_are_rejected() {
         for text in [
             "ab12",
             "d.example/ab12",
@@ -112,8 +115,8 @@ mod tests {
             "http://d.example/a b",
             "http://d.example/\u{fc}",
         ] {
-            let problem = url(text).expect_err(text);
-            assert_eq!(problem.expected, EXPECTED, "{text}");
+            let error = parse_url(text).expect_err(text);
+            assert_eq!(error.expected, EXPECTED, "{text}");
         }
     }
 }

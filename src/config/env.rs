@@ -1,19 +1,20 @@
-//! The environment: `ETCD_*` variables and the host's name.
+//! The environment: `ETCD_*` variables and the host name.
 
 use std::ffi::OsString;
 
-use super::Error;
-use super::layer::{Layer, Source};
+use super::error::Error;
+use super::layer::Layer;
 use super::nearest::nearest;
 use super::old;
 use super::options::{OPTIONS, Opt};
+use super::source::Source;
 
-/// What all our variables begin with.
+/// The prefix of all variables.
 const PREFIX: &str = "ETCD_";
 
-/// What a command that is run for a change finds in its environment. They are not for the daemon, which such
-/// a command may well start.
-pub const OF_A_CHANGE: [&str; 7] = [
+/// The variables of a command run on changes (`etcdctl exec-watch`, hooks). Such a command may start etcd, so
+/// they are not reported as unknown.
+pub const CHANGE_VARIABLES: [&str; 7] = [
     "ETCD_WATCH_ACTION",
     "ETCD_WATCH_DIR",
     "ETCD_WATCH_KEY",
@@ -23,49 +24,53 @@ pub const OF_A_CHANGE: [&str; 7] = [
     "ETCD_WATCH_VALUE",
 ];
 
-/// What the variables say; `lookup` gives the value of one. A blank one says nothing, as in 0.4.
+/// Read the variables of `etcd`; `lookup` returns the value of one. A blank value counts as not set, as in 0.4.
 ///
 /// # Errors
 ///
-/// A value that is no text.
+/// [`Error::NotUtf8`]: a value is not UTF-8.
 pub fn read(lookup: impl Fn(&str) -> Option<OsString>) -> Result<Layer, Error> {
     let mut layer = Layer::default();
     for (variable, current) in old::VARIABLES {
-        if let Some(option) = find(current)
-            && take(&mut layer, option, variable, &lookup)?
+        if let Some(option) = find_option(current)
+            && read_variable(&mut layer, option, variable, &lookup)?
         {
             layer.note(old::note(variable, current));
         }
     }
-    take_all(&mut layer, OPTIONS, &lookup)?;
+    read_variables(&mut layer, OPTIONS, &lookup)?;
     Ok(layer)
 }
 
-/// The same for a program with these options.
-pub(super) fn read_by(
+/// Read the variables of a table of options.
+///
+/// # Errors
+///
+/// [`Error::NotUtf8`]: a value is not UTF-8.
+pub(super) fn read_table(
     options: &[Opt],
     lookup: impl Fn(&str) -> Option<OsString>,
 ) -> Result<Layer, Error> {
     let mut layer = Layer::default();
-    take_all(&mut layer, options, &lookup)?;
+    read_variables(&mut layer, options, &lookup)?;
     Ok(layer)
 }
 
-fn take_all(
+fn read_variables(
     layer: &mut Layer,
     options: &[Opt],
     lookup: impl Fn(&str) -> Option<OsString>,
 ) -> Result<(), Error> {
     for option in options {
         for variable in option.variables.iter().rev() {
-            take(layer, option, variable, &lookup)?;
+            read_variable(layer, option, variable, &lookup)?;
         }
     }
     Ok(())
 }
 
-/// Let a variable speak for an option; whether it said anything.
-fn take(
+/// Set an option from a variable; false if the variable is not set or blank.
+fn read_variable(
     layer: &mut Layer,
     option: &Opt,
     variable: &str,
@@ -76,7 +81,7 @@ fn take(
     };
     let source = Source::Variable(String::from(variable));
     let Ok(text) = text.into_string() else {
-        return Err(Error::NotText(source));
+        return Err(Error::NotUtf8(source));
     };
     let text = text.trim();
     if !text.is_empty() {
@@ -85,12 +90,12 @@ fn take(
     Ok(!text.is_empty())
 }
 
-/// A line for each of these names that looks as if it were one of our variables and is none.
-pub fn unknown(names: impl IntoIterator<Item = String>) -> Vec<String> {
+/// A warning for each name that has the prefix of our variables and is not one of them.
+pub fn find_unknown(names: impl IntoIterator<Item = String>) -> Vec<String> {
     let known = || OPTIONS.iter().flat_map(|option| option.variables).copied();
     let mut notes: Vec<String> = names
         .into_iter()
-        .filter(|name| name.starts_with(PREFIX) && !OF_A_CHANGE.contains(&name.as_str()))
+        .filter(|name| name.starts_with(PREFIX) && !CHANGE_VARIABLES.contains(&name.as_str()))
         .filter(|name| {
             known()
                 .chain(old::VARIABLES.iter().map(|(old, _)| *old))
@@ -101,9 +106,9 @@ pub fn unknown(names: impl IntoIterator<Item = String>) -> Vec<String> {
             let shorts = known().filter_map(|one| one.strip_prefix(PREFIX));
             match nearest(short, shorts) {
                 Some(near) => {
-                    format!("{name}: no variable of etcd's, ignored; did you mean {PREFIX}{near}?")
+                    format!("{name}: unknown variable, ignored; did you mean {PREFIX}{near}?")
                 }
-                None => format!("{name}: no variable of etcd's, ignored"),
+                None => format!("{name}: unknown variable, ignored"),
             }
         })
         .collect();
@@ -111,13 +116,13 @@ pub fn unknown(names: impl IntoIterator<Item = String>) -> Vec<String> {
     notes
 }
 
-fn find(variable: &str) -> Option<&'static Opt> {
+fn find_option(variable: &str) -> Option<&'static Opt> {
     OPTIONS
         .iter()
         .find(|option| option.variables.contains(&variable))
 }
 
-/// The name of this host, if it has one.
+/// The host name; none if it is not set.
 pub fn hostname() -> Option<String> {
     let text = std::fs::read_to_string("/proc/sys/kernel/hostname")
         .or_else(|_| std::fs::read_to_string("/etc/hostname"))

@@ -1,26 +1,35 @@
-//! The command line: one dash or two, and the last of a repeated flag.
+//! The command line: flags take one dash or two, and the last of a repeated flag wins.
 
 use std::ffi::OsString;
 
 use clap::error::{ContextKind, ContextValue};
 use clap::{Arg, Command};
 
-use super::Error;
-use super::layer::{Layer, Source};
+use super::argv;
+use super::error::Error;
+use super::layer::Layer;
 use super::old;
 use super::options::{Form, OPTIONS, Opt};
+use super::source::Source;
 
-/// What the arguments say, without the program's name.
+/// Read the arguments of `etcd`, without the name of the program. Values are not validated.
 ///
 /// # Errors
 ///
-/// An unknown flag, a missing value, a stray word, or bytes that are no text. Values are not looked at.
+/// - [`Error::UnknownFlag`]: a flag does not exist.
+/// - [`Error::ValueMissing`]: the last flag requires a value.
+/// - [`Error::UnexpectedArgument`]: an argument is neither a flag nor a value.
+/// - [`Error::NotUtf8`]: an argument is not UTF-8.
 pub fn read(arguments: impl IntoIterator<Item = OsString>) -> Result<Layer, Error> {
-    read_by(OPTIONS, arguments)
+    read_table(OPTIONS, arguments)
 }
 
-/// The same for a program with these options.
-pub(super) fn read_by(
+/// Read the arguments of a program with this table of options.
+///
+/// # Errors
+///
+/// Those of [`read`].
+pub(super) fn read_table(
     options: &'static [Opt],
     arguments: impl IntoIterator<Item = OsString>,
 ) -> Result<Layer, Error> {
@@ -69,8 +78,8 @@ fn normalise(
     while let Some(argument) = arguments.next() {
         let argument = argument
             .into_string()
-            .map_err(|bytes| Error::NotText(Source::Flag(bytes.to_string_lossy().into_owned())))?;
-        let Some((name, value)) = split(&argument) else {
+            .map_err(|bytes| Error::NotUtf8(Source::Flag(bytes.to_string_lossy().into_owned())))?;
+        let Some((name, value)) = argv::split_flag(&argument) else {
             return Err(stray(argument, switch));
         };
         let current = old::FLAGS.iter().find(|(old, _)| *old == name);
@@ -92,7 +101,7 @@ fn normalise(
             (Form::Value(placeholder), None) => match arguments.next() {
                 Some(value) => value
                     .into_string()
-                    .map_err(|_| Error::NotText(Source::Flag(option.flag())))?,
+                    .map_err(|_| Error::NotUtf8(Source::Flag(option.flag())))?,
                 None => {
                     return Err(Error::ValueMissing {
                         flag: option.flag(),
@@ -106,26 +115,16 @@ fn normalise(
     Ok((normal, notes))
 }
 
-/// A flag's name without dashes, and its value if there is a `=`; none for a word that is no flag.
-fn split(argument: &str) -> Option<(&str, Option<&str>)> {
-    let flag = argument.strip_prefix('-')?;
-    let flag = flag.strip_prefix('-').unwrap_or(flag);
-    if flag.is_empty() {
-        return None;
-    }
-    match flag.split_once('=') {
-        Some((name, value)) => Some((name, Some(value))),
-        None => Some((flag, None)),
-    }
-}
-
 fn find(options: &'static [Opt], name: &str) -> Option<&'static Opt> {
     options.iter().find(|option| option.names.contains(&name))
 }
 
 fn stray(word: String, switch: Option<String>) -> Error {
-    let switch = switch.filter(|_| super::value::truth(&word).is_ok());
-    Error::Stray { word, switch }
+    let switch = switch.filter(|_| super::value::parse_bool(&word).is_ok());
+    Error::UnexpectedArgument {
+        argument: word,
+        switch,
+    }
 }
 
 /// The parser's complaint in our own words; an unknown flag is the only one it can have.

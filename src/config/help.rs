@@ -1,61 +1,61 @@
-//! What `etcd -h` and `etcd -version` print.
+//! The output of `-h` and `-version`.
 
 use std::fmt::Write;
 
-use super::options::{Form, OPTIONS, Opt, Section};
-use super::service;
+use super::options::{DISCOVERY_OPTIONS, Form, OPTIONS, Opt, Section};
 
-/// The version of etcd whose API this is; clients parse it.
+/// The version of etcd whose API is served; clients parse it.
 pub const API_VERSION: &str = "0.4.6";
 
-/// Our own version.
+/// The version of oxetcd.
 pub const VERSION: &str = env!("CARGO_PKG_VERSION");
 
-/// How wide the help may be, in columns.
+/// Maximum width of the help, in columns.
 const WIDTH: usize = 88;
 
-/// How far descriptions are indented, in columns.
+/// Indentation of descriptions, in columns.
 const INDENT: usize = 8;
 
-/// What `etcd -version` prints: the API level first, where scripts look for it, then our own version.
+/// The output of `etcd -version`: the API version first, where scripts look for it, then the version of
+/// oxetcd.
 pub fn version() -> String {
     format!("etcd version {API_VERSION} (oxetcd {VERSION})")
 }
 
-/// What `etcd -h` prints: every flag with its variable and its default.
+/// The output of `etcd -h`: every flag with its variable and its default.
 pub fn help() -> String {
     let mut text = String::from(
-        "etcd: a small, durable, replicated tree of keys\n\n\
+        "etcd: a replicated, durable key-value store\n\n\
          Usage:\n  \
-         etcd                                  a single member on loopback\n  \
-         etcd -name NAME -peers HOST:PORT,...  one more member of a cluster\n\n\
-         Flags take one dash or two, and their value after a space or a =.\n\
-         A flag wins over its variable, and that over the configuration file.\n",
+         etcd                                  run a single member on loopback\n  \
+         etcd -name NAME -peers HOST:PORT,...  join a cluster\n\n\
+         Flags take one or two dashes; a value follows after a space or =.\n\
+         A flag overrides its variable, and a variable overrides the configuration file.\n",
     );
-    list(&mut text, OPTIONS);
+    write_options(&mut text, OPTIONS);
     text
 }
 
-/// What `etcd-discovery -h` prints.
+/// The output of `etcd-discovery -h`.
 pub fn service_help() -> String {
     let mut text = String::from(
-        "etcd-discovery: where machines with the same token find each other\n\n\
+        "etcd-discovery: the discovery service, by which hosts with the same token form a cluster\n\n\
          Usage:\n  \
-         etcd-discovery -addr HOST:PORT -data-dir DIR   keeps its tokens itself\n  \
-         etcd-discovery -addr HOST:PORT -etcd URL,...   keeps them in a cluster\n\n\
-         Flags take one dash or two, and their value after a space or a =.\n\
-         A flag wins over its variable.\n",
+         etcd-discovery -addr HOST:PORT -data-dir DIR   store tokens in a directory\n  \
+         etcd-discovery -addr HOST:PORT -etcd URL,...   store tokens in an etcd cluster\n\n\
+         Flags take one or two dashes; a value follows after a space or =.\n\
+         A flag overrides its variable.\n",
     );
-    list(&mut text, service::OPTIONS);
+    write_options(&mut text, DISCOVERY_OPTIONS);
     text
 }
 
-/// What `etcd-discovery -version` prints.
+/// The output of `etcd-discovery -version`.
 pub fn service_version() -> String {
     format!("etcd-discovery (oxetcd {VERSION})")
 }
 
-fn list(text: &mut String, options: &[Opt]) {
+fn write_options(text: &mut String, options: &[Opt]) {
     for section in Section::ALL {
         let mut own = options.iter().filter(|option| option.section == section);
         if let Some(first) = own.next() {
@@ -63,12 +63,12 @@ fn list(text: &mut String, options: &[Opt]) {
             let _ = writeln!(text, "\n{}:", section.title());
             std::iter::once(first)
                 .chain(own)
-                .for_each(|option| describe(text, option));
+                .for_each(|option| write_option(text, option));
         }
     }
 }
 
-fn describe(text: &mut String, option: &Opt) {
+fn write_option(text: &mut String, option: &Opt) {
     let names: Vec<String> = option.names.iter().map(|name| format!("-{name}")).collect();
     let _ = write!(text, "  {}", names.join(", "));
     match option.form {
@@ -88,10 +88,10 @@ fn describe(text: &mut String, option: &Opt) {
         }
     }
     text.push('\n');
-    wrap(text, &sentence);
+    write_wrapped(text, &sentence);
 }
 
-fn wrap(text: &mut String, sentence: &str) {
+fn write_wrapped(text: &mut String, sentence: &str) {
     let mut column = 0;
     for word in sentence.split_whitespace() {
         if column > 0 && column + 1 + word.len() > WIDTH {

@@ -1,6 +1,7 @@
-//! Spellings from before 0.4 that 0.4.6 still took: they work, and a line says what to write instead.
+//! Deprecated spellings from before 0.4 that 0.4.6 accepted. They work, with a warning that names the current
+//! spelling.
 
-/// (Flag as it was, flag as it is), without dashes.
+/// (Deprecated flag, current flag), without dashes.
 pub(super) const FLAGS: &[(&str, &str)] = &[
     ("C", "peers"),
     ("CF", "peers-file"),
@@ -24,8 +25,8 @@ pub(super) const FLAGS: &[(&str, &str)] = &[
     ("peer-heartbeat-timeout", "peer-heartbeat-interval"),
 ];
 
-/// (Variable as it was, or as 0.4's documents misspelled it, variable as it is). A file's keys follow
-/// from these as they do from the current ones.
+/// (Deprecated variable, or one misspelled in the documentation of 0.4; current variable). The keys of a
+/// configuration file are derived from both.
 pub(super) const VARIABLES: &[(&str, &str)] = &[
     ("ETCD_MAX_CLUSTER_SIZE", "ETCD_CLUSTER_ACTIVE_SIZE"),
     (
@@ -36,7 +37,7 @@ pub(super) const VARIABLES: &[(&str, &str)] = &[
     ("ETCD_CLUSTER_HTTP_WRITE_TIMEOUT", "ETCD_HTTP_WRITE_TIMEOUT"),
 ];
 
-/// What to write instead.
+/// The warning about a deprecated spelling.
 pub(super) fn note(old: &str, current: &str) -> String {
-    format!("{old} is an old spelling; write {current} instead")
+    format!("{old} is deprecated; use {current} instead")
 }

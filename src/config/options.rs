@@ -1,411 +1,148 @@
-//! The one table of options. Flags, variables, defaults, the help text and the README all come from it.
+//! The tables of options of `etcd` and `etcd-discovery`. Flags, variables, configuration keys, defaults, the
+//! help, the man pages and the table of options in the documentation are derived from them.
 
-use std::fmt;
-
-use super::service;
-
-/// Which option; its place in [`OPTIONS`] is its number.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
-pub enum Key {
-    /// The member's name.
-    Name,
-    /// Where it keeps everything.
-    DataDir,
-    /// The configuration file.
-    Config,
-    /// When a service manager is told that it is ready.
-    Ready,
-    /// The address clients are told.
-    Addr,
-    /// The address clients are served on.
-    BindAddr,
-    /// Origins that browsers may ask from.
-    Cors,
-    /// How long a request may take to arrive.
-    HttpReadTimeout,
-    /// How long a client may leave an answer unread.
-    HttpWriteTimeout,
-    /// The certificate clients are shown.
-    CertFile,
-    /// Its private key.
-    KeyFile,
-    /// Who signs the certificates of clients.
-    CaFile,
-    /// The address peers are told.
-    PeerAddr,
-    /// The address peers are served on.
-    PeerBindAddr,
-    /// How often a leader is heard.
-    PeerHeartbeatInterval,
-    /// How long without a leader until another is elected.
-    PeerElectionTimeout,
-    /// The certificate peers are shown.
-    PeerCertFile,
-    /// Its private key.
-    PeerKeyFile,
-    /// Who signs the certificates of peers.
-    PeerCaFile,
-    /// Where machines with the same token find each other.
-    Discovery,
-    /// Members of the cluster to join.
-    Peers,
-    /// A file that names them.
-    PeersFile,
-    /// Throw away what stands in the way.
-    Force,
-    /// Go on alone when the others are lost.
-    ForceNewCluster,
-    /// How often joining is tried again.
-    MaxRetryAttempts,
-    /// How long to wait in between.
-    RetryInterval,
-    /// How many members a new cluster may have.
-    ClusterActiveSize,
-    /// How long a member may be away.
-    ClusterRemoveDelay,
-    /// How often a standby looks at the cluster.
-    ClusterSyncInterval,
-    /// Whether to take snapshots.
-    Snapshot,
-    /// How many entries lie between them.
-    SnapshotCount,
-    /// How many events are kept for watchers.
-    WatchHistory,
-    /// How much memory they may take.
-    WatchHistoryBytes,
-    /// Say more.
-    Verbose,
-    /// Say everything.
-    VeryVerbose,
-    /// Say everything, as 0.4 spelled it.
-    VeryVeryVerbose,
-    /// Show the configuration.
-    PrintConfig,
-    /// Print the version.
-    Version,
-    /// Print the help.
-    Help,
-    /// 0.4's size of a queue that is no more.
-    MaxResultBuffer,
-    /// 0.4's profiler.
-    CpuProfile,
-    /// 0.4's page of raw metrics.
-    Trace,
-    /// 0.4's metrics sink.
-    GraphiteHost,
-    /// Of `etcd-discovery`: what the URLs of tokens begin with.
-    BaseUrl,
-    /// Of `etcd-discovery`: the cluster that keeps the tokens.
-    Etcd,
-    /// Of `etcd-discovery`: who signs the certificates of that cluster.
-    EtcdCaFile,
-    /// Of `etcd-discovery`: the certificate that cluster is shown.
-    EtcdCertFile,
-    /// Of `etcd-discovery`: its private key.
-    EtcdKeyFile,
-}
-
-/// Under which heading the help shows an option.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Section {
-    /// This member.
-    Member,
-    /// The client port.
-    Client,
-    /// The peer port.
-    Peer,
-    /// Joining others.
-    Cluster,
-    /// What is kept, and for how long.
-    Store,
-    /// What it says.
-    Output,
-    /// Options of 0.4 that are accepted, and do nothing.
-    Ignored,
-}
-
-impl Section {
-    /// All headings, in the order they are shown.
-    pub const ALL: [Self; 7] = [
-        Self::Member,
-        Self::Client,
-        Self::Peer,
-        Self::Cluster,
-        Self::Store,
-        Self::Output,
-        Self::Ignored,
-    ];
-
-    /// The heading.
-    pub fn title(self) -> &'static str {
-        match self {
-            Self::Member => "This member",
-            Self::Client => "Clients",
-            Self::Peer => "Peers",
-            Self::Cluster => "Joining a cluster",
-            Self::Store => "Snapshots and history",
-            Self::Output => "Output",
-            Self::Ignored => "Of etcd 0.4, accepted without effect",
-        }
-    }
-}
-
-/// How an option is written.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Form {
-    /// `-flag`, `-flag=true` or `-flag=false`.
-    Switch,
-    /// `-flag VALUE` or `-flag=VALUE`; the word stands for the value in the help.
-    Value(&'static str),
-}
-
-/// What a value is, as a configuration file knows it.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Kind {
-    /// True or false.
-    Truth,
-    /// A number, whole or not.
-    Number,
-    /// Texts in an array, or one text with commas in between.
-    List,
-    /// A text.
-    Text,
-}
-
-/// How a configuration file says an option.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct FileKey {
-    /// The section's name; none above all sections.
-    pub section: Option<&'static str>,
-    /// The key in it.
-    pub key: String,
-}
-
-/// One option: a row of the table.
-#[derive(Clone, Copy, Debug)]
-pub struct Opt {
-    /// Which one it is.
-    pub key: Key,
-    /// Its flags without dashes: the first is the one shown, the others mean the same.
-    pub names: &'static [&'static str],
-    /// Its environment variables: the first is the one shown, an earlier one wins.
-    pub variables: &'static [&'static str],
-    /// How it is written.
-    pub form: Form,
-    /// The value without which it is not; none where it comes from somewhere else or is left empty.
-    pub default: Option<&'static str>,
-    /// Where the help shows it.
-    pub section: Section,
-    /// What it does, in one sentence; says where the default comes from when `default` is none.
-    pub help: &'static str,
-}
-
-impl Opt {
-    /// The flag as people type it.
-    pub fn flag(&self) -> String {
-        format!("-{}", self.name())
-    }
-
-    /// The sections and keys by which a configuration file says it, the first the one shown: a variable's
-    /// name without `ETCD_`, in small letters; what follows `ETCD_PEER_` is in `[peer]`, what follows
-    /// `ETCD_CLUSTER_` in `[cluster]`, the rest above all sections. None for what a file cannot say.
-    pub fn file_keys(&self) -> Vec<FileKey> {
-        if self.key == Key::Config {
-            return Vec::new();
-        }
-        self.variables
-            .iter()
-            .map(|name| FileKey::of(name))
-            .collect()
-    }
-
-    /// The flag without its dash.
-    pub fn name(&self) -> &'static str {
-        self.names.first().copied().unwrap_or_default()
-    }
-}
-
-impl Form {
-    /// What the value is.
-    pub fn kind(self) -> Kind {
-        match self {
-            Self::Switch => Kind::Truth,
-            Self::Value("COUNT" | "BYTES" | "SECONDS" | "MILLISECONDS") => Kind::Number,
-            Self::Value(placeholder) if placeholder.ends_with(",...") => Kind::List,
-            Self::Value(_) => Kind::Text,
-        }
-    }
-}
-
-impl FileKey {
-    /// Of a variable.
-    pub fn of(variable: &str) -> Self {
-        let name = variable.strip_prefix("ETCD_").unwrap_or(variable);
-        let (section, key) = if let Some(rest) = name.strip_prefix("PEER_") {
-            (Some("peer"), rest)
-        } else if let Some(rest) = name.strip_prefix("CLUSTER_") {
-            (Some("cluster"), rest)
-        } else {
-            (None, name)
-        };
-        Self {
-            section,
-            key: key.to_ascii_lowercase(),
-        }
-    }
-}
-
-impl fmt::Display for FileKey {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self.section {
-            None => f.write_str(&self.key),
-            Some(section) => write!(f, "[{section}] {}", self.key),
-        }
-    }
-}
+pub use super::option::{FileKey, Form, Key, Kind, Opt, Section};
+use super::option::{switch, value};
 
 impl Key {
-    /// This option's row.
+    /// The row of this option.
     pub fn option(self) -> &'static Opt {
-        let rows = OPTIONS.iter().chain(service::OPTIONS);
-        let mut own = rows.filter(|option| option.key == self);
-        // Each has its row, as a test makes sure.
-        own.next().unwrap_or(&OPTIONS[0])
+        let mut rows = OPTIONS.iter().chain(DISCOVERY_OPTIONS);
+        // A test checks that every key has a row.
+        rows.find(|option| option.key == self)
+            .unwrap_or(&OPTIONS[0])
     }
 }
 
-/// Short for the rows below.
-pub(super) const fn value(
-    key: Key,
-    names: &'static [&'static str],
-    variables: &'static [&'static str],
-    placeholder: &'static str,
-    default: Option<&'static str>,
-    section: Section,
-    help: &'static str,
-) -> Opt {
-    Opt {
-        key,
-        names,
-        variables,
-        form: Form::Value(placeholder),
-        default,
-        section,
-        help,
-    }
-}
-
-pub(super) const fn switch(
-    key: Key,
-    names: &'static [&'static str],
-    variables: &'static [&'static str],
-    default: Option<&'static str>,
-    section: Section,
-    help: &'static str,
-) -> Opt {
-    Opt {
-        key,
-        names,
-        variables,
-        form: Form::Switch,
-        default,
-        section,
-        help,
-    }
-}
-
-/// All options, in the order of [`Key`].
+/// The options of `etcd`, in the order of [`Key`].
 #[rustfmt::skip]
 pub static OPTIONS: &[Opt] = &[
     value(Key::Name, &["name"], &["ETCD_NAME"], "NAME", None, Section::Member,
-        "The name of this member, unlike any other's (default: the host name)."),
+        "Name of this member, unique in the cluster (default: the host name)."),
     value(Key::DataDir, &["data-dir"], &["ETCD_DATA_DIR"], "DIR", None, Section::Member,
-        "The directory for everything it keeps (default: ./NAME.etcd)."),
+        "Path of the data directory (default: ./NAME.etcd)."),
     value(Key::Config, &["config"], &["ETCD_CONFIG"], "FILE", None, Section::Member,
-        "Read options from this file (default: /etc/etcd/etcd.conf, if it is there)."),
+        "Path of the configuration file (default: /etc/etcd/etcd.conf, if it exists)."),
     value(Key::Ready, &["ready"], &["ETCD_READY"], "WHEN", Some("serving"), Section::Member,
-        "Tell systemd that it is ready once it serves clients (serving), or once there is a leader too (quorum)."),
+        "When to report readiness to systemd: serving (clients are served) or quorum (clients are served and \
+         there is a leader)."),
     value(Key::Addr, &["addr"], &["ETCD_ADDR"], "HOST:PORT", Some("127.0.0.1:4001"), Section::Client,
-        "The address clients are told to use."),
+        "Address advertised to clients."),
     value(Key::BindAddr, &["bind-addr"], &["ETCD_BIND_ADDR"], "HOST[:PORT]", None, Section::Client,
-        "The address to listen on for clients (default: every interface at the port of -addr, or only \
-         loopback if -addr is loopback)."),
+        "Listen address for clients (default: all interfaces at the port of -addr, or loopback if -addr is \
+         loopback)."),
     value(Key::Cors, &["cors"], &["ETCD_CORS", "ETCD_CORS_ORIGINS"], "ORIGIN,...", None, Section::Client,
-        "Web pages of these origins may ask; * for all."),
+        "Allowed CORS origins, comma-separated; * allows any."),
     value(Key::HttpReadTimeout, &["http-read-timeout"], &["ETCD_HTTP_READ_TIMEOUT"], "SECONDS", Some("300"), Section::Client,
-        "A request that takes longer to arrive is dropped; 0 for no limit. Ends no watch."),
+        "Timeout for reading a request, in seconds (0 = none). Does not apply to watches."),
     value(Key::HttpWriteTimeout, &["http-write-timeout"], &["ETCD_HTTP_WRITE_TIMEOUT"], "SECONDS", Some("300"), Section::Client,
-        "A client that reads none of its answer for longer is dropped; 0 for no limit. Ends no watch."),
+        "Timeout for writing to a client that does not read its response, in seconds (0 = none). Does not apply \
+         to watches."),
     value(Key::CertFile, &["cert-file"], &["ETCD_CERT_FILE"], "FILE", None, Section::Client,
-        "Serve clients by TLS, with this certificate (PEM, followed by its chain)."),
+        "Server certificate of the client port, followed by its chain (PEM). Enables TLS."),
     value(Key::KeyFile, &["key-file"], &["ETCD_KEY_FILE"], "FILE", None, Section::Client,
-        "The private key of that certificate (PEM, not encrypted)."),
+        "Private key of -cert-file (PEM, not encrypted)."),
     value(Key::CaFile, &["ca-file"], &["ETCD_CA_FILE"], "FILE", None, Section::Client,
-        "Serve only clients with a certificate that these authorities signed (PEM)."),
+        "CA certificate for verifying clients (PEM). Clients without a certificate are rejected."),
     value(Key::PeerAddr, &["peer-addr"], &["ETCD_PEER_ADDR"], "HOST:PORT", Some("127.0.0.1:7001"), Section::Peer,
-        "The address peers are told to use."),
+        "Address advertised to peers."),
     value(Key::PeerBindAddr, &["peer-bind-addr"], &["ETCD_PEER_BIND_ADDR"], "HOST[:PORT]", None, Section::Peer,
-        "The address to listen on for peers (default: every interface at the port of -peer-addr, or only \
-         loopback if -peer-addr is loopback)."),
+        "Listen address for peers (default: all interfaces at the port of -peer-addr, or loopback if -peer-addr \
+         is loopback)."),
     value(Key::PeerHeartbeatInterval, &["peer-heartbeat-interval"], &["ETCD_PEER_HEARTBEAT_INTERVAL"], "MILLISECONDS", Some("100"), Section::Peer,
-        "How often the leader lets the others know that it lives."),
+        "Time between two heartbeats of the leader, in milliseconds."),
     value(Key::PeerElectionTimeout, &["peer-election-timeout"], &["ETCD_PEER_ELECTION_TIMEOUT"], "MILLISECONDS", Some("400"), Section::Peer,
-        "Without word from a leader for this long, another is elected; at least twice the heartbeat."),
+        "Time without a heartbeat before a follower starts an election, in milliseconds; at least twice \
+         -peer-heartbeat-interval."),
     value(Key::PeerCertFile, &["peer-cert-file"], &["ETCD_PEER_CERT_FILE"], "FILE", None, Section::Peer,
-        "Talk to peers by TLS, with this certificate; it is shown to those who call and to those called."),
+        "Peer certificate, used as both server and client certificate, followed by its chain (PEM). Enables TLS."),
     value(Key::PeerKeyFile, &["peer-key-file"], &["ETCD_PEER_KEY_FILE"], "FILE", None, Section::Peer,
-        "The private key of that certificate."),
+        "Private key of -peer-cert-file (PEM, not encrypted)."),
     value(Key::PeerCaFile, &["peer-ca-file"], &["ETCD_PEER_CA_FILE"], "FILE", None, Section::Peer,
-        "Talk only to peers with a certificate that these authorities signed."),
+        "CA certificate for verifying peers (PEM). Peers without a certificate are rejected."),
     value(Key::Discovery, &["discovery"], &["ETCD_DISCOVERY"], "URL", None, Section::Cluster,
-        "Find the cluster of this token, https://HOST/TOKEN or the URL of a directory of any v2 keys API; the \
-         first machine there founds it."),
+        "URL of a discovery token: https://HOST/TOKEN, or a directory of any v2 keys API. The first member to \
+         register there founds the cluster."),
     value(Key::Peers, &["peers"], &["ETCD_PEERS"], "HOST:PORT,...", None, Section::Cluster,
-        "Join the cluster of these members, by their -peer-addr; with neither this nor -discovery, be the first \
-         of a new one."),
+        "Peer addresses (-peer-addr) of the cluster to join, comma-separated. Without -peers, -peers-file and \
+         -discovery, a new cluster is founded."),
     value(Key::PeersFile, &["peers-file"], &["ETCD_PEERS_FILE"], "FILE", None, Section::Cluster,
-        "A file with more of them, with commas, spaces or lines in between."),
+        "File with peer addresses, in addition to -peers, separated by commas or white space."),
     switch(Key::Force, &["force", "f"], &[], Some("false"), Section::Cluster,
-        "Join even if that throws away what the data directory holds."),
+        "Join a cluster even if this discards the contents of the data directory."),
     switch(Key::ForceNewCluster, &["force-new-cluster"], &[], Some("false"), Section::Cluster,
-        "Go on alone with what the data directory holds, as a new cluster: for one member of a cluster \
-         that lost most of its members for good."),
+        "Found a new cluster with this member only, keeping the contents of the data directory. For recovery \
+         after the permanent loss of a majority of members."),
     value(Key::MaxRetryAttempts, &["max-retry-attempts"], &["ETCD_MAX_RETRY_ATTEMPTS"], "COUNT", Some("3"), Section::Cluster,
-        "If no peer answers, try again this many times."),
+        "Number of retries if no peer can be reached when joining."),
     value(Key::RetryInterval, &["retry-interval"], &["ETCD_RETRY_INTERVAL"], "SECONDS", Some("3"), Section::Cluster,
-        "Wait this long before each."),
+        "Time between two attempts to join, in seconds."),
     value(Key::ClusterActiveSize, &["cluster-active-size"], &["ETCD_CLUSTER_ACTIVE_SIZE"], "COUNT", Some("9"), Section::Cluster,
-        "A new cluster has at most this many members; more machines stand by."),
+        "Maximum number of members of a new cluster; further hosts become standbys."),
     value(Key::ClusterRemoveDelay, &["cluster-remove-delay"], &["ETCD_CLUSTER_REMOVE_DELAY"], "SECONDS", Some("1800"), Section::Cluster,
-        "In a new cluster, a member that is away for longer loses its place to a standby."),
+        "Time after which an unreachable member of a new cluster is replaced by a standby, in seconds."),
     value(Key::ClusterSyncInterval, &["cluster-sync-interval"], &["ETCD_CLUSTER_SYNC_INTERVAL"], "SECONDS", Some("5"), Section::Cluster,
-        "In a new cluster, a standby looks this often whether a place is free."),
+        "Time between two attempts of a standby of a new cluster to join, in seconds."),
     switch(Key::Snapshot, &["snapshot"], &["ETCD_SNAPSHOT"], Some("true"), Section::Store,
-        "Replace old log entries by snapshots of the store."),
+        "Take snapshots of the store and remove the log entries they contain."),
     value(Key::SnapshotCount, &["snapshot-count"], &["ETCD_SNAPSHOT_COUNT", "ETCD_SNAPSHOTCOUNT"], "COUNT", Some("10000"), Section::Store,
-        "Take a snapshot after this many changes."),
+        "Number of log entries between two snapshots."),
     value(Key::WatchHistory, &["watch-history"], &["ETCD_WATCH_HISTORY"], "COUNT", Some("100000"), Section::Store,
-        "Keep this many events for those who watch from an earlier index."),
+        "Maximum number of events in the history, for watches that start at an earlier index."),
     value(Key::WatchHistoryBytes, &["watch-history-bytes"], &["ETCD_WATCH_HISTORY_BYTES"], "BYTES", Some("67108864"), Section::Store,
-        "Keep fewer if they would take more memory than this."),
+        "Maximum size of the history in memory, in bytes."),
     switch(Key::Verbose, &["v"], &["ETCD_VERBOSE"], Some("false"), Section::Output,
-        "Say more about what it does."),
+        "Log debug messages."),
     switch(Key::VeryVerbose, &["vv"], &["ETCD_VERY_VERBOSE"], Some("false"), Section::Output,
-        "Say everything."),
+        "Log all messages, including trace messages."),
     switch(Key::VeryVeryVerbose, &["vvv"], &["ETCD_VERY_VERY_VERBOSE"], Some("false"), Section::Output,
-        "The same as -vv."),
+        "Same as -vv."),
     switch(Key::PrintConfig, &["print-config"], &[], Some("false"), Section::Output,
-        "Print each option's value and where it comes from, as a configuration file."),
+        "Print the configuration as a configuration file, with the source of each value, and exit."),
     switch(Key::Version, &["version"], &[], Some("false"), Section::Output,
-        "Print the version."),
+        "Print the version and exit."),
     switch(Key::Help, &["h", "help"], &[], Some("false"), Section::Output,
-        "Print this."),
+        "Print this help and exit."),
     value(Key::MaxResultBuffer, &["max-result-buffer"], &["ETCD_MAX_RESULT_BUFFER"], "COUNT", None, Section::Ignored,
-        "Every queue has a bound of its own."),
+        "Ignored: queues have fixed limits."),
     value(Key::CpuProfile, &["cpuprofile"], &["ETCD_CPU_PROFILE_FILE"], "FILE", None, Section::Ignored,
-        "Any profiler of the system will do."),
+        "Ignored: use a system profiler such as perf."),
     value(Key::Trace, &["trace"], &["ETCD_TRACE"], "TEXT", None, Section::Ignored,
-        "There is no page to turn on."),
+        "Ignored: there is no trace page."),
     value(Key::GraphiteHost, &["graphite-host"], &["ETCD_GRAPHITE_HOST"], "HOST:PORT", None, Section::Ignored,
-        "Metrics are asked for, not sent."),
+        "Ignored: metrics are not sent to Graphite."),
+];
+
+/// The options of `etcd-discovery`.
+#[rustfmt::skip]
+pub static DISCOVERY_OPTIONS: &[Opt] = &[
+    value(Key::Addr, &["addr"], &["ETCD_DISCOVERY_ADDR"], "HOST:PORT", Some("127.0.0.1:8087"), Section::Client,
+        "Address advertised to clients."),
+    value(Key::BindAddr, &["bind-addr"], &["ETCD_DISCOVERY_BIND_ADDR"], "HOST[:PORT]", None, Section::Client,
+        "Listen address (default: all interfaces at the port of -addr, or loopback if -addr is loopback)."),
+    value(Key::BaseUrl, &["base-url"], &["ETCD_DISCOVERY_BASE_URL"], "URL", None, Section::Client,
+        "Base of the URLs of new tokens (default: the URL of -addr)."),
+    value(Key::CertFile, &["cert-file"], &["ETCD_DISCOVERY_CERT_FILE"], "FILE", None, Section::Client,
+        "Server certificate, followed by its chain (PEM). Enables TLS."),
+    value(Key::KeyFile, &["key-file"], &["ETCD_DISCOVERY_KEY_FILE"], "FILE", None, Section::Client,
+        "Private key of -cert-file (PEM, not encrypted)."),
+    value(Key::DataDir, &["data-dir"], &["ETCD_DISCOVERY_DATA_DIR"], "DIR", None, Section::Store,
+        "Path of the data directory with the tokens (default: ./discovery.etcd)."),
+    value(Key::Etcd, &["etcd"], &["ETCD_DISCOVERY_ETCD"], "URL,...", None, Section::Store,
+        "Client URLs of an etcd cluster that stores the tokens, below /_etcd/registry, comma-separated. Replaces \
+         -data-dir."),
+    value(Key::EtcdCaFile, &["etcd-ca-file"], &["ETCD_DISCOVERY_ETCD_CA_FILE"], "FILE", None, Section::Store,
+        "CA certificate for verifying the members of -etcd (PEM; default: the CA certificates of the system)."),
+    value(Key::EtcdCertFile, &["etcd-cert-file"], &["ETCD_DISCOVERY_ETCD_CERT_FILE"], "FILE", None, Section::Store,
+        "Client certificate for the members of -etcd, followed by its chain (PEM)."),
+    value(Key::EtcdKeyFile, &["etcd-key-file"], &["ETCD_DISCOVERY_ETCD_KEY_FILE"], "FILE", None, Section::Store,
+        "Private key of -etcd-cert-file (PEM, not encrypted)."),
+    switch(Key::Verbose, &["v"], &["ETCD_DISCOVERY_VERBOSE"], Some("false"), Section::Output,
+        "Log debug messages."),
+    switch(Key::VeryVerbose, &["vv"], &["ETCD_DISCOVERY_VERY_VERBOSE"], Some("false"), Section::Output,
+        "Log all messages, including trace messages."),
+    switch(Key::Version, &["version"], &[], Some("false"), Section::Output,
+        "Print the version and exit."),
+    switch(Key::Help, &["h", "help"], &[], Some("false"), Section::Output,
+        "Print this help and exit."),
 ];

@@ -1,16 +1,18 @@
-//! What `etcd -print-config` prints: a configuration file that says the same, with where each value is
-//! from behind it.
+//! The output of `etcd -print-config`: an equivalent configuration file, with the source of each value in a
+//! comment.
 
 use std::fmt::Write;
 
 use toml::Value;
 
-use super::layer::{Layer, Source};
+use super::merged::Merged;
 use super::options::{Key, Kind, OPTIONS, Opt, Section};
-use super::{Config, value};
+use super::source::Source;
+use super::validated::Config;
+use super::value;
 
-/// The whole page, for what `layer` says and what came of it.
-pub fn print(layer: &Layer, config: &Config) -> String {
+/// The output, for the merged values and the configuration made from them.
+pub fn print(merged: &Merged, config: &Config) -> String {
     let mut text = String::new();
     for section in [None, Some("peer"), Some("cluster")] {
         if let Some(name) = section {
@@ -22,7 +24,7 @@ pub fn print(layer: &Layer, config: &Config) -> String {
                 continue;
             };
             if key.section == section {
-                text.push_str(&line(option, &key.key, layer, config));
+                text.push_str(&format_line(option, &key.key, merged, config));
             }
         }
     }
@@ -30,28 +32,31 @@ pub fn print(layer: &Layer, config: &Config) -> String {
         .iter()
         .filter(|option| option.file_keys().is_empty())
     {
-        if let Some((source @ Source::Flag(_), value)) = layer.said(option.key)
+        if let Some((source @ Source::Flag(_), value)) = merged.find(option.key)
             && option.key != Key::PrintConfig
         {
-            let _ = writeln!(text, "# {source}={value}, which a file cannot say");
+            let _ = writeln!(text, "# {source}={value} (cannot be set in a file)");
         }
     }
     text
 }
 
-fn line(option: &Opt, key: &str, layer: &Layer, config: &Config) -> String {
+fn format_line(option: &Opt, key: &str, merged: &Merged, config: &Config) -> String {
     let derived =
         |value: String, from: &str| format!("{key} = {}  # {from}\n", Value::String(value));
-    match layer.said(option.key) {
+    match merged.find(option.key) {
         Some((source, text)) => {
             let from = match source {
                 Source::Default(_) => String::from("default"),
                 Source::File { path, line, key: _ } => format!("{path}:{line}"),
                 Source::Flag(_) | Source::Variable(_) => source.to_string(),
             };
-            format!("{key} = {}  # {from}\n", written(option.form.kind(), text))
+            format!(
+                "{key} = {}  # {from}\n",
+                format_value(option.form.kind(), text)
+            )
         }
-        None if option.key == Key::Name => derived(config.name.clone(), "the host name"),
+        None if option.key == Key::Name => derived(config.name.clone(), "host name"),
         None if option.key == Key::DataDir => {
             derived(config.data_dir.display().to_string(), "from the name")
         }
@@ -66,11 +71,11 @@ fn line(option: &Opt, key: &str, layer: &Layer, config: &Config) -> String {
     }
 }
 
-/// A value as a file writes it. It has been checked before.
-fn written(kind: Kind, text: &str) -> String {
+/// Format a valid value as TOML.
+fn format_value(kind: Kind, text: &str) -> String {
     match kind {
-        Kind::Truth => value::truth(text).unwrap_or_default().to_string(),
-        Kind::Number => match (value::count(text), text.parse::<f64>()) {
+        Kind::Bool => value::parse_bool(text).unwrap_or_default().to_string(),
+        Kind::Number => match (value::parse_count(text), text.parse::<f64>()) {
             (Ok(number), _) => number.to_string(),
             (Err(_), Ok(number)) => number.to_string(),
             (Err(_), Err(_)) => Value::String(String::from(text)).to_string(),

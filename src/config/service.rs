@@ -1,183 +1,151 @@
-//! The options of `etcd-discovery`: a table of its own, of the same rows.
+//! The configuration of `etcd-discovery`.
 
 use std::ffi::OsString;
 use std::path::PathBuf;
 
-use super::options::{Key, Opt, Section, switch, value as row};
-use super::value::{self, Problem, problem};
-use super::{Config, Error, Layer, PortAddress, Source, TlsFiles, Verbosity, env, flags};
+use super::address::PortAddress;
+use super::error::Error;
+use super::layer::Layer;
+use super::merged::Merged;
+use super::options::{DISCOVERY_OPTIONS, Key, OPTIONS};
+use super::source::Source;
+use super::tls::TlsFiles;
+use super::validated::{Config, Verbosity};
+use super::value::{self, InvalidValue, invalid};
+use super::{env, flags};
 use crate::cluster::Address;
 
-/// All options of the service.
-#[rustfmt::skip]
-pub static OPTIONS: &[Opt] = &[
-    row(Key::Addr, &["addr"], &["ETCD_DISCOVERY_ADDR"], "HOST:PORT", Some("127.0.0.1:8087"), Section::Client,
-        "The address machines are told to use."),
-    row(Key::BindAddr, &["bind-addr"], &["ETCD_DISCOVERY_BIND_ADDR"], "HOST[:PORT]", None, Section::Client,
-        "The address to listen on (default: every interface at the port of -addr, or only loopback if -addr is \
-         loopback)."),
-    row(Key::BaseUrl, &["base-url"], &["ETCD_DISCOVERY_BASE_URL"], "URL", None, Section::Client,
-        "What the URLs of new tokens begin with (default: that of -addr)."),
-    row(Key::CertFile, &["cert-file"], &["ETCD_DISCOVERY_CERT_FILE"], "FILE", None, Section::Client,
-        "Serve by TLS, with this certificate (PEM, followed by its chain)."),
-    row(Key::KeyFile, &["key-file"], &["ETCD_DISCOVERY_KEY_FILE"], "FILE", None, Section::Client,
-        "The private key of that certificate (PEM, not encrypted)."),
-    row(Key::DataDir, &["data-dir"], &["ETCD_DISCOVERY_DATA_DIR"], "DIR", None, Section::Store,
-        "Keep the tokens in this directory (default: ./discovery.etcd)."),
-    row(Key::Etcd, &["etcd"], &["ETCD_DISCOVERY_ETCD"], "URL,...", None, Section::Store,
-        "Keep the tokens in the cluster of these members instead, below /_etcd/registry."),
-    row(Key::EtcdCaFile, &["etcd-ca-file"], &["ETCD_DISCOVERY_ETCD_CA_FILE"], "FILE", None, Section::Store,
-        "Believe members of -etcd whose certificate one of these has signed (PEM; default: those the system trusts)."),
-    row(Key::EtcdCertFile, &["etcd-cert-file"], &["ETCD_DISCOVERY_ETCD_CERT_FILE"], "FILE", None, Section::Store,
-        "Show this certificate to members of -etcd (PEM, followed by its chain)."),
-    row(Key::EtcdKeyFile, &["etcd-key-file"], &["ETCD_DISCOVERY_ETCD_KEY_FILE"], "FILE", None, Section::Store,
-        "The private key of that certificate (PEM, not encrypted)."),
-    switch(Key::Verbose, &["v"], &["ETCD_DISCOVERY_VERBOSE"], Some("false"), Section::Output,
-        "Say more about what it does."),
-    switch(Key::VeryVerbose, &["vv"], &["ETCD_DISCOVERY_VERY_VERBOSE"], Some("false"), Section::Output,
-        "Say everything."),
-    switch(Key::Version, &["version"], &[], Some("false"), Section::Output,
-        "Print the version."),
-    switch(Key::Help, &["h", "help"], &[], Some("false"), Section::Output,
-        "Print this."),
-];
-
-/// Everything the service is told at its start, checked.
+/// The configuration of the service, validated.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ServiceConfig {
-    /// Its port.
+    /// The address of the port.
     pub port: PortAddress,
-    /// The files of its TLS; none for plain HTTP.
+    /// TLS files of the port; none for plain HTTP.
     pub tls: Option<TlsFiles>,
-    /// What the URLs of tokens begin with, without a slash at the end; none for the port's own URL.
+    /// The base of token URLs, without a trailing slash; none for the URL of the port.
     pub base_url: Option<String>,
-    /// Where it keeps the tokens.
-    pub keep: Keep,
-    /// How much to say.
+    /// Where the tokens are stored.
+    pub store: TokenStore,
+    /// The lowest level that is logged.
     pub verbosity: Verbosity,
 }
 
-/// Where the service keeps its tokens.
+/// Where the tokens are stored.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Keep {
-    /// In a directory of its own, as the only member of its cluster.
-    Here(Box<Config>),
-    /// In a cluster.
+pub enum TokenStore {
+    /// In a data directory: the service embeds the only member of a cluster.
+    Embedded(Box<Config>),
+    /// In an etcd cluster.
     Cluster(Cluster),
 }
 
-/// The cluster that keeps the tokens, and how it is spoken to. Nothing is read here.
+/// The cluster that stores the tokens, and the TLS files for it. The files are not read here.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Cluster {
-    /// Its members.
+    /// Its members, by their client addresses.
     pub members: Vec<Address>,
-    /// The authorities that sign its certificates; none for the system's.
+    /// CA certificate for verifying them; none for those of the system.
     pub ca: Option<PathBuf>,
-    /// The certificate it is shown.
+    /// Client certificate; none to connect without one.
     pub identity: Option<TlsFiles>,
 }
 
-/// What the command line asks for.
+/// What the command line requests.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Asked {
-    /// To run like this.
+pub enum Invocation {
+    /// Run the service.
     Run(Box<ServiceConfig>),
-    /// For the help.
+    /// Print the help.
     Help,
-    /// For the version.
+    /// Print the version.
     Version,
 }
 
-/// What the program's arguments (without its name) and the environment ask for.
+/// Read the arguments (without the name of the program) and the environment.
 ///
 /// # Errors
 ///
-/// The first thing that is wrong, naming the flag or variable, the value, and what was expected.
-pub fn read(arguments: impl IntoIterator<Item = OsString>) -> Result<Asked, Error> {
-    let flags = flags::read_by(OPTIONS, arguments)?;
-    if flags.get(Key::Help, value::truth)? == Some(true) {
-        return Ok(Asked::Help);
+/// The first error of [`flags::read`], [`env::read`] or [`validate`].
+pub fn read(arguments: impl IntoIterator<Item = OsString>) -> Result<Invocation, Error> {
+    let flags = flags::read_table(DISCOVERY_OPTIONS, arguments)?;
+    if flags.get(Key::Help, value::parse_bool)? == Some(true) {
+        return Ok(Invocation::Help);
     }
-    if flags.get(Key::Version, value::truth)? == Some(true) {
-        return Ok(Asked::Version);
+    if flags.get(Key::Version, value::parse_bool)? == Some(true) {
+        return Ok(Invocation::Version);
     }
-    let variables = env::read_by(OPTIONS, |variable| std::env::var_os(variable))?;
-    let config = validate(&flags.or(variables))?;
-    Ok(Asked::Run(Box::new(config)))
+    let variables = env::read_table(DISCOVERY_OPTIONS, |variable| std::env::var_os(variable))?;
+    let config = validate([flags, variables])?;
+    Ok(Invocation::Run(Box::new(config)))
 }
 
-/// The configuration that a layer describes.
+/// Merge and validate the layers, the highest first.
 ///
 /// # Errors
 ///
-/// The first value that will not do.
-pub fn validate(said: &Layer) -> Result<ServiceConfig, Error> {
-    let cluster = said
-        .get(Key::Etcd, members)?
-        .filter(|members| !members.is_empty());
-    let keep = match cluster {
-        Some(members) => {
-            said.get(Key::DataDir, |_| {
-                let what = "is of no use where -etcd keeps the tokens";
-                problem::<()>(what, "either -data-dir or -etcd")
-            })?;
-            Keep::Cluster(Cluster {
-                members,
-                ca: said.file(Key::EtcdCaFile)?,
-                identity: said.identity(Key::EtcdCertFile, Key::EtcdKeyFile)?,
-            })
-        }
-        None => {
-            for key in [Key::EtcdCaFile, Key::EtcdCertFile, Key::EtcdKeyFile] {
-                said.get(key, |_| {
-                    let what = "is of no use without -etcd";
-                    problem::<()>(what, "the members that it is for in -etcd")
-                })?;
-            }
-            let directory = said.get(Key::DataDir, value::directory)?;
-            Keep::Here(Box::new(member(directory)?))
-        }
-    };
-    let layer = said.clone().or(Layer::defaults_of(OPTIONS));
-    let tls = layer.tls(Key::CertFile, Key::KeyFile, Key::CaFile)?;
+/// [`Error::Invalid`]: the first value that cannot be parsed, is out of range, or conflicts with another.
+pub fn validate(layers: impl IntoIterator<Item = Layer>) -> Result<ServiceConfig, Error> {
+    let merged = Merged::new(DISCOVERY_OPTIONS, layers);
+    let store = token_store(&merged)?;
+    let tls = merged.tls(Key::CertFile, Key::KeyFile, Key::CaFile)?;
     Ok(ServiceConfig {
-        port: layer.endpoint(Key::Addr, Key::BindAddr, tls.is_some())?,
+        store,
+        port: merged.port_address(Key::Addr, Key::BindAddr, tls.is_some())?,
         tls,
-        base_url: layer.get(Key::BaseUrl, base_url)?,
-        keep,
-        verbosity: layer.verbosity()?,
+        base_url: merged.get(Key::BaseUrl, parse_base_url)?,
+        verbosity: merged.verbosity()?,
     })
 }
 
-/// The member that keeps the tokens; it has no ports.
-fn member(directory: Option<PathBuf>) -> Result<Config, Error> {
-    let mut layer = Layer::defaults();
+fn token_store(merged: &Merged) -> Result<TokenStore, Error> {
+    let members = merged
+        .get(Key::Etcd, value::parse_addresses)?
+        .filter(|members| !members.is_empty());
+    if let Some(members) = members {
+        merged.get(Key::DataDir, |_| {
+            let what = "cannot be combined with -etcd";
+            invalid::<()>(what, "either -data-dir or -etcd")
+        })?;
+        return Ok(TokenStore::Cluster(Cluster {
+            members,
+            ca: merged.file(Key::EtcdCaFile)?,
+            identity: merged.identity(Key::EtcdCertFile, Key::EtcdKeyFile)?,
+        }));
+    }
+    for key in [Key::EtcdCaFile, Key::EtcdCertFile, Key::EtcdKeyFile] {
+        merged.get(key, |_| {
+            let what = "has no effect without -etcd";
+            invalid::<()>(what, "the client URLs of the cluster in -etcd")
+        })?;
+    }
+    let directory = merged.get(Key::DataDir, value::parse_path)?;
+    Ok(TokenStore::Embedded(Box::new(embedded_member(directory)?)))
+}
+
+/// The configuration of the embedded member that stores the tokens; it has no ports.
+fn embedded_member(directory: Option<PathBuf>) -> Result<Config, Error> {
+    let mut layer = Layer::default();
     let source = Source::Default(Key::Name);
     layer.set(Key::Name, source, String::from("discovery"));
-    let mut config = layer.validate(None)?;
+    let mut config = Merged::new(OPTIONS, [layer]).validate(None)?;
     config.data_dir = directory.unwrap_or(config.data_dir);
     Ok(config)
 }
 
-/// Members of a cluster, by the URLs of their client ports.
-fn members(text: &str) -> Result<Vec<Address>, Problem> {
-    value::addresses(text)
-}
-
-fn base_url(text: &str) -> Result<String, Problem> {
+/// Parse the base of token URLs.
+fn parse_base_url(text: &str) -> Result<String, InvalidValue> {
     const EXPECTED: &str = "a URL such as https://discovery.example";
     let rest = text
         .strip_prefix("https://")
         .or_else(|| text.strip_prefix("http://"));
     match rest.map(|rest| rest.trim_end_matches('/')) {
-        None => problem("is no URL", EXPECTED),
-        Some("") => problem("has no host", EXPECTED),
-        Some(rest) if rest.contains(['?', '#']) => {
-            problem("has something behind its path", EXPECTED)
-        }
-        Some(rest) if !rest.bytes().all(|byte| byte.is_ascii_graphic()) => {
-            problem("has a character in it that no URL has", EXPECTED)
-        }
+        None => invalid("is not a valid URL", EXPECTED),
+        Some("") => invalid("has no host", EXPECTED),
+        Some(rest) if rest.contains(['?', '#']) => invalid("has a query or a fragment", EXPECTED),
+        Some(rest) if !rest.bytes().all(|byte| byte.is_ascii_graphic()) => invalid(
+            "contains a character that is not allowed in a URL",
+            EXPECTED,
+        ),
         Some(_) => Ok(String::from(text.trim_end_matches('/'))),
     }
 }
@@ -187,18 +155,16 @@ mod tests {
     use super::*;
 
     fn with(arguments: &[&str]) -> Result<ServiceConfig, Error> {
-        validate(&flags::read_by(
-            OPTIONS,
-            arguments.iter().map(OsString::from),
-        )?)
+        let arguments = arguments.iter().map(OsString::from);
+        validate([flags::read_table(DISCOVERY_OPTIONS, arguments)?])
     }
 
     #[test]
-    fn forms() {
+    fn options_are_validated() {
         let config = with(&[]).expect("valid");
         assert_eq!(config.port.advertised.url(), "http://127.0.0.1:8087");
-        let Keep::Here(member) = config.keep else {
-            panic!("nothing was said about a cluster");
+        let TokenStore::Embedded(member) = config.store else {
+            panic!("a cluster without -etcd");
         };
         assert_eq!(member.data_dir, PathBuf::from("discovery.etcd"));
 
@@ -213,37 +179,37 @@ mod tests {
         let config = config.expect("valid");
         assert_eq!(config.port.advertised.url(), "https://d.example:443");
         assert_eq!(config.base_url.as_deref(), Some("https://d.example"));
-        assert!(matches!(config.keep, Keep::Cluster(cluster) if cluster.members.len() == 2));
+        assert!(matches!(config.store, TokenStore::Cluster(cluster) if cluster.members.len() == 2));
     }
 
     #[test]
-    fn refused() {
-        for (arguments, said) in [
+    fn invalid_options_are_rejected() {
+        for (arguments, expected) in [
             (&["-peers=a:1"][..], "unknown flag \"-peers\""),
             (
                 &["-base-url=d.example"],
-                "-base-url: \"d.example\" is no URL",
+                "-base-url: \"d.example\" is not a valid URL",
             ),
             (
                 &["-data-dir=x", "-etcd=a:1"],
-                "-data-dir: \"x\" is of no use",
+                "-data-dir: \"x\" cannot be combined with -etcd",
             ),
-            (&["-cert-file=c"], "needs -key-file too"),
+            (&["-cert-file=c"], "requires -key-file"),
             (&["-etcd=a"], "has no port"),
-            (&["-etcd-ca-file=c"], "is of no use without -etcd"),
+            (&["-etcd-ca-file=c"], "has no effect without -etcd"),
             (
                 &["-etcd=https://a:1", "-etcd-cert-file=c"],
-                "needs -etcd-key-file too",
+                "requires -etcd-key-file",
             ),
         ] {
-            let error = with(arguments).expect_err(said).to_string();
-            assert!(error.contains(said), "{error}");
+            let error = with(arguments).expect_err(expected).to_string();
+            assert!(error.contains(expected), "{error}");
         }
     }
 
     #[test]
     fn every_key_has_a_row() {
-        for option in super::super::options::OPTIONS.iter().chain(OPTIONS) {
+        for option in OPTIONS.iter().chain(DISCOVERY_OPTIONS) {
             assert_eq!(option.key.option().key, option.key);
             assert!(option.help.ends_with('.'), "{}", option.name());
         }

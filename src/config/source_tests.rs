@@ -1,4 +1,4 @@
-//! The sources of values: who wins, what they complain about, and what they only mention.
+//! The sources of values: precedence, errors and warnings.
 
 use std::ffi::OsString;
 use std::time::Duration;
@@ -8,36 +8,33 @@ use proptest::prelude::*;
 use crate::cluster::Settings;
 
 use super::options::{FileKey, Form, Kind, OPTIONS, Section};
-use super::{Config, Error, Layer, Verbosity, env, file, flags, old, print};
+use super::{Config, Error, Merged, Verbosity, env, file, flags, old, print};
 
 const PATH: &str = "/etc/etcd/etcd.conf";
 
-fn layer(arguments: &[&str], variables: &[(&str, &str)], text: &str) -> Result<Layer, Error> {
+fn merge(arguments: &[&str], variables: &[(&str, &str)], text: &str) -> Result<Merged, Error> {
     let lookup = |name: &str| {
-        let said = variables.iter().find(|(variable, _)| *variable == name);
-        said.map(|(_, value)| OsString::from(value))
+        let found = variables.iter().find(|(variable, _)| *variable == name);
+        found.map(|(_, value)| OsString::from(value))
     };
-    Ok(flags::read(arguments.iter().map(OsString::from))?
-        .or(env::read(lookup)?)
-        .or(file::parse(PATH, text)?))
+    let flags = flags::read(arguments.iter().map(OsString::from))?;
+    let layers = [flags, env::read(lookup)?, file::parse(PATH, text)?];
+    Ok(Merged::new(OPTIONS, layers))
 }
 
 fn config(arguments: &[&str], variables: &[(&str, &str)], text: &str) -> Config {
-    let layer = layer(arguments, variables, text).expect("readable");
-    layer
-        .or(Layer::defaults())
-        .validate(Some("host"))
-        .expect("valid")
+    let merged = merge(arguments, variables, text).expect("readable");
+    merged.validate(Some("host")).expect("valid")
 }
 
-fn complaint(text: &str) -> String {
-    let layer = file::parse(PATH, text);
-    let config = layer.and_then(|layer| layer.or(Layer::defaults()).validate(Some("host")));
+fn error(text: &str) -> String {
+    let merged = file::parse(PATH, text).map(|layer| Merged::new(OPTIONS, [layer]));
+    let config = merged.and_then(|merged| merged.validate(Some("host")));
     config.expect_err("invalid").to_string()
 }
 
 fn notes(arguments: &[&str], variables: &[(&str, &str)], text: &str) -> Vec<String> {
-    layer(arguments, variables, text).expect("readable").notes()
+    merge(arguments, variables, text).expect("readable").notes()
 }
 
 /// The file that 0.4.6's documents show.
@@ -81,7 +78,7 @@ fn the_documented_file_is_read() {
 }
 
 #[test]
-fn a_flag_wins_over_a_variable_over_a_file_over_a_default() {
+fn a_flag_overrides_a_variable_a_file_and_a_default() {
     let text = "name = 'file'\nsnapshot_count = 3\npeers = [\"a:1\", \"b:2\"]\n[peer]\naddr = '10.0.0.1:1'\n";
     let variables = [("ETCD_NAME", "variable"), ("ETCD_SNAPSHOTCOUNT", "2")];
     let all = config(&["-name=flag"], &variables, text);
@@ -97,69 +94,69 @@ fn a_flag_wins_over_a_variable_over_a_file_over_a_default() {
 }
 
 #[test]
-fn a_complaint_about_a_file_names_the_line() {
+fn an_error_about_a_file_names_the_line() {
     for (text, expected) in [
         (
             "name = 5",
-            "/etc/etcd/etcd.conf:1: name: \"5\" is of the wrong kind; expected a text in quotes",
+            "/etc/etcd/etcd.conf:1: name: \"5\" has the wrong type; expected a quoted string",
         ),
         (
             "\n\nsnapshot = \"true\"",
-            "/etc/etcd/etcd.conf:3: snapshot: \"true\" is of the wrong kind; expected true or \
+            "/etc/etcd/etcd.conf:3: snapshot: \"true\" has the wrong type; expected true or \
              false, without quotes",
         ),
         (
             "[peer]\r\nheartbeat_interval = '50'\r\n",
-            "/etc/etcd/etcd.conf:2: [peer] heartbeat_interval: \"50\" is of the wrong kind; \
+            "/etc/etcd/etcd.conf:2: [peer] heartbeat_interval: \"50\" has the wrong type; \
              expected a number, without quotes",
         ),
         (
             "snapshot_count = 1.5",
-            "/etc/etcd/etcd.conf:1: snapshot_count: \"1.5\" is not a whole number; expected a whole \
-             number, such as 1000",
+            "/etc/etcd/etcd.conf:1: snapshot_count: \"1.5\" is not an integer; expected an integer, \
+             such as 1000",
         ),
         (
             "peers = [1]",
-            "/etc/etcd/etcd.conf:1: peers: \"1\" is of the wrong kind; expected an array of texts \
-             in quotes",
+            "/etc/etcd/etcd.conf:1: peers: \"1\" has the wrong type; expected an array of quoted \
+             strings",
         ),
         (
             "snapshot_count = 0x10",
-            "/etc/etcd/etcd.conf:1: snapshot_count: \"0x10\" is of the wrong kind; expected a \
+            "/etc/etcd/etcd.conf:1: snapshot_count: \"0x10\" has the wrong type; expected a \
              number, without quotes",
         ),
     ] {
-        assert_eq!(complaint(text), expected);
+        assert_eq!(error(text), expected);
     }
     for (text, start) in [
         ("name = \"a\"\nname = \"b\"", "/etc/etcd/etcd.conf:2:1: "),
         ("name = a b", "/etc/etcd/etcd.conf:1:"),
         ("x = 1\n[peer", "/etc/etcd/etcd.conf:2:"),
     ] {
-        let said = complaint(text);
-        assert!(said.starts_with(start), "{said}");
-        assert!(!said.contains('\n'), "{said}");
+        let error = self::error(text);
+        assert!(error.starts_with(start), "{error}");
+        assert!(!error.contains('\n'), "{error}");
     }
     let missing = file::read("/nowhere/etcd.conf").expect_err("missing");
-    let said = missing.to_string();
+    let error = missing.to_string();
     assert!(
-        said.starts_with("the configuration file \"/nowhere/etcd.conf\": "),
-        "{said}"
+        error.starts_with("cannot read the configuration file \"/nowhere/etcd.conf\": "),
+        "{error}"
     );
 }
 
 #[test]
-fn a_key_nobody_knows_is_mentioned_with_the_nearest() {
+fn an_unknown_key_is_a_warning_with_a_suggestion() {
     let text = "data-dir = '/x'\npeer_addr = '1:1'\nactive_size = 3\ninitial_cluster = 'x'\n[peer]\nadr = 'x'\n[log]\nlevel = 1\n";
     assert_eq!(
         notes(&[], &[], text),
         [
-            "/etc/etcd/etcd.conf:3: active_size: no such option, ignored; did you mean [cluster] active_size?",
-            "/etc/etcd/etcd.conf:1: data-dir: no such option, ignored; did you mean data_dir?",
-            "/etc/etcd/etcd.conf:4: initial_cluster: no such option, ignored",
-            "/etc/etcd/etcd.conf:7: log: no such option, ignored",
-            "/etc/etcd/etcd.conf:6: [peer] adr: no such option, ignored; did you mean [peer] addr?",
-            "/etc/etcd/etcd.conf:2: peer_addr: no such option, ignored; did you mean [peer] addr?",
+            "/etc/etcd/etcd.conf:3: active_size: unknown option, ignored; did you mean [cluster] active_size?",
+            "/etc/etcd/etcd.conf:1: data-dir: unknown option, ignored; did you mean data_dir?",
+            "/etc/etcd/etcd.conf:4: initial_cluster: unknown option, ignored",
+            "/etc/etcd/etcd.conf:7: log: unknown option, ignored",
+            "/etc/etcd/etcd.conf:6: [peer] adr: unknown option, ignored; did you mean [peer] addr?",
+            "/etc/etcd/etcd.conf:2: peer_addr: unknown option, ignored; did you mean [peer] addr?",
         ]
     );
     let names = [
@@ -173,17 +170,17 @@ fn a_key_nobody_knows_is_mentioned_with_the_nearest() {
         "ETCD_WATCH_HISTROY",
     ];
     assert_eq!(
-        env::unknown(names.map(String::from)),
+        env::find_unknown(names.map(String::from)),
         [
-            "ETCD_INITIAL_CLUSTER_STATE: no variable of etcd's, ignored",
-            "ETCD_NAEM: no variable of etcd's, ignored; did you mean ETCD_NAME?",
-            "ETCD_WATCH_HISTROY: no variable of etcd's, ignored; did you mean ETCD_WATCH_HISTORY?",
+            "ETCD_INITIAL_CLUSTER_STATE: unknown variable, ignored",
+            "ETCD_NAEM: unknown variable, ignored; did you mean ETCD_NAME?",
+            "ETCD_WATCH_HISTROY: unknown variable, ignored; did you mean ETCD_WATCH_HISTORY?",
         ]
     );
 }
 
 #[test]
-fn an_old_spelling_works_and_is_mentioned() {
+fn a_deprecated_spelling_works_with_a_warning() {
     let arguments = [
         "-n",
         "a",
@@ -202,11 +199,11 @@ fn an_old_spelling_works_and_is_mentioned() {
     assert_eq!(
         notes(&arguments, &[], ""),
         [
-            "-n is an old spelling; write -name instead",
-            "-d is an old spelling; write -data-dir instead",
-            "-s is an old spelling; write -peer-addr instead",
-            "-C is an old spelling; write -peers instead",
-            "-maxsize is an old spelling; write -cluster-active-size instead",
+            "-n is deprecated; use -name instead",
+            "-d is deprecated; use -data-dir instead",
+            "-s is deprecated; use -peer-addr instead",
+            "-C is deprecated; use -peers instead",
+            "-maxsize is deprecated; use -cluster-active-size instead",
             "-trace: accepted, but it has no effect",
         ]
     );
@@ -215,14 +212,14 @@ fn an_old_spelling_works_and_is_mentioned() {
     assert_eq!(
         notes(&[], &variables, "max_cluster_size = 6\n"),
         [
-            "ETCD_MAX_CLUSTER_SIZE is an old spelling; write ETCD_CLUSTER_ACTIVE_SIZE instead",
-            "/etc/etcd/etcd.conf:1: max_cluster_size is an old spelling; write [cluster] active_size instead",
+            "ETCD_MAX_CLUSTER_SIZE is deprecated; use ETCD_CLUSTER_ACTIVE_SIZE instead",
+            "/etc/etcd/etcd.conf:1: max_cluster_size is deprecated; use [cluster] active_size instead",
         ]
     );
 }
 
 #[test]
-fn every_old_spelling_leads_somewhere_and_is_no_current_one() {
+fn every_deprecated_spelling_has_a_current_one() {
     for (old, current) in old::FLAGS {
         let named = |name: &str| OPTIONS.iter().any(|option| option.names.contains(&name));
         assert!(named(current) && !named(old), "{old}");
@@ -243,7 +240,11 @@ fn no_two_options_share_a_key_of_the_file() {
         .iter()
         .flat_map(|option| option.file_keys())
         .collect();
-    keys.extend(old::VARIABLES.iter().map(|(old, _)| FileKey::of(old)));
+    keys.extend(
+        old::VARIABLES
+            .iter()
+            .map(|(old, _)| FileKey::from_variable(old)),
+    );
     let all = keys.len();
     keys.sort_by_key(|key| key.to_string());
     keys.dedup();
@@ -272,12 +273,11 @@ fn settings_of_a_cluster_have_minimums() {
 }
 
 #[test]
-fn what_is_printed_says_where_it_is_from() {
+fn the_printed_configuration_names_the_sources() {
     let text = "cors = ['*']\nhttp_read_timeout = 1.5\n";
     let variables = [("ETCD_PEER_ADDR", "10.0.0.1:7001")];
-    let layer = layer(&["-name", "a \"b\"", "-force"], &variables, text).expect("readable");
-    let layer = layer.or(Layer::defaults());
-    let page = print::print(&layer, &layer.validate(Some("host")).expect("valid"));
+    let merged = merge(&["-name", "a \"b\"", "-force"], &variables, text).expect("readable");
+    let page = print::print(&merged, &merged.validate(Some("host")).expect("valid"));
     for line in [
         "name = 'a \"b\"'  # -name",
         "data_dir = 'a \"b\".etcd'  # from the name",
@@ -288,7 +288,7 @@ fn what_is_printed_says_where_it_is_from() {
         "# bind_addr is not set: listens on 127.0.0.1:4001",
         "[peer]",
         "addr = \"10.0.0.1:7001\"  # ETCD_PEER_ADDR",
-        "# -force=true, which a file cannot say",
+        "# -force=true (cannot be set in a file)",
     ] {
         assert!(
             page.lines().any(|printed| printed == line),
@@ -297,10 +297,10 @@ fn what_is_printed_says_where_it_is_from() {
     }
 }
 
-/// A value that an option may have.
-fn some_value(form: Form) -> BoxedStrategy<String> {
+/// A valid value of an option.
+fn valid_value(form: Form) -> BoxedStrategy<String> {
     match form.kind() {
-        Kind::Truth => prop_oneof!["true", "false", "1", "off"].boxed(),
+        Kind::Bool => prop_oneof!["true", "false", "1", "off"].boxed(),
         Kind::Number => (3..60_000_u64)
             .prop_map(|number| number.to_string())
             .boxed(),
@@ -311,18 +311,18 @@ fn some_value(form: Form) -> BoxedStrategy<String> {
 
 proptest! {
     #[test]
-    fn what_is_printed_means_the_same_when_it_is_read(
-        choice in (0..OPTIONS.len()).prop_flat_map(|place| (Just(place), some_value(OPTIONS[place].form))),
+    fn the_printed_configuration_is_equivalent(
+        choice in (0..OPTIONS.len()).prop_flat_map(|index| (Just(index), valid_value(OPTIONS[index].form))),
     ) {
-        let (place, value) = choice;
-        let option = &OPTIONS[place];
+        let (index, value) = choice;
+        let option = &OPTIONS[index];
         prop_assume!(option.section != Section::Ignored && !option.file_keys().is_empty());
         let argument = format!("-{}={value}", option.name());
-        let layer = layer(&[&argument], &[], "").expect("readable").or(Layer::defaults());
-        if let Ok(config) = layer.validate(Some("host")) {
-            let page = print::print(&layer, &config);
+        let merged = merge(&[&argument], &[], "").expect("readable");
+        if let Ok(config) = merged.validate(Some("host")) {
+            let page = print::print(&merged, &config);
             let again = self::config(&[], &[], &page);
-            // What was the host's is now written down.
+            // The name, by default the host name, is now configured.
             prop_assert_eq!(again, Config { name_chosen: true, ..config }, "{}", page);
         }
     }

@@ -1,4 +1,4 @@
-//! What people type, and what it means.
+//! Flags, variables and the configuration they result in.
 
 use std::collections::HashMap;
 use std::ffi::OsString;
@@ -9,30 +9,28 @@ use std::time::Duration;
 use proptest::prelude::*;
 
 use super::options::{Form, OPTIONS};
-use super::{Config, Error, Layer, Listen, Verbosity, env, flags, help};
+use super::{Config, Error, Listen, Merged, Verbosity, env, flags, help};
 
 fn with(arguments: &[&str], variables: &[(&str, &str)]) -> Result<Config, Error> {
     let variables: HashMap<&str, &str> = variables.iter().copied().collect();
     let lookup = |name: &str| variables.get(name).map(OsString::from);
-    flags::read(arguments.iter().map(OsString::from))?
-        .or(env::read(lookup)?)
-        .or(Layer::defaults())
-        .validate(Some("host"))
+    let flags = flags::read(arguments.iter().map(OsString::from))?;
+    Merged::new(OPTIONS, [flags, env::read(lookup)?]).validate(Some("host"))
 }
 
 fn config(arguments: &[&str]) -> Config {
     with(arguments, &[]).expect("valid")
 }
 
-fn complaint(arguments: &[&str]) -> String {
+fn error(arguments: &[&str]) -> String {
     with(arguments, &[]).expect_err("invalid").to_string()
 }
 
 #[test]
 fn the_table_is_in_the_order_of_its_keys_and_names_nothing_twice() {
     let mut names: Vec<&str> = Vec::new();
-    for (place, option) in OPTIONS.iter().enumerate() {
-        assert_eq!(option.key as usize, place, "{}", option.name());
+    for (index, option) in OPTIONS.iter().enumerate() {
+        assert_eq!(option.key as usize, index, "{}", option.name());
         assert!(!option.names.is_empty());
         names.extend(option.names.iter().chain(option.variables));
         assert!(option.help.ends_with('.'), "{}", option.name());
@@ -44,7 +42,7 @@ fn the_table_is_in_the_order_of_its_keys_and_names_nothing_twice() {
 }
 
 #[test]
-fn nothing_given_is_a_single_member_on_loopback() {
+fn the_default_is_a_single_member_on_loopback() {
     let config = config(&[]);
     assert_eq!(config.name, "host");
     assert!(!config.name_chosen);
@@ -62,7 +60,7 @@ fn nothing_given_is_a_single_member_on_loopback() {
 }
 
 #[test]
-fn a_flag_is_written_in_many_ways() {
+fn a_flag_has_several_forms() {
     for arguments in [
         &["-name", "a"][..],
         &["-name=a"],
@@ -81,7 +79,7 @@ fn a_flag_is_written_in_many_ways() {
 }
 
 #[test]
-fn a_switch_stands_alone_or_says_which() {
+fn a_switch_has_an_optional_value() {
     for on in ["-snapshot", "--snapshot=true", "-snapshot=1"] {
         assert_eq!(config(&[on]).snapshot_count, Some(10_000), "{on}");
     }
@@ -91,13 +89,13 @@ fn a_switch_stands_alone_or_says_which() {
     assert_eq!(config(&["-v"]).verbosity, Verbosity::Verbose);
     assert_eq!(config(&["-v", "-vv"]).verbosity, Verbosity::VeryVerbose);
     assert_eq!(
-        complaint(&["-snapshot", "false"]),
-        "\"false\" belongs to no flag; did you mean -snapshot=false?"
+        error(&["-snapshot", "false"]),
+        "unexpected argument \"false\"; did you mean -snapshot=false?"
     );
 }
 
 #[test]
-fn a_flag_wins_over_a_variable_and_a_blank_variable_says_nothing() {
+fn a_flag_overrides_a_variable_and_a_blank_variable_is_not_set() {
     let variables = [
         ("ETCD_NAME", "env"),
         ("ETCD_PEERS", " a:1, b:2 ,"),
@@ -128,7 +126,7 @@ fn seconds_may_have_a_fraction() {
 }
 
 #[test]
-fn who_can_reach_it_follows_from_its_address() {
+fn the_listen_address_is_derived_from_the_advertised_address() {
     let everywhere = config(&["-addr", "10.0.0.1:5001"]);
     assert_eq!(everywhere.client.listen, Listen::Everywhere { port: 5001 });
     for (addr, bind_addr, listen) in [
@@ -152,7 +150,7 @@ fn who_can_reach_it_follows_from_its_address() {
 }
 
 #[test]
-fn an_address_that_will_not_do_is_refused() {
+fn an_invalid_address_is_rejected() {
     for bad in [
         "",
         "10.0.0.1",
@@ -213,19 +211,19 @@ fn peers_can_be_in_a_file() {
     assert_eq!(read("a:7001\n b:7001\r\n", &[]), two());
     assert_eq!(read("b:7001", &["-peers=a:7001"]), two());
     assert_eq!(read("a:7001 b:7001", &["-peers="]), two());
-    for bad in ["", " \n", ",", "a b", "a:0", "# nobody"] {
+    for bad in ["", " \n", ",", "a b", "a:0", "# none"] {
         assert!(read(bad, &[]).is_err(), "{bad:?}");
     }
-    let missing = complaint(&["-peers-file=/nowhere/at/all"]);
+    let missing = error(&["-peers-file=/nowhere/at/all"]);
     assert!(missing.contains("/nowhere/at/all"), "{missing}");
     assert!(with(&["-peers-file="], &[]).is_ok());
 }
 
 #[test]
-fn a_complaint_names_its_source_and_what_was_expected() {
+fn an_error_names_its_source_and_the_expected_value() {
     assert_eq!(
-        complaint(&["-snapshot-count=abc"]),
-        "-snapshot-count: \"abc\" is not a whole number; expected a whole number, such as 1000"
+        error(&["-snapshot-count=abc"]),
+        "-snapshot-count: \"abc\" is not an integer; expected an integer, such as 1000"
     );
     let variable = with(&[], &[("ETCD_PEER_ADDR", "10.0.0.1")]).expect_err("invalid");
     assert!(
@@ -235,31 +233,31 @@ fn a_complaint_names_its_source_and_what_was_expected() {
         "{variable}"
     );
     assert_eq!(
-        complaint(&["-peer-heartbeat-interval=250"]),
-        "the default of -peer-election-timeout: \"400\" is less than two heartbeats of 250 ms; \
-         expected a longer timeout or a shorter heartbeat"
+        error(&["-peer-heartbeat-interval=250"]),
+        "the default of -peer-election-timeout: \"400\" is less than twice the heartbeat interval \
+         of 250 ms; expected a longer timeout or a shorter heartbeat interval"
     );
     assert_eq!(
-        complaint(&["-data-dir"]),
-        "-data-dir needs a value: -data-dir DIR, or -data-dir= for an empty one"
+        error(&["-data-dir"]),
+        "-data-dir requires a value: -data-dir DIR (or -data-dir= for an empty value)"
     );
     assert_eq!(
-        complaint(&["-snapshot-cuont", "5"]),
+        error(&["-snapshot-cuont", "5"]),
         "unknown flag \"-snapshot-cuont\"; did you mean -snapshot-count?"
     );
     assert_eq!(
-        complaint(&["--qqq=1"]),
-        "unknown flag \"-qqq\"; -h lists them all"
+        error(&["--qqq=1"]),
+        "unknown flag \"-qqq\"; run with -h for the list of flags"
     );
     assert_eq!(
-        complaint(&["serve"]),
-        "\"serve\" belongs to no flag; -h lists the flags"
+        error(&["serve"]),
+        "unexpected argument \"serve\"; run with -h for the list of flags"
     );
-    assert!(complaint(&["--"]).contains("belongs to no flag"));
+    assert!(error(&["--"]).contains("unexpected argument"));
 }
 
 #[test]
-fn a_name_is_a_part_of_a_key_and_of_a_file_name() {
+fn a_name_is_valid_in_a_key_and_in_a_file_name() {
     let long = "n".repeat(251);
     for bad in ["", "a/b", "a\nb", "\u{7f}", "..", ".", " a", &long] {
         let argument = format!("-name={bad}");
@@ -267,11 +265,13 @@ fn a_name_is_a_part_of_a_key_and_of_a_file_name() {
     }
     assert_eq!(config(&["-name=Zürich 1"]).name, "Zürich 1");
     assert_eq!(
-        Layer::defaults().validate(None).expect_err("no name"),
+        Merged::new(OPTIONS, [])
+            .validate(None)
+            .expect_err("no name"),
         Error::NameMissing
     );
     assert_eq!(
-        Layer::defaults()
+        Merged::new(OPTIONS, [])
             .validate(Some("a/b"))
             .expect_err("no name"),
         Error::NameMissing
@@ -279,7 +279,7 @@ fn a_name_is_a_part_of_a_key_and_of_a_file_name() {
 }
 
 #[test]
-fn zero_is_no_count() {
+fn zero_is_not_a_valid_count() {
     for flag in [
         "-snapshot-count=0",
         "-watch-history=0",
@@ -303,7 +303,7 @@ fn origins_are_a_list() {
 }
 
 #[test]
-fn bytes_that_are_no_text_are_refused() {
+fn values_that_are_not_utf8_are_rejected() {
     let bytes = || OsString::from_vec(vec![0xff]);
     assert!(flags::read([bytes()]).is_err());
     assert!(flags::read([OsString::from("-data-dir"), bytes()]).is_err());
@@ -369,7 +369,11 @@ fn with_certificates_urls_are_https() {
     let config = config(&[&both[..], &more[..]].concat());
     assert_eq!(config.client.advertised.url(), "https://a:1");
     assert_eq!(config.peer.advertised.url(), "https://b:2");
-    let peers: Vec<_> = config.peers.iter().map(super::Address::url).collect();
+    let peers: Vec<_> = config
+        .peers
+        .iter()
+        .map(crate::cluster::Address::url)
+        .collect();
     assert_eq!(peers, ["https://c:3", "https://d:4"]);
     let files = config.peer_tls.expect("given");
     assert_eq!(
@@ -382,7 +386,7 @@ fn with_certificates_urls_are_https() {
         ("-ca-file=a", "-cert-file"),
     ] {
         let error = with(&[given], &[]).expect_err(given).to_string();
-        assert!(error.contains(&format!("needs {missing} too")), "{error}");
+        assert!(error.contains(&format!("requires {missing}")), "{error}");
     }
     assert!(
         with(&["-cert-file=", "-key-file="], &[]).is_ok_and(|config| config.client_tls.is_none())
@@ -397,8 +401,8 @@ proptest! {
     }
 
     #[test]
-    fn no_value_panics_and_every_complaint_is_one_line(place in 0..OPTIONS.len(), text in "\\PC{0,40}|[\\x00-\\x7f]{0,40}") {
-        let argument = format!("-{}={text}", OPTIONS[place].name());
+    fn no_value_panics_and_every_error_is_one_line(index in 0..OPTIONS.len(), text in "\\PC{0,40}|[\\x00-\\x7f]{0,40}") {
+        let argument = format!("-{}={text}", OPTIONS[index].name());
         if let Err(error) = with(&[&argument], &[]) {
             prop_assert!(!error.to_string().contains('\n'));
         }

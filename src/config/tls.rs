@@ -1,59 +1,61 @@
-//! The files of TLS: which belong together.
+//! The files of TLS, and which of them require each other.
 
 use std::path::PathBuf;
 
-use super::value::{self, Problem};
-use super::{Error, Key, Layer};
+use super::error::Error;
+use super::merged::Merged;
+use super::options::Key;
+use super::value::{self, InvalidValue, invalid};
 
-/// What a port of this member needs to speak TLS, as files. Nothing is read here.
+/// The paths of the TLS files of a port. The files are not read here.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct TlsFiles {
-    /// The certificate, with its chain behind it.
+    /// The certificate, followed by its chain.
     pub cert: PathBuf,
     /// Its private key.
     pub key: PathBuf,
-    /// The authorities of the other side; with them, who calls must show a certificate.
+    /// The CA certificate for verifying clients, which then need a certificate.
     pub ca: Option<PathBuf>,
 }
 
-impl Layer {
-    /// The files of one port; none if nothing is said about them.
+impl Merged {
+    /// The files of one port; none if none is set.
     pub(super) fn tls(&self, cert: Key, key: Key, ca: Key) -> Result<Option<TlsFiles>, Error> {
         match (self.identity(cert, key)?, self.file(ca)?) {
             (Some(files), ca) => Ok(Some(TlsFiles { ca, ..files })),
-            (None, Some(_)) => self.without(ca, cert),
+            (None, Some(_)) => self.require_other(ca, cert),
             (None, None) => Ok(None),
         }
     }
 
-    /// A certificate and its key, and no authorities; none if nothing is said about them.
+    /// A certificate and its key, without a CA certificate; none if none is set.
     pub(super) fn identity(&self, cert: Key, key: Key) -> Result<Option<TlsFiles>, Error> {
         let ca = None;
         match (self.file(cert)?, self.file(key)?) {
             (Some(cert), Some(key)) => Ok(Some(TlsFiles { cert, key, ca })),
-            (Some(_), None) => self.without(cert, key),
-            (None, Some(_)) => self.without(key, cert),
+            (Some(_), None) => self.require_other(cert, key),
+            (None, Some(_)) => self.require_other(key, cert),
             (None, None) => Ok(None),
         }
     }
 
-    /// A file; none if nothing is said about it.
-    pub(super) fn file(&self, which: Key) -> Result<Option<PathBuf>, Error> {
-        Ok(self.get(which, file)?.flatten())
+    /// The path of a file; none if it is not set.
+    pub(super) fn file(&self, key: Key) -> Result<Option<PathBuf>, Error> {
+        Ok(self.get(key, parse_file)?.flatten())
     }
 
-    /// The option that was given says where the mistake is.
-    fn without<T>(&self, given: Key, missing: Key) -> Result<Option<T>, Error> {
-        let what = format!("needs {} too", missing.option().flag());
-        let problem = || value::problem(what, "a certificate and its key");
-        self.get(given, |_| problem()).map(|_: Option<()>| None)
+    /// The error that `given` requires `missing`, with the source of `given`.
+    fn require_other<T>(&self, given: Key, missing: Key) -> Result<Option<T>, Error> {
+        let what = format!("requires {}", missing.option().flag());
+        let error = || invalid(what, "both a certificate and its key");
+        self.get(given, |_| error()).map(|_: Option<()>| None)
     }
 }
 
-/// A file's path; an empty one is as good as none.
-fn file(text: &str) -> Result<Option<PathBuf>, Problem> {
+/// Parse the path of a file; an empty one counts as not set.
+fn parse_file(text: &str) -> Result<Option<PathBuf>, InvalidValue> {
     match text {
         "" => Ok(None),
-        _ => value::directory(text).map(Some),
+        _ => value::parse_path(text).map(Some),
     }
 }

@@ -1,4 +1,4 @@
-//! Arguments that several commands take.
+//! Arguments that several commands share.
 
 use std::ffi::OsString;
 use std::io::{Read, stdin};
@@ -10,7 +10,7 @@ use clap::{Arg, ArgAction, ArgMatches, value_parser};
 use super::Exit;
 use crate::client::Put;
 
-/// A flag without a value; of one given twice the last counts.
+/// A flag without a value. If it is given twice, the last one wins.
 pub(crate) fn switch(name: &'static str, help: &'static str) -> Arg {
     Arg::new(name)
         .long(name)
@@ -19,7 +19,7 @@ pub(crate) fn switch(name: &'static str, help: &'static str) -> Arg {
         .help(help)
 }
 
-/// A flag with a value; of one given twice the last counts.
+/// A flag with a value. If it is given twice, the last one wins.
 pub(crate) fn option(name: &'static str, placeholder: &'static str, help: &'static str) -> Arg {
     Arg::new(name)
         .long(name)
@@ -28,7 +28,7 @@ pub(crate) fn option(name: &'static str, placeholder: &'static str, help: &'stat
         .help(help)
 }
 
-/// A flag with a number that is not negative.
+/// A flag with an unsigned number.
 pub(crate) fn number(name: &'static str, placeholder: &'static str, help: &'static str) -> Arg {
     option(name, placeholder, help).value_parser(value_parser!(u64))
 }
@@ -38,24 +38,24 @@ pub(crate) fn ttl() -> Arg {
     number(
         "ttl",
         "SECONDS",
-        "How long it lives; without it, or with 0, for good",
+        "Time to live, in seconds (0 = none; default: none).",
     )
 }
 
-/// The key. It is not required here, since whether a server is there is looked at first.
+/// The key. clap does not require it, since an unreachable cluster is reported before a missing key.
 pub(crate) fn key(help: &'static str) -> Arg {
     Arg::new("key").value_name("KEY").help(help)
 }
 
-/// The value, from here or from stdin; any bytes will do.
+/// The value, any bytes; read from stdin if it is omitted.
 fn value() -> Arg {
     Arg::new("value")
         .value_name("VALUE")
         .value_parser(ValueParser::os_string())
-        .help("What it is to hold; without it, all that comes on stdin")
+        .help("Value to write (default: read from stdin).")
 }
 
-/// What is more than needed is ignored, as it always was.
+/// Surplus arguments, which are ignored as in 0.4.
 pub(crate) fn rest() -> Arg {
     Arg::new("rest")
         .num_args(0..)
@@ -63,29 +63,29 @@ pub(crate) fn rest() -> Arg {
         .hide(true)
 }
 
-/// The arguments of a command that writes a key.
+/// The arguments of a command that writes a file.
 pub(crate) fn writing(key: &'static str) -> [Arg; 4] {
     [self::key(key), value(), rest(), ttl()]
 }
 
-/// The key that was given.
+/// The key.
 ///
 /// # Errors
 ///
-/// None was.
+/// It is missing or empty.
 pub(crate) fn read_key(matches: &ArgMatches) -> Result<&str, Exit> {
     text(matches, "key")
         .filter(|key| !key.is_empty())
         .ok_or_else(|| Exit::refused("Key required"))
 }
 
-/// What is to be written: the value, from the arguments or from stdin, and how long it lives.
+/// The write that the arguments describe: the value, from the arguments or from stdin, and the TTL.
 ///
-/// An empty value is not sent, as 0.4 did not: to update a key with it is an error of the server's.
+/// An empty value is not sent, as in 0.4, so the server refuses an update with an empty value.
 ///
 /// # Errors
 ///
-/// There is no value.
+/// No value was given and stdin is empty or cannot be read.
 pub(crate) fn read_put(matches: &ArgMatches) -> Result<Put, Exit> {
     let value = match matches.get_one::<OsString>("value") {
         Some(value) => value.as_bytes().to_vec(),
@@ -104,17 +104,17 @@ fn read_stdin() -> Result<Vec<u8>, Exit> {
         Ok(read) if read > 0 => Ok(value),
         Ok(_) => Err(Exit::refused("Value required")),
         Err(error) => Err(Exit::refused(format!(
-            "Value required, and stdin cannot be read: {error}"
+            "Value required; cannot read stdin: {error}"
         ))),
     }
 }
 
-/// The text of an argument.
+/// The string of an argument.
 pub(crate) fn text<'a>(matches: &'a ArgMatches, name: &str) -> Option<&'a str> {
     matches.get_one::<String>(name).map(String::as_str)
 }
 
-/// A number that was given; 0 is as good as none, as it was in 0.4.
+/// The number of an argument; none for 0, as in 0.4.
 pub(crate) fn read_number(matches: &ArgMatches, name: &str) -> Option<u64> {
     matches
         .get_one::<u64>(name)
@@ -122,7 +122,7 @@ pub(crate) fn read_number(matches: &ArgMatches, name: &str) -> Option<u64> {
         .filter(|number| *number > 0)
 }
 
-/// A condition that was given; an empty one is none, as it was in 0.4.
+/// The condition of an argument; none for an empty one, as in 0.4.
 pub(crate) fn read_condition(matches: &ArgMatches, name: &str) -> Option<String> {
     text(matches, name)
         .filter(|value| !value.is_empty())

@@ -5,28 +5,28 @@ use std::time::Duration;
 use clap::{ArgMatches, Command};
 use serde::{Deserialize, Serialize};
 
-use super::roster::{self, Listed};
+use super::members::{self, Member};
 use super::session::Session;
 use super::{Exit, Global, Output, PORT, output, session, table};
 use crate::client::{Get, Request};
 use crate::cluster::Address;
 
-/// How long a member may take to say that it is well.
+/// The timeout for the response of one member.
 const TIMEOUT: Duration = Duration::from_secs(3);
 
-/// The exit code when not all members are well, as in 2.x.
+/// The exit code if a member is unhealthy, as in etcd 2.x.
 const UNHEALTHY: u8 = 5;
 
 /// The command line.
 pub(super) fn command() -> Command {
     Command::new("cluster-health")
-        .about("Ask each member whether it is well; exit code 5 unless all are")
+        .about("Check the health of each member; the exit code is 5 unless all are healthy.")
         .after_help("Example: etcdctl cluster-health")
 }
 
-/// How a member is.
+/// The health of a member.
 #[derive(Serialize)]
-struct State {
+struct Health {
     name: String,
     healthy: bool,
     url: String,
@@ -34,7 +34,7 @@ struct State {
     reason: String,
 }
 
-/// What a `/health` page says: `"true"` in some versions, `true` in others.
+/// The response of `/health`: the value is `"true"` in some versions and `true` in others.
 #[derive(Deserialize)]
 struct Page {
     health: serde_json::Value,
@@ -42,24 +42,24 @@ struct Page {
     reason: String,
 }
 
-/// Ask how each member is.
+/// Check the health of each member.
 pub(super) fn run(global: &Global, _: &ArgMatches) -> Result<(), Exit> {
     session::run(global, async |session| {
-        let mut states = Vec::new();
-        for member in roster::members(session).await? {
-            states.push(state(session, member).await);
+        let mut all = Vec::new();
+        for member in members::list(session).await? {
+            all.push(check(session, member).await);
         }
-        let healthy = states.iter().filter(|state| state.healthy).count();
+        let healthy = all.iter().filter(|health| health.healthy).count();
         let text = match session.output {
             Output::Json => {
-                // Texts always have a JSON form.
-                let text = serde_json::to_string(&states).unwrap_or_default();
+                // Strings always have a JSON form.
+                let text = serde_json::to_string(&all).unwrap_or_default();
                 format!("{text}\n")
             }
-            Output::Simple | Output::Extended => shown(&states, healthy),
+            Output::Simple | Output::Extended => format_table(&all, healthy),
         };
         output::print(&text)?;
-        if healthy == states.len() && healthy > 0 {
+        if healthy == all.len() && healthy > 0 {
             Ok(())
         } else {
             Err(Exit::plain(UNHEALTHY, ""))
@@ -67,23 +67,23 @@ pub(super) fn run(global: &Global, _: &ArgMatches) -> Result<(), Exit> {
     })
 }
 
-fn shown(states: &[State], healthy: usize) -> String {
-    let word = |state: &State| {
-        if state.healthy {
+fn format_table(all: &[Health], healthy: usize) -> String {
+    let word = |health: &Health| {
+        if health.healthy {
             "healthy"
         } else {
             "unhealthy"
         }
     };
-    let rows: Vec<[String; 4]> = states
+    let rows: Vec<[String; 4]> = all
         .iter()
-        .map(|state| {
-            let State {
+        .map(|health| {
+            let Health {
                 name, url, reason, ..
-            } = state;
+            } = health;
             [
                 name.clone(),
-                String::from(word(state)),
+                String::from(word(health)),
                 url.clone(),
                 reason.clone(),
             ]
@@ -92,28 +92,28 @@ fn shown(states: &[State], healthy: usize) -> String {
     let table = table::aligned(["NAME", "HEALTH", "CLIENT", "REASON"], &rows);
     let cluster = match healthy {
         0 => "unhealthy",
-        some if some == states.len() => "healthy",
+        some if some == all.len() => "healthy",
         _ => "degraded",
     };
     format!("{table}cluster is {cluster}\n")
 }
 
-async fn state(session: &Session, member: Listed) -> State {
+async fn check(session: &Session, member: Member) -> Health {
     let url = member.client_urls.first().cloned().unwrap_or_default();
-    let trouble = match Address::parse_with_port(&url, PORT) {
-        Ok(address) => trouble(session, address).await,
-        Err(problem) => Some(format!("its address {problem}")),
+    let failure = match Address::parse_with_port(&url, PORT) {
+        Ok(address) => find_failure(session, address).await,
+        Err(problem) => Some(format!("its client URL {problem}")),
     };
-    State {
+    Health {
         name: member.name,
-        healthy: trouble.is_none(),
+        healthy: failure.is_none(),
         url,
-        reason: trouble.unwrap_or_default(),
+        reason: failure.unwrap_or_default(),
     }
 }
 
-/// What is wrong with a member; none if nothing is.
-async fn trouble(session: &Session, member: Address) -> Option<String> {
+/// Why a member is unhealthy; none if it is healthy.
+async fn find_failure(session: &Session, member: Address) -> Option<String> {
     let client = session.client_of(vec![member]);
     let page = |path: &str| Request {
         timeout: Some(TIMEOUT),
@@ -126,9 +126,10 @@ async fn trouble(session: &Session, member: Address) -> Option<String> {
     if let Ok(page) = serde_json::from_slice::<Page>(&answer.body) {
         let healthy = page.health == true || page.health == "true";
         let reason = Some(page.reason).filter(|reason| !reason.is_empty());
-        return (!healthy).then(|| reason.unwrap_or_else(|| String::from("it says so")));
+        return (!healthy)
+            .then(|| reason.unwrap_or_else(|| String::from("reported by the member")));
     }
-    // 0.4 had no such page: whether it can read with the others' consent is as good.
+    // 0.4 has no such page: a quorum read shows the same.
     let get = Get {
         consistent: true,
         quorum: true,

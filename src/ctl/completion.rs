@@ -1,4 +1,4 @@
-//! `etcdctl completion`: what a shell needs to complete commands and flags.
+//! `etcdctl completion`: a shell's completion script for commands and flags.
 
 use clap::{Arg, ArgMatches, Command, value_parser};
 use clap_complete::Shell;
@@ -8,7 +8,7 @@ use super::{Exit, Global, output};
 /// The command line.
 pub(super) fn command() -> Command {
     Command::new("completion")
-        .about("Print the completions for a shell")
+        .about("Print the completion script for a shell.")
         .after_help(
             "Examples:\n  \
              source <(etcdctl completion bash)\n  \
@@ -20,14 +20,14 @@ pub(super) fn command() -> Command {
                 .value_name("SHELL")
                 .required(true)
                 .value_parser(value_parser!(Shell))
-                .help("bash, zsh, fish, elvish or powershell"),
+                .help("Shell: bash, zsh, fish, elvish or powershell."),
         )
 }
 
-/// Print completions.
+/// Print the completion script.
 pub(super) fn run(_: &Global, matches: &ArgMatches) -> Result<(), Exit> {
     let Some(shell) = matches.get_one::<Shell>("shell") else {
-        return Err(Exit::usage("for which shell?"));
+        return Err(Exit::usage("completion: expected the name of a shell"));
     };
     let mut text = Vec::new();
     clap_complete::generate(*shell, &mut super::command(), "etcdctl", &mut text);

@@ -1,19 +1,19 @@
-//! What is done to directories that are there.
+//! Existing directories: read one, or set its TTL.
 
 use super::Exit;
 use super::session::Session;
 use crate::client::{Answer, ApiError, Error, Get, Put, Request};
 
-/// The API's number for a file where there should be a directory.
+/// The API's error code "Not a directory".
 const NOT_A_DIRECTORY: u64 = 104;
 
-/// The directory at `key`.
+/// Read the directory at `key`.
 ///
 /// # Errors
 ///
-/// A file is there, or nothing.
-pub(super) async fn look(session: &Session, key: &str) -> Result<Answer, Error> {
-    let (answer, event) = session.ask(&Get::default().request(key)).await?;
+/// [`Error::Api`] with "Not a directory" if it is a file, or with "Key not found"; the other errors of the client.
+pub(super) async fn get(session: &Session, key: &str) -> Result<Answer, Error> {
+    let (answer, event) = session.send(&Get::default().request(key)).await?;
     if event.node.dir {
         return Ok(answer);
     }
@@ -25,11 +25,11 @@ pub(super) async fn look(session: &Session, key: &str) -> Result<Answer, Error> 
     }))
 }
 
-/// Give the directory at `key` a time to live, and print what became of it.
+/// Set the TTL of the directory at `key`, and print the response.
 ///
 /// # Errors
 ///
-/// A file is there. It is looked for first, since older servers would empty it.
+/// It is a file, which is checked first, since older servers would clear its value; the errors of the client.
 pub(super) async fn refresh(session: &Session, key: &str, ttl: Option<u64>) -> Result<(), Exit> {
     let put = Put {
         directory: true,
@@ -37,20 +37,20 @@ pub(super) async fn refresh(session: &Session, key: &str, ttl: Option<u64>) -> R
         ttl,
         ..Put::default()
     };
-    match look(session, key).await {
+    match get(session, key).await {
         Err(Error::Api(error)) if error.error_code == NOT_A_DIRECTORY => {
             if ttl.is_none() && is_of_0_4(session).await {
-                return session.directory(&put.request(key)).await;
+                return session.print_directory(&put.request(key)).await;
             }
             Err(error.into())
         }
-        // What else is wrong the server says of the change itself.
-        Ok(_) | Err(_) => session.directory(&put.request(key)).await,
+        // Any other error is the server's response to the change itself.
+        Ok(_) | Err(_) => session.print_directory(&put.request(key)).await,
     }
 }
 
-/// Whether the server is of 0.4, which refuses a change that changes nothing, be it of a file. A later one
-/// empties the file.
+/// Whether the server is etcd 0.4, which refuses a write without value and TTL, for files too. A later server
+/// clears the file.
 async fn is_of_0_4(session: &Session) -> bool {
     let version = session.client.send(&Request::page("/version")).await;
     version.is_ok_and(|page| page.is_success() && page.body.starts_with(b"etcd 0."))

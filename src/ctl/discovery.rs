@@ -2,38 +2,38 @@
 
 use clap::{ArgMatches, Command};
 
-use super::{Exit, Global, args, member, output, session};
+use super::{Exit, Global, args, output, session};
 use crate::client::Request;
 use crate::cluster::Address;
 
 /// The command line.
 pub(super) fn command() -> Command {
     Command::new("discovery")
-        .about("Ask a discovery service for the token of a new cluster")
+        .about("Create discovery tokens.")
         .subcommand_required(true)
         .after_help("Example: etcdctl discovery new --size 3 --url http://discovery.example:8087")
         .subcommand(
             Command::new("new")
-                .about("Print the URL that the machines of a new cluster are started with")
+                .about("Create a token for a new cluster and print its URL, for the -discovery option of etcd.")
                 .override_usage("etcdctl discovery new [--size N] --url URL")
                 .after_help(
                     "Example: etcdctl discovery new --size 3 --url http://discovery.example:8087",
                 )
                 .args([
-                    args::option("url", "URL", "The discovery service").required(true),
-                    args::number("size", "N", "How many members the cluster is to have")
+                    args::option("url", "URL", "URL of the discovery service.").required(true),
+                    args::number("size", "N", "Number of members of the new cluster.")
                         .value_parser(clap::value_parser!(u64).range(1..)),
                 ]),
         )
 }
 
-/// Ask for a token.
+/// Create a token.
 pub(super) fn run(global: &Global, matches: &ArgMatches) -> Result<(), Exit> {
     let Some((_, matches)) = matches.subcommand() else {
-        return Err(Exit::usage("new?"));
+        return Err(Exit::usage("discovery: expected new"));
     };
     let url = args::text(matches, "url").unwrap_or_default();
-    let (service, path) = service(url)?;
+    let (service, path) = parse_url(url)?;
     let query =
         args::read_number(matches, "size").map_or_else(String::new, |n| format!("?size={n}"));
     session::runtime()?.block_on(async {
@@ -44,19 +44,21 @@ pub(super) fn run(global: &Global, matches: &ArgMatches) -> Result<(), Exit> {
             .await
             .map_err(|error| Exit::unreachable(format!("{url}: {error}")))?;
         if !answer.is_success() {
-            return Err(member::said(&answer));
+            return Err(Exit::from_answer(&answer));
         }
         let token = String::from_utf8_lossy(&answer.body);
         if !token.contains("://") {
-            return Err(Exit::refused(format!("{url}: this is no token: {token}")));
+            return Err(Exit::refused(format!(
+                "{url}: not a valid token URL: {token}"
+            )));
         }
         output::print(&format!("{}\n", token.trim()))?;
         Ok(())
     })
 }
 
-/// The address in a URL, and the path before `/new`.
-fn service(url: &str) -> Result<(Address, String), Exit> {
+/// The address of a URL, and its path without `/new`.
+fn parse_url(url: &str) -> Result<(Address, String), Exit> {
     let (scheme, rest) = match url.split_once("://") {
         Some((scheme, rest)) => (format!("{scheme}://"), rest),
         None => (String::new(), url),
@@ -79,8 +81,8 @@ mod tests {
     use super::*;
 
     #[test]
-    fn where_new_is() {
-        let found = |url: &str| service(url).map(|(address, path)| (address.to_string(), path));
+    fn a_url_may_end_with_new() {
+        let parsed = |url: &str| parse_url(url).map(|(address, path)| (address.to_string(), path));
         for (url, address, path) in [
             ("http://d.example", "d.example:80", ""),
             ("d.example:8087/new", "d.example:8087", ""),
@@ -88,9 +90,9 @@ mod tests {
             ("http://d.example:8087/a/new", "d.example:8087", "/a"),
         ] {
             let wanted = (String::from(address), String::from(path));
-            assert_eq!(found(url).expect(url), wanted, "{url}");
+            assert_eq!(parsed(url).expect(url), wanted, "{url}");
         }
-        assert_eq!(found("ftp://d.example").expect_err("no http").code, 1);
-        assert_eq!(found("").expect_err("nothing").code, 1);
+        assert_eq!(parsed("ftp://d.example").expect_err("no http").code, 1);
+        assert_eq!(parsed("").expect_err("nothing").code, 1);
     }
 }

@@ -1,8 +1,7 @@
-//! A tree in a file: what `export` writes and `import` reads.
+//! The format of `export` and `import`: a tree in a file.
 //!
-//! One JSON object with the nodes as a flat list in the order of their keys, one on a line. Directories
-//! are in it only if they say something that the keys in them do not: that they are empty, or that they
-//! will go.
+//! One JSON object with a flat list of nodes, sorted by key, one per line. A directory is in the list only if it
+//! is empty or has a TTL; other directories follow from the keys in them.
 
 use std::time::Duration;
 
@@ -11,10 +10,10 @@ use serde::{Deserialize, Serialize};
 
 use crate::client::Node;
 
-/// What a file says it is.
+/// The value of `format`.
 pub(super) const FORMAT: &str = "etcd-v2-tree/1";
 
-/// What a cluster keeps about itself; no client may write it.
+/// Keys of the cluster itself, which no client may write.
 const CLUSTER: [&str; 2] = ["/_etcd/machines", "/_etcd/config"];
 
 /// A tree.
@@ -23,15 +22,15 @@ const CLUSTER: [&str; 2] = ["/_etcd/machines", "/_etcd/config"];
 pub(super) struct Dump {
     /// [`FORMAT`].
     pub(super) format: String,
-    /// What the server said it is.
+    /// The server's version page.
     pub(super) server: String,
-    /// When it was read, by the clock of the machine that read it; times to live count from here.
+    /// When the tree was read, by the clock of the host that read it; TTLs count from here.
     pub(super) exported: Timestamp,
-    /// The store's index then.
+    /// The store's index at that time.
     pub(super) etcd_index: u64,
-    /// The directory that was read.
+    /// The key of the directory that was read.
     pub(super) prefix: String,
-    /// What is in it.
+    /// The nodes in it.
     pub(super) nodes: Vec<Saved>,
 }
 
@@ -44,17 +43,17 @@ pub(super) struct Saved {
     /// The value of a file; none for a directory.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(super) value: Option<String>,
-    /// Seconds to live; none for good.
+    /// The TTL in seconds.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(super) ttl: Option<u64>,
 }
 
 impl Dump {
-    /// How long a node with `ttl` has left at `now`, in whole seconds; none if it is gone.
+    /// The remaining TTL at `now` of a node exported with `ttl`, in seconds; none if it has expired.
     pub(super) fn left(&self, ttl: u64, now: Timestamp) -> Option<u64> {
         let passed = Duration::try_from(now.duration_since(self.exported)).unwrap_or_default();
         let left = Duration::from_secs(ttl).checked_sub(passed)?;
-        // To the nearest second, so that it is half a second off at most.
+        // Rounded, so that it is off by half a second at most.
         let left = (left + Duration::from_millis(500)).as_secs();
         Some(left.max(1))
     }
@@ -68,15 +67,15 @@ impl Saved {
     }
 }
 
-/// What is to be kept of `node` and all below it.
-pub(super) fn flat(node: &Node, saved: &mut Vec<Saved>) {
+/// Append the nodes to save: `node` and all below it.
+pub(super) fn flatten(node: &Node, saved: &mut Vec<Saved>) {
     let key = node.shown_key();
     if CLUSTER.contains(&key) {
         return;
     }
     let ttl = node.ttl.and_then(|ttl| u64::try_from(ttl).ok());
-    let says_something = !node.dir || node.nodes.is_empty() || ttl.is_some();
-    if says_something && key != "/" {
+    let is_needed = !node.dir || node.nodes.is_empty() || ttl.is_some();
+    if is_needed && key != "/" {
         saved.push(Saved {
             key: String::from(key),
             value: (!node.dir).then(|| node.value.clone().unwrap_or_default()),
@@ -84,7 +83,7 @@ pub(super) fn flat(node: &Node, saved: &mut Vec<Saved>) {
         });
     }
     for child in &node.nodes {
-        flat(child, saved);
+        flatten(child, saved);
     }
 }
 
@@ -114,7 +113,7 @@ mod tests {
     }
 
     #[test]
-    fn directories_are_kept_when_they_say_something() {
+    fn only_empty_directories_and_those_with_a_ttl_are_saved() {
         let leased = Node {
             ttl: Some(9),
             ..node("/leased", None, vec![node("/leased/x", Some(""), vec![])])
@@ -145,7 +144,7 @@ mod tests {
             ],
         );
         let mut saved = Vec::new();
-        flat(&tree, &mut saved);
+        flatten(&tree, &mut saved);
         let keys: Vec<&str> = saved.iter().map(|saved| saved.key.as_str()).collect();
         assert_eq!(
             keys,
@@ -162,18 +161,18 @@ mod tests {
     }
 
     #[test]
-    fn time_passes_between_export_and_import() {
+    fn a_ttl_counts_from_the_export() {
         let dump = dump();
         let at = |text: &str| text.parse().expect("a time");
         assert_eq!(dump.left(60, at("2014-10-01T12:00:10.4Z")), Some(50));
         assert_eq!(dump.left(60, at("2014-10-01T12:00:59.9Z")), Some(1));
         assert_eq!(dump.left(60, at("2014-10-01T12:01:01Z")), None);
-        // A clock that is behind makes nothing live longer.
+        // A clock that is behind does not lengthen a TTL.
         assert_eq!(dump.left(60, at("2014-10-01T11:00:00Z")), Some(60));
     }
 
     #[test]
-    fn what_is_below_is_told_by_whole_names() {
+    fn a_prefix_is_a_whole_component() {
         let saved = |key: &str| Saved {
             key: String::from(key),
             value: None,
@@ -184,7 +183,7 @@ mod tests {
     }
 
     #[test]
-    fn a_file_can_be_read_back() {
+    fn an_exported_file_can_be_parsed() {
         let mut dump = dump();
         dump.nodes.push(Saved {
             key: String::from("/a\n\"b"),

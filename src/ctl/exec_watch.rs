@@ -8,10 +8,11 @@ use std::time::Duration;
 use clap::builder::ValueParser;
 use clap::{Arg, ArgMatches, Command, ValueHint, value_parser};
 
+use super::hook_service::{ConnectRetry, serve};
 use super::{Exit, Global, args};
-use crate::hook::{OnFailure, Plan, Rules, Seek, Spec, Subject, serve};
+use crate::hook::{CommandSpec, OnFailure, Plan, Rules, Subject};
 
-/// The flags 0.4 did not have.
+/// The flags that 0.4 did not have.
 const NEWER: [&str; 9] = [
     "concurrency",
     "debounce",
@@ -27,70 +28,79 @@ const NEWER: [&str; 9] = [
 /// The command line.
 pub(super) fn command() -> Command {
     Command::new("exec-watch")
-        .about("Run a command for each change of a key")
+        .about("Run a command for each change of a key.")
         .long_about(
-            "Run a command for each change of a key: in order, and once for each, however long the command \
-             runs and whatever becomes of the connection.\n\n\
-             The command finds the change in its environment: ETCD_WATCH_ACTION, _KEY, _VALUE, \
-             _MODIFIED_INDEX, _PREV_VALUE, _TTL (seconds, empty if it stays) and _DIR (true or false). When \
-             the server has forgotten changes that are needed, the tree is read again and the command runs \
-             for what differs (action set or delete).",
+            "Run a command for each change of a key, in order and once for each change, across slow commands, \
+             lost connections and members.\n\n\
+             The change is in the command's environment: ETCD_WATCH_ACTION, ETCD_WATCH_KEY, ETCD_WATCH_VALUE, \
+             ETCD_WATCH_MODIFIED_INDEX, ETCD_WATCH_PREV_VALUE, ETCD_WATCH_TTL (seconds, empty without a TTL) \
+             and ETCD_WATCH_DIR (true or false). If changes are no longer in the server's event history, all \
+             keys are read and the command runs for the differences (action set or delete).",
         )
         .after_help(
             "Example: etcdctl exec-watch --recursive --state /var/lib/web.state /services -- \
              sh -c 'echo \"$ETCD_WATCH_ACTION $ETCD_WATCH_KEY\"'",
         )
         .args([
-            args::key("The key"),
+            args::key("Key to watch."),
             Arg::new("command")
                 .value_name("COMMAND")
                 .last(true)
                 .num_args(1..)
                 .value_parser(ValueParser::os_string())
-                .help("The command and its arguments"),
-            args::switch("recursive", "All below the key, too"),
-            args::number("after-index", "INDEX", "From the change after this one on, unless --state knows"),
+                .help("Command to run, with its arguments."),
+            args::switch("recursive", "Also watch all keys below the key."),
+            args::number(
+                "after-index",
+                "INDEX",
+                "Start with the first change after this index; an existing --state file takes precedence.",
+            ),
             args::option(
                 "state",
                 "FILE",
-                "Remember what was handled here, and go on there when started again",
+                "Record the handled changes in this file, and resume after them at the next start.",
             )
             .value_parser(value_parser!(PathBuf))
             .value_hint(ValueHint::FilePath),
-            args::switch("initial", "At the start, run for each key that is there (action get)"),
-            args::switch("json", "Give the command the whole event on its stdin, as JSON"),
+            args::switch("initial", "At start, run the command for every existing key (action get)."),
+            args::switch("json", "Write the event to the command's stdin, as JSON."),
             args::number(
                 "debounce",
                 "MILLISECONDS",
-                "Run only for the latest change of a key that was left alone this long",
+                "Time without further changes of a key before its latest change is handled, in milliseconds (0 = \
+                 handle every change).",
             ),
-            args::option("timeout", "SECONDS", "End a command that takes longer")
+            args::option("timeout", "SECONDS", "Timeout for the command, in seconds (default: none).")
                 .value_parser(value_parser!(f64)),
-            args::number("retry", "COUNT", "Run a command that fails again, this many times")
+            args::number("retry", "COUNT", "Number of times a failed command is run again.")
                 .default_value("0")
                 .value_parser(value_parser!(u32)),
             args::option(
                 "on-failure",
-                "WHAT",
-                "Go on when a command fails for good, or stop and return its exit code [default: continue, but \
-                 stop if it cannot even be started]",
+                "ACTION",
+                "Action after the last failed attempt: continue, or stop and return the command's exit code (default: \
+                 continue, but stop if the command cannot be started).",
             )
             .value_parser(["continue", "stop"]),
-            args::number("concurrency", "COUNT", "Run this many at once; changes of one key stay in order")
+            args::number(
+                "concurrency",
+                "COUNT",
+                "Number of commands that may run at once; changes of one key stay in order.",
+            )
                 .default_value("1")
                 .value_parser(value_parser!(u16).range(1..)),
         ])
 }
 
-/// Watch, and run.
+/// Watch a key and run the command for each change.
 pub(super) fn run(global: &Global, matches: &ArgMatches) -> Result<(), Exit> {
-    // Here it is about the command and not about answers.
+    // Here --timeout is the timeout of the command, not of a response.
     let global = Global {
         timeout: None,
         ..global.clone()
     };
     let plan = plan(matches);
-    serve(&global, Seek::Once, || plan.map(|plan| vec![plan]))
+    serve(&global, ConnectRetry::Never, || plan.map(|plan| vec![plan]))
 }
 
 fn plan(matches: &ArgMatches) -> Result<Plan, Exit> {
@@ -109,7 +119,7 @@ fn plan(matches: &ArgMatches) -> Result<Plan, Exit> {
         Duration::try_from_secs_f64(seconds)
             .ok()
             .filter(|limit| !limit.is_zero())
-            .ok_or_else(|| Exit::usage("--timeout: expected seconds above 0"))
+            .ok_or_else(|| Exit::usage("--timeout: expected a number of seconds above 0"))
     });
     Ok(Plan {
         name: None,
@@ -127,7 +137,7 @@ fn plan(matches: &ArgMatches) -> Result<Plan, Exit> {
             debounce: Duration::from_millis(args::read_number(matches, "debounce").unwrap_or(0)),
             retries: matches.get_one::<u32>("retry").copied().unwrap_or(0),
         },
-        spec: Arc::new(Spec {
+        spec: Arc::new(CommandSpec {
             words,
             environment: Vec::new(),
             user: None,
@@ -139,8 +149,8 @@ fn plan(matches: &ArgMatches) -> Result<Plan, Exit> {
             Some(_) => OnFailure::Continue,
             None => OnFailure::Unset,
         },
-        // As 0.4 did not say it, whoever uses only what 0.4 had does not expect it on stderr.
-        says_codes: NEWER.iter().any(given) || std::env::var_os("JOURNAL_STREAM").is_some(),
+        // 0.4 printed no exit codes: with the flags of 0.4 alone stderr stays as it was.
+        prints_codes: NEWER.iter().any(given) || std::env::var_os("JOURNAL_STREAM").is_some(),
         state: matches.get_one::<PathBuf>("state").cloned(),
     })
 }

@@ -1,30 +1,30 @@
-//! What `etcdctl` ends with.
+//! The exit codes of `etcdctl`, and the line on stderr.
 
 use std::io;
 
-use crate::client::{ApiError, Error};
+use crate::client::{Answer, ApiError, Error};
 
-/// The arguments will not do.
+/// Invalid arguments.
 const USAGE: u8 = 1;
 
 /// No member could be reached.
 const UNREACHABLE: u8 = 2;
 
-/// The cluster said no, or could not be asked to the end.
+/// The cluster refused the request, or sent no response.
 const REFUSED: u8 = 4;
 
-/// Why a command did not do what was asked: a line on stderr, and the exit code.
+/// Why a command failed: a line on stderr, and the exit code.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Exit {
-    /// 1 for arguments that will not do, 2 when no member could be reached, 4 when the cluster said
-    /// no, 5 when it is not healthy; 0 for an end that is none of these.
+    /// 1 for invalid arguments or a local error, 2 if no member could be reached, 4 if the cluster refused the
+    /// request, 5 if it is unhealthy; 0 for success.
     pub code: u8,
     /// The line; empty for none.
     pub message: String,
 }
 
 impl Exit {
-    /// The arguments will not do, or the command could not do its part on this machine.
+    /// Invalid arguments, or a local error.
     pub fn usage(message: impl Into<String>) -> Self {
         Self::error(USAGE, message)
     }
@@ -34,24 +34,38 @@ impl Exit {
         Self::error(UNREACHABLE, message)
     }
 
-    /// The cluster said no, or what it was to be told is missing.
+    /// The cluster refused the request, or a required argument is missing.
     pub fn refused(message: impl Into<String>) -> Self {
         Self::error(REFUSED, message)
     }
 
-    /// A line of its own.
+    /// A line without the prefix `Error:`.
     pub fn plain(code: u8, message: impl Into<String>) -> Self {
         let message = message.into();
         Self { code, message }
     }
 
-    /// Nothing more to do, nothing to say.
-    pub fn quiet() -> Self {
+    /// Success without output.
+    pub fn success() -> Self {
         Self::plain(0, "")
     }
 
+    /// For a response that is not a success: the API's error, or the status and body.
+    pub(super) fn from_answer(answer: &Answer) -> Self {
+        if let Ok(error) = serde_json::from_slice::<ApiError>(&answer.body) {
+            return Self::from(error);
+        }
+        let text = String::from_utf8_lossy(&answer.body);
+        Self::refused(format!(
+            "{}: response with status {}: {}",
+            answer.member,
+            answer.status,
+            text.trim()
+        ))
+    }
+
     fn error(code: u8, message: impl Into<String>) -> Self {
-        // Two spaces, as scripts of the time know them.
+        // Two spaces, as in 0.4.
         Self::plain(code, format!("Error:  {}", message.into()))
     }
 }
@@ -59,12 +73,12 @@ impl Exit {
 impl From<Error> for Exit {
     fn from(error: Error) -> Self {
         match error {
-            // What 0.4 printed when nobody answered; why nobody did is said with --debug.
+            // The line of 0.4; --debug shows the causes.
             Error::NoMember(_) => Self::refused(
                 "501: All the given peers are not reachable \
                  (Tried to connect to each peer twice and failed) [0]",
             ),
-            Error::Unanswered { .. } | Error::Api(_) | Error::Garbage { .. } => {
+            Error::NoResponse { .. } | Error::Api(_) | Error::InvalidResponse { .. } => {
                 Self::refused(error.to_string())
             }
         }
@@ -77,13 +91,13 @@ impl From<ApiError> for Exit {
     }
 }
 
-/// Printing failed. Whoever closed the pipe has read enough; all else is an error.
+/// Printing failed. A closed pipe is not an error: its reader needs no more output.
 impl From<io::Error> for Exit {
     fn from(error: io::Error) -> Self {
         if error.kind() == io::ErrorKind::BrokenPipe {
-            Self::quiet()
+            Self::success()
         } else {
-            Self::usage(format!("what was to be printed could not be: {error}"))
+            Self::usage(format!("cannot write to stdout: {error}"))
         }
     }
 }

@@ -13,48 +13,48 @@ use super::session::Session;
 use super::{Exit, Global, args, session};
 use crate::client::{Error, Get, Request};
 
-/// How long reading the whole tree may take, unless `--timeout` says otherwise.
+/// The timeout for reading the whole tree, unless `--timeout` is given.
 const TIMEOUT: Duration = Duration::from_secs(600);
 
-/// The API's number for a key that is not there.
+/// The API's error code "Key not found".
 const NOT_FOUND: u64 = 100;
 
-/// Hidden directories that people have; a server that lists nothing hidden is asked for them by name.
+/// Hidden directories in common use, read by name from a server that does not list hidden keys.
 const HIDDEN: [&str; 2] = ["/_coreos.com", "/_etcd/registry"];
 
 /// The command line.
 pub(super) fn command() -> Command {
     Command::new("export")
-        .about("Write the tree, or a part of it, as JSON")
+        .about("Export the tree, or a part of it, as JSON.")
         .after_help(
             "Examples:\n  \
              etcdctl -C http://old.example:4001 export > tree.json\n  \
              etcdctl export --prefix /services services.json\n\
              \n\
-             Any server with the v2 API will do. Directories, values and times to live are kept; \
-             indices are not. What the cluster keeps about itself in /_etcd is left out. Servers \
-             other than this project's do not list keys that begin with _: but for /_coreos.com and \
-             /_etcd/registry such have to be exported by name.",
+             Works with any server that has the v2 API. The export contains directories, values and TTLs, but \
+             no indices. The keys of the cluster itself in /_etcd are omitted. Servers other than oxetcd \
+             do not list hidden keys (those that begin with _): except for /_coreos.com and \
+             /_etcd/registry, export them with --prefix.",
         )
         .args([
             Arg::new("file")
                 .value_name("FILE")
                 .value_hint(ValueHint::FilePath)
-                .help("Where to; without it, stdout"),
-            args::option("prefix", "KEY", "Only this directory, or this key"),
+                .help("Output file (default: stdout)."),
+            args::option("prefix", "KEY", "Directory or key to export (default: /)."),
             args::switch(
                 "local",
-                "Take what one member has, for a cluster that has lost its quorum",
+                "Read from one member without a quorum, for a cluster that has lost its quorum.",
             ),
         ])
 }
 
-/// Write a tree.
+/// Export a tree.
 pub(super) fn run(global: &Global, matches: &ArgMatches) -> Result<(), Exit> {
     session::run(global, async |session| {
         let prefix = args::text(matches, "prefix").unwrap_or("/");
         let mut progress = Progress::new();
-        progress.say("reading the tree");
+        progress.show("reading the tree");
         let read = read(session, prefix, matches.get_flag("local")).await;
         progress.clear();
         let dump = read?;
@@ -70,7 +70,7 @@ pub(super) fn run(global: &Global, matches: &ArgMatches) -> Result<(), Exit> {
         }
         let count = dump.nodes.len();
         eprintln!(
-            "exported {count} keys and directories of {} as of index {}",
+            "exported {count} keys and directories of {} at index {}",
             prefix, dump.etcd_index
         );
         Ok(())
@@ -91,13 +91,13 @@ async fn read(session: &Session, prefix: &str, local: bool) -> Result<Dump, Exit
         ..get.request(key)
     };
     let exported = Timestamp::now();
-    let (answer, event) = session.ask(&request(prefix)).await?;
+    let (answer, event) = session.send(&request(prefix)).await?;
     let mut nodes = Vec::new();
-    dump::flat(&event.node, &mut nodes);
-    if event.node.shown_key() == "/" && !answer.ours {
+    dump::flatten(&event.node, &mut nodes);
+    if event.node.shown_key() == "/" && !answer.is_oxetcd {
         for hidden in HIDDEN {
-            match session.ask(&request(hidden)).await {
-                Ok((_, event)) => dump::flat(&event.node, &mut nodes),
+            match session.send(&request(hidden)).await {
+                Ok((_, event)) => dump::flatten(&event.node, &mut nodes),
                 Err(Error::Api(error)) if error.error_code == NOT_FOUND => {}
                 Err(error) => return Err(error.into()),
             }
@@ -113,7 +113,7 @@ async fn read(session: &Session, prefix: &str, local: bool) -> Result<Dump, Exit
     })
 }
 
-/// The head on one line, then each node on its own.
+/// Write the head on one line, then one line per node.
 fn write(dump: &Dump, output: impl Write) -> io::Result<()> {
     let mut output = BufWriter::new(output);
     let head = Dump {
@@ -121,10 +121,10 @@ fn write(dump: &Dump, output: impl Write) -> io::Result<()> {
         ..dump.clone()
     };
     let head = serde_json::to_string(&head)?;
-    // It ends with an empty list.
+    // The head ends with an empty list.
     output.write_all(head.trim_end_matches("]}").as_bytes())?;
-    for (place, node) in dump.nodes.iter().enumerate() {
-        output.write_all(if place == 0 { b"\n" } else { b",\n" })?;
+    for (index, node) in dump.nodes.iter().enumerate() {
+        output.write_all(if index == 0 { b"\n" } else { b",\n" })?;
         serde_json::to_writer(&mut output, node)?;
     }
     output.write_all(b"\n]}\n")?;

@@ -8,16 +8,16 @@ use crate::client::Get;
 /// The command line.
 pub(super) fn command() -> Command {
     Command::new("get")
-        .about("Print the value of a key")
+        .about("Print the value of a key.")
         .override_usage("etcdctl get [OPTIONS] KEY")
         .after_help("Example: etcdctl get /message")
         .args([
-            args::key("The key"),
+            args::key("Key to read."),
             args::rest(),
-            args::switch("sort", "For listings; changes nothing here"),
+            args::switch("sort", "Accepted for compatibility; has no effect."),
             args::switch(
                 "consistent",
-                "Print nothing older than what the cluster held when it was asked",
+                "Read the current value through the leader, not an older one from another member.",
             ),
         ])
 }
@@ -31,11 +31,11 @@ pub(super) fn run(global: &Global, matches: &ArgMatches) -> Result<(), Exit> {
             consistent: matches.get_flag("consistent"),
             ..Get::default()
         };
-        let (answer, event) = session.ask(&get.request(key)).await?;
+        let (answer, event) = session.send(&get.request(key)).await?;
         if event.node.dir {
             let key = event.node.shown_key();
             return Err(Exit::plain(1, format!("{key}: is a directory")));
         }
-        Ok(session.output.file(&answer, &event)?)
+        Ok(session.output.print_file(&answer, &event)?)
     })
 }

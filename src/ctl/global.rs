@@ -1,4 +1,4 @@
-//! What every command is told: whom to ask, how, and how to print.
+//! The flags of every command: the members, how to connect to them, and the output format.
 
 use std::path::PathBuf;
 use std::time::Duration;
@@ -11,29 +11,29 @@ use crate::cluster::Address;
 use crate::config::TlsFiles;
 use crate::net::tls::Connector;
 
-/// The port of a member that is given without one.
+/// The port of a member URL without one.
 pub const PORT: u16 = 4001;
 
-/// Whom to ask when nobody is named.
+/// The default of `--peers`.
 const DEFAULT_PEER: &str = "http://127.0.0.1:4001";
 
 /// The longest `--timeout`, in seconds.
 const TIMEOUT_MAX: f64 = 24.0 * 3600.0;
 
-/// What every command is told.
+/// The flags of every command.
 #[derive(Clone)]
 pub struct Global {
-    /// The members to talk to, in this order; never empty.
+    /// The members to try, in this order; never empty.
     pub members: Vec<Address>,
-    /// How to print.
+    /// The output format.
     pub output: Output,
-    /// Show what is asked of whom.
+    /// Print each request and failure.
     pub debug: bool,
-    /// Ask first who the members are.
+    /// Fetch the list of members first.
     pub sync: bool,
-    /// How long an answer may take; none for the client's own limits.
+    /// The timeout for a response; none for the client's defaults.
     pub timeout: Option<Duration>,
-    /// What is spoken with members whose URL is `https`.
+    /// TLS for members whose URL is `https`.
     pub tls: Connector,
 }
 
@@ -43,7 +43,7 @@ pub(super) fn flags() -> [Arg; 9] {
         peers(),
         args::switch(
             "no-sync",
-            "Ask only the members given, and not first who the others are",
+            "Use only the members of --peers; do not fetch the list of members.",
         ),
         Arg::new("output")
             .short('o')
@@ -52,32 +52,32 @@ pub(super) fn flags() -> [Arg; 9] {
             .value_name("FORMAT")
             .value_parser(PossibleValuesParser::new(Output::NAMES))
             .default_value("simple")
-            .help("The value; the value and what is known about it; or the server's answer"),
+            .help("Output format: simple prints the value, extended adds keys and indices, json is the response."),
         args::switch(
             "debug",
-            "Show each request as a curl line, and why a member gave no answer",
+            "Print each request as a curl command, and why a member did not respond.",
         ),
         args::option(
             "timeout",
             "SECONDS",
-            "How long an answer may take; for a watch no limit",
+            "Timeout for a response, in seconds (default: 30). Does not apply to watches.",
         )
         .value_parser(value_parser!(f64)),
         file(
             "ca-file",
-            "Believe servers whose certificate this one has signed",
+            "CA certificate for verifying the server (PEM; default: those of the system).",
         ),
-        file("cert-file", "Show this certificate to servers"),
-        file("key-file", "The key of that certificate"),
+        file("cert-file", "Client certificate, followed by its chain (PEM)."),
+        file("key-file", "Private key of the client certificate (PEM, not encrypted)."),
         Arg::new("version")
             .short('v')
             .long("version")
             .action(ArgAction::Version)
-            .help("Print the version"),
+            .help("Print the version."),
     ]
     .map(|flag| {
-        let everywhere = flag.get_id() != "version";
-        flag.global(everywhere).help_heading("Global options")
+        let is_global = flag.get_id() != "version";
+        flag.global(is_global).help_heading("Global options")
     })
 }
 
@@ -90,7 +90,7 @@ fn peers() -> Arg {
         .value_name("URL,...")
         .env("ETCDCTL_PEERS")
         .hide_env_values(true)
-        .help("Members of the cluster; http:// and port 4001 may be left out [default: 127.0.0.1]")
+        .help("Client URLs of members, comma-separated; http:// and port 4001 may be omitted (default: 127.0.0.1).")
 }
 
 fn file(name: &'static str, help: &'static str) -> Arg {
@@ -100,15 +100,16 @@ fn file(name: &'static str, help: &'static str) -> Arg {
 }
 
 impl Global {
-    /// From the flags, wherever they stood.
+    /// Read the flags.
     ///
     /// # Errors
     ///
-    /// Which flag will not do, and why.
+    /// A member is not a valid URL; the timeout is out of range; a file of TLS cannot be read or is not valid; a
+    /// certificate is given without its key, or a key without its certificate.
     pub(super) fn read(matches: &ArgMatches) -> Result<Self, Exit> {
         Ok(Self {
             members: members(matches)?,
-            output: args::text(matches, "output").map_or(Output::Simple, Output::named),
+            output: args::text(matches, "output").map_or(Output::Simple, Output::from_name),
             debug: matches.get_flag("debug"),
             sync: !matches.get_flag("no-sync"),
             timeout: timeout(matches)?,
@@ -148,7 +149,7 @@ fn connector(matches: &ArgMatches) -> Result<Connector, Exit> {
         (None, None) => None,
         (Some(_), None) | (None, Some(_)) => {
             return Err(Exit::usage(
-                "--cert-file and --key-file: a certificate goes with its key",
+                "--cert-file and --key-file must be given together",
             ));
         }
     };
@@ -163,7 +164,7 @@ fn timeout(matches: &ArgMatches) -> Result<Option<Duration>, Exit> {
     match Duration::try_from_secs_f64(seconds) {
         Ok(limit) if seconds <= TIMEOUT_MAX && !limit.is_zero() => Ok(Some(limit)),
         _ => Err(Exit::usage(
-            "--timeout: expected seconds above 0, at most a day",
+            "--timeout: expected a number of seconds above 0, at most 86400",
         )),
     }
 }

@@ -16,66 +16,66 @@ use super::session::Session;
 use super::{Exit, Global, args, output, session};
 use crate::client::{Client, Error, Put};
 
-/// How many writes are under way at a time.
+/// The number of concurrent writes.
 const WRITES_MAX: usize = 64;
 
-/// How often a write is tried when the cluster cannot take it just now.
+/// The number of attempts for a write that fails for a temporary reason.
 const ATTEMPTS_MAX: u32 = 6;
 
-/// How long to wait before the second attempt; the wait doubles with each.
-const PAUSE: Duration = Duration::from_millis(200);
+/// The delay before the second attempt; it doubles with each.
+const RETRY_AFTER: Duration = Duration::from_millis(200);
 
-/// How many failures are told one by one.
+/// The number of failures that are printed one by one.
 const FAILURES_SHOWN: usize = 10;
 
 /// The command line.
 pub(super) fn command() -> Command {
     Command::new("import")
-        .about("Write a tree that was exported")
+        .about("Import a tree that was exported.")
         .after_help(
             "Examples:\n  \
              etcdctl import tree.json\n  \
              etcdctl -C http://old.example:4001 export | etcdctl import --prefix /services\n\
              \n\
-             Keys that are there are overwritten, others are left alone; it can be run again. Times \
-             to live go on from when the tree was exported: what would be gone by now is left out.",
+             Existing keys are overwritten, other keys are not changed; an import may be repeated. TTLs \
+             count from the time of the export: keys that have expired since are omitted.",
         )
         .args([
             Arg::new("file")
                 .value_name("FILE")
                 .value_hint(ValueHint::FilePath)
-                .help("Where from; without it, stdin"),
-            args::option("prefix", "KEY", "Only what is in this directory, or this key"),
+                .help("Input file (default: stdin)."),
+            args::option("prefix", "KEY", "Directory or key to import (default: all)."),
         ])
 }
 
-/// What became of a node.
+/// The result for one node.
 enum Outcome {
     Written,
-    /// It would be gone by now.
-    Gone,
-    /// The API said no.
+    /// Its TTL has expired.
+    Expired,
+    /// The API refused the write.
     Refused(String, Error),
-    /// The cluster cannot be reached, or not take it.
-    Stopped(String, Error),
+    /// The cluster cannot be reached, or cannot write.
+    Unavailable(String, Error),
 }
 
-/// What became of all.
+/// The results for all nodes.
 #[derive(Default)]
 struct Tally {
     written: usize,
-    gone: usize,
+    expired: usize,
     refused: Vec<String>,
 }
 
-/// Write a tree.
+/// Import a tree.
 pub(super) fn run(global: &Global, matches: &ArgMatches) -> Result<(), Exit> {
     let mut dump = read(args::text(matches, "file"))?;
     if let Some(prefix) = args::text(matches, "prefix") {
         dump.nodes.retain(|saved| saved.is_in(prefix));
         if dump.nodes.is_empty() {
             return Err(Exit::usage(format!(
-                "there is nothing in it below {prefix}"
+                "the export has no key {prefix} and none below it"
             )));
         }
     }
@@ -85,7 +85,7 @@ pub(super) fn run(global: &Global, matches: &ArgMatches) -> Result<(), Exit> {
 fn read(file: Option<&str>) -> Result<Dump, Exit> {
     let named = file.filter(|file| *file != "-");
     let name = named.unwrap_or("stdin");
-    let fault = |what: String| Exit::usage(format!("{name}: {what}"));
+    let invalid = |what: String| Exit::usage(format!("{name}: {what}"));
     let mut text = String::new();
     let read = match named {
         None => stdin().read_to_string(&mut text),
@@ -93,45 +93,45 @@ fn read(file: Option<&str>) -> Result<Dump, Exit> {
             File::open(file).and_then(|file| BufReader::new(file).read_to_string(&mut text))
         }
     };
-    read.map_err(|error| fault(error.to_string()))?;
+    read.map_err(|error| invalid(error.to_string()))?;
     let dump: Dump = serde_json::from_str(&text)
-        .map_err(|error| fault(format!("this is not what etcdctl export writes: {error}")))?;
+        .map_err(|error| invalid(format!("not a file of etcdctl export: {error}")))?;
     if dump.format != FORMAT {
-        return Err(fault(format!(
-            "its format is {:?}, and only {FORMAT:?} is known here",
+        return Err(invalid(format!(
+            "unsupported format {:?}; expected {FORMAT:?}",
             dump.format
         )));
     }
     Ok(dump)
 }
 
-/// Keys first, and directories that will go when all that is in them is there.
+/// Write keys first, then directories with a TTL, so that none expires before its content is written.
 async fn write(session: &Session, dump: Dump) -> Result<(), Exit> {
     let dump = Arc::new(dump);
     let mut tally = Tally::default();
     let mut progress = Progress::new();
-    let is_last = |place: &usize| dump.nodes.get(*place).is_some_and(Saved::is_lease);
+    let is_last = |index: &usize| dump.nodes.get(*index).is_some_and(Saved::is_lease);
     let (last, first): (Vec<usize>, Vec<usize>) = (0..dump.nodes.len()).partition(is_last);
     let mut stopped = Ok(());
-    for places in [first, last] {
+    for indices in [first, last] {
         if stopped.is_ok() {
-            stopped = write_all(session, &dump, places, &mut tally, &mut progress).await;
+            stopped = write_all(session, &dump, indices, &mut tally, &mut progress).await;
         }
     }
     progress.clear();
     let Tally {
         written,
-        gone,
+        expired,
         refused,
     } = &tally;
     let total = dump.nodes.len();
     stopped.map_err(|(key, error)| {
         Exit::refused(format!(
-            "{key}: {error}; {written} of {total} were written, run it again to go on"
+            "{key}: {error}; {written} of {total} written; repeat the import to continue"
         ))
     })?;
     output::print(&format!(
-        "imported {written} of {total}, expired since: {gone}\n"
+        "imported {written} of {total}, expired since the export: {expired}\n"
     ))?;
     if refused.is_empty() {
         return Ok(());
@@ -140,7 +140,7 @@ async fn write(session: &Session, dump: Dump) -> Result<(), Exit> {
         eprintln!("{line}");
     }
     Err(Exit::refused(format!(
-        "{} could not be written",
+        "cannot write {} of the keys",
         refused.len()
     )))
 }
@@ -148,45 +148,45 @@ async fn write(session: &Session, dump: Dump) -> Result<(), Exit> {
 async fn write_all(
     session: &Session,
     dump: &Arc<Dump>,
-    places: Vec<usize>,
+    indices: Vec<usize>,
     tally: &mut Tally,
     progress: &mut Progress,
 ) -> Result<(), (String, Error)> {
-    let mut places = places.into_iter();
+    let mut indices = indices.into_iter();
     let mut writes = JoinSet::new();
     loop {
         while writes.len() < WRITES_MAX
-            && let Some(place) = places.next()
+            && let Some(index) = indices.next()
         {
             writes.spawn(write_one(
                 Arc::clone(&session.client),
                 Arc::clone(dump),
-                place,
+                index,
             ));
         }
-        // A write that panicked would have ended the program.
+        // A panic in a write ends the program.
         let Some(Ok(outcome)) = writes.join_next().await else {
             return Ok(());
         };
         match outcome {
             Outcome::Written => tally.written += 1,
-            Outcome::Gone => tally.gone += 1,
+            Outcome::Expired => tally.expired += 1,
             Outcome::Refused(key, error) => tally.refused.push(format!("{key}: {error}")),
-            Outcome::Stopped(key, error) => return Err((key, error)),
+            Outcome::Unavailable(key, error) => return Err((key, error)),
         }
-        progress.count(tally.written + tally.gone, dump.nodes.len());
+        progress.count(tally.written + tally.expired, dump.nodes.len());
     }
 }
 
-async fn write_one(client: Arc<Client>, dump: Arc<Dump>, place: usize) -> Outcome {
-    let Some(saved) = dump.nodes.get(place) else {
-        return Outcome::Gone;
+async fn write_one(client: Arc<Client>, dump: Arc<Dump>, index: usize) -> Outcome {
+    let Some(saved) = dump.nodes.get(index) else {
+        return Outcome::Expired;
     };
     let mut attempt = 1;
-    let mut pause = PAUSE;
+    let mut delay = RETRY_AFTER;
     loop {
         let ttl = match saved.ttl.map(|ttl| dump.left(ttl, Timestamp::now())) {
-            Some(None) => return Outcome::Gone,
+            Some(None) => return Outcome::Expired,
             Some(left) => left,
             None => None,
         };
@@ -196,13 +196,13 @@ async fn write_one(client: Arc<Client>, dump: Arc<Dump>, place: usize) -> Outcom
                 return Outcome::Refused(saved.key.clone(), Error::Api(error));
             }
             Err(error) if attempt == ATTEMPTS_MAX => {
-                return Outcome::Stopped(saved.key.clone(), error);
+                return Outcome::Unavailable(saved.key.clone(), error);
             }
-            // To write the same again does no harm.
-            Err(_) => sleep(pause).await,
+            // The same write may be sent twice.
+            Err(_) => sleep(delay).await,
         }
         attempt += 1;
-        pause *= 2;
+        delay *= 2;
     }
 }
 
@@ -234,11 +234,11 @@ async fn put(client: &Client, saved: &Saved, ttl: Option<u64>) -> Result<(), Err
     client.put(&saved.key, &refresh).await.map(drop)
 }
 
-/// The API's number for a key that is there already.
+/// The API's error code "Key already exists".
 const EXISTS: u64 = 105;
 
 impl Saved {
-    /// Whether it is a directory that will go.
+    /// Whether it is a directory with a TTL.
     fn is_lease(&self) -> bool {
         self.value.is_none() && self.ttl.is_some()
     }

@@ -10,7 +10,7 @@ use crate::client::{Get, Node};
 /// The command line.
 pub(super) fn command() -> Command {
     Command::new("ls")
-        .about("List the keys in a directory")
+        .about("List the keys in a directory.")
         .override_usage("etcdctl ls [OPTIONS] [KEY]")
         .after_help(
             "Examples:\n  \
@@ -18,24 +18,24 @@ pub(super) fn command() -> Command {
              etcdctl ls --recursive -p --sort /services",
         )
         .args([
-            args::key("The directory; without it, all there is"),
+            args::key("Directory to list (default: /)."),
             args::rest(),
-            args::switch("recursive", "What is in the directories below, too"),
-            args::switch("sort", "In order of the keys"),
+            args::switch("recursive", "Also list all directories below."),
+            args::switch("sort", "Sort by key."),
             Arg::new("p")
                 .short('p')
                 .action(ArgAction::SetTrue)
                 .overrides_with("p")
-                .help("Print a / behind directories"),
-            args::switch("values", "Print values too, behind a tab"),
+                .help("Append / to directories."),
+            args::switch("values", "Print values too, after a tab."),
             args::switch(
                 "hidden",
-                "Keys that begin with _ too; servers other than this project's do not tell them",
+                "Also list hidden keys (those that begin with _); only oxetcd supports this.",
             ),
         ])
 }
 
-/// What to print of each node.
+/// The format of a line.
 #[derive(Clone, Copy)]
 struct Style {
     slashes: bool,
@@ -53,37 +53,39 @@ pub(super) fn run(global: &Global, matches: &ArgMatches) -> Result<(), Exit> {
             consistent: true,
             ..Get::default()
         };
-        let (answer, event) = session.ask(&get.request(key)).await?;
+        let (answer, event) = session.send(&get.request(key)).await?;
         let style = Style {
             slashes: matches.get_flag("p"),
             values: matches.get_flag("values"),
         };
         match session.output {
-            Output::Json => session.output.directory(&answer)?,
-            Output::Simple | Output::Extended => output::print(&listing(&event.node, style))?,
+            Output::Json => session.output.print_directory(&answer)?,
+            Output::Simple | Output::Extended => {
+                output::print(&format_listing(&event.node, style))?
+            }
         }
         Ok(())
     })
 }
 
-/// A line for each node in a directory, or for the file that it is.
-fn listing(node: &Node, style: Style) -> String {
+/// One line for each node in a directory, or one for a file.
+fn format_listing(node: &Node, style: Style) -> String {
     let mut text = String::new();
     if !node.dir {
-        line(&mut text, node, style);
+        push_line(&mut text, node, style);
     }
-    below(&mut text, node, style);
+    push_children(&mut text, node, style);
     text
 }
 
-fn below(text: &mut String, node: &Node, style: Style) {
+fn push_children(text: &mut String, node: &Node, style: Style) {
     for child in &node.nodes {
-        line(text, child, style);
-        below(text, child, style);
+        push_line(text, child, style);
+        push_children(text, child, style);
     }
 }
 
-fn line(text: &mut String, node: &Node, style: Style) {
+fn push_line(text: &mut String, node: &Node, style: Style) {
     let slash = if style.slashes && node.dir { "/" } else { "" };
     // Writing to a string cannot fail.
     let _ = write!(text, "{}{slash}", node.key);

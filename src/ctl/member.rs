@@ -5,30 +5,31 @@ use hyper::Method;
 use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
 use serde::Serialize;
 
-use super::roster::{self, Listed};
+use super::members::{self, Member};
 use super::session::Session;
 use super::{Exit, Global, Output, args, output, session, table};
-use crate::client::{Answer, ApiError, Error, Request};
+use crate::client::{Answer, ApiError, Request};
+use crate::membership::api::PeerPage;
 
 /// The command line.
 pub(super) fn command() -> Command {
     Command::new("member")
-        .about("List the members of the cluster, or remove one")
+        .about("List the members of the cluster, or remove one.")
         .subcommand_required(true)
         .after_help("Example: etcdctl member list")
         .subcommands([
             Command::new("list")
-                .about("List the members")
+                .about("List the members with their state and URLs.")
                 .after_help("Example: etcdctl member list"),
             Command::new("remove")
-                .about("Remove a member, dead or alive")
+                .about("Remove a member from the cluster; it need not be running.")
                 .override_usage("etcdctl member remove NAME")
                 .after_help("Example: etcdctl member remove n3")
                 .args([
                     Arg::new("name")
                         .value_name("NAME")
                         .required(true)
-                        .help("Its name or its id, as member list prints them"),
+                        .help("Name or id of the member, as printed by member list."),
                     args::rest(),
                 ]),
         ])
@@ -59,12 +60,12 @@ struct Row<'a> {
 }
 
 async fn list(session: &Session) -> Result<(), Exit> {
-    let members = roster::members(session).await?;
-    let led = members.iter().any(|member| member.leads);
+    let members = members::list(session).await?;
+    let has_leader = members.iter().any(|member| member.is_leader);
     let rows = members.iter().map(|member| Row {
         name: &member.name,
         id: &member.id,
-        state: match (led, member.leads) {
+        state: match (has_leader, member.is_leader) {
             (_, true) => "leader",
             (true, false) => "follower",
             (false, false) => "unknown",
@@ -75,7 +76,7 @@ async fn list(session: &Session) -> Result<(), Exit> {
     match session.output {
         Output::Json => {
             let rows: Vec<Row<'_>> = rows.collect();
-            // Texts always have a JSON form.
+            // Strings always have a JSON form.
             let text = serde_json::to_string(&rows).unwrap_or_default();
             output::print(&format!("{text}\n"))?;
         }
@@ -100,70 +101,51 @@ async fn list(session: &Session) -> Result<(), Exit> {
 }
 
 async fn remove(session: &Session, wanted: &str) -> Result<(), Exit> {
-    let members = roster::members(session).await?;
+    let members = members::list(session).await?;
     let Some(member) = members
         .iter()
         .find(|member| member.name == wanted || !member.id.is_empty() && member.id == wanted)
     else {
         let names: Vec<&str> = members.iter().map(|member| member.name.as_str()).collect();
         return Err(Exit::refused(format!(
-            "{wanted:?} is no member; the members are {}",
+            "member {wanted:?} not found; the members are {}",
             names.join(", ")
         )));
     };
-    let answer = ask_to_remove(session, &members, member).await?;
+    let answer = send_removal(session, &members, member).await?;
     if !answer.is_success() {
-        return Err(said(&answer));
+        return Err(Exit::from_answer(&answer));
     }
     output::print(&format!("Removed member {} from cluster\n", member.name))?;
     Ok(())
 }
 
-/// By the page of the peer port that 0.4 had, or where there is none by that of later clients' ports.
-async fn ask_to_remove(
+/// Send the removal to 0.4's page of the peer port, or to the client port of a later server.
+async fn send_removal(
     session: &Session,
-    members: &[Listed],
-    member: &Listed,
+    members: &[Member],
+    member: &Member,
 ) -> Result<Answer, Exit> {
-    let page = |path: &str, name: &str| Request {
+    let delete = |path: &str| Request {
         method: Method::DELETE,
-        ..Request::page(&format!(
-            "{path}/{}",
-            utf8_percent_encode(name, NON_ALPHANUMERIC)
-        ))
+        ..Request::page(path)
     };
-    // Another one had better answer.
-    let others: Vec<Listed> = members
+    // Prefer the other members: the one to be removed may not respond.
+    let others: Vec<Member> = members
         .iter()
         .filter(|other| *other != member || members.len() == 1)
         .cloned()
         .collect();
-    let admin = roster::peers(session, &others)?;
+    let admin = members::peer_client(session, &others)?;
     let answer = admin
-        .send(&page("/v2/admin/machines", &member.name))
+        .send(&delete(&PeerPage::member_path(&member.name)))
         .await?;
-    let has_no_such_page =
+    let is_unsupported =
         answer.status == 404 && serde_json::from_slice::<ApiError>(&answer.body).is_err();
-    if has_no_such_page && !member.id.is_empty() {
-        return Ok(session
-            .client
-            .send(&page("/v2/members", &member.id))
-            .await?);
+    if is_unsupported && !member.id.is_empty() {
+        let id = utf8_percent_encode(&member.id, NON_ALPHANUMERIC);
+        let request = delete(&format!("/v2/members/{id}"));
+        return Ok(session.client.send(&request).await?);
     }
     Ok(answer)
-}
-
-/// What a server says that did not do it.
-pub(super) fn said(answer: &Answer) -> Exit {
-    match serde_json::from_slice::<ApiError>(&answer.body) {
-        Ok(error) => Exit::from(Error::Api(error)),
-        Err(_) => {
-            let text = String::from_utf8_lossy(&answer.body);
-            let text = text.trim();
-            Exit::refused(format!(
-                "{}: answered {}: {text}",
-                answer.member, answer.status
-            ))
-        }
-    }
 }

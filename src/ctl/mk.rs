@@ -8,15 +8,15 @@ use crate::client::Put;
 /// The command line.
 pub(super) fn command() -> Command {
     Command::new("mk")
-        .about("Write a key that is not there yet")
+        .about("Create a key with a value; it must not exist.")
         .override_usage("etcdctl mk [OPTIONS] KEY [VALUE]")
         .after_help("Example: etcdctl mk /lock mine --ttl 30")
         .args(args::writing(
-            "The key; directories on the way to it are made",
+            "Key to create; missing directories are created.",
         ))
 }
 
-/// Make a key.
+/// Create a key.
 pub(super) fn run(global: &Global, matches: &ArgMatches) -> Result<(), Exit> {
     session::run(global, async |session| {
         let key = args::read_key(matches)?;
@@ -24,6 +24,6 @@ pub(super) fn run(global: &Global, matches: &ArgMatches) -> Result<(), Exit> {
             prev_exist: Some(false),
             ..args::read_put(matches)?
         };
-        session.file(&put.request(key)).await
+        session.print_file(&put.request(key)).await
     })
 }

@@ -8,17 +8,17 @@ use crate::client::Put;
 /// The command line.
 pub(super) fn command() -> Command {
     Command::new("mkdir")
-        .about("Make a directory that is not there yet")
+        .about("Create a directory; it must not exist.")
         .override_usage("etcdctl mkdir [OPTIONS] KEY")
         .after_help("Example: etcdctl mkdir /services --ttl 120")
         .args([
-            args::key("The directory; those on the way to it are made"),
+            args::key("Directory to create; missing parents are created."),
             args::rest(),
             args::ttl(),
         ])
 }
 
-/// Make a directory.
+/// Create a directory.
 pub(super) fn run(global: &Global, matches: &ArgMatches) -> Result<(), Exit> {
     session::run(global, async |session| {
         let key = args::read_key(matches)?;
@@ -28,6 +28,6 @@ pub(super) fn run(global: &Global, matches: &ArgMatches) -> Result<(), Exit> {
             ttl: args::read_number(matches, "ttl"),
             ..Put::default()
         };
-        session.directory(&put.request(key)).await
+        session.print_directory(&put.request(key)).await
     })
 }

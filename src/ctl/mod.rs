@@ -1,11 +1,10 @@
 //! `etcdctl`: one file or folder per command.
 //!
-//! [`VERBS`] is the table of commands; help, man pages and completions come from it too. What is typed
-//! is brought into form by `words`, parsed by clap, and the flags that every command has are read into
-//! [`Global`]. A command that talks to the cluster does so in a `session`, and gives an [`Exit`] when it
-//! could not do what was asked.
+//! [`VERBS`] is the table of commands; help, man pages and completions come from it too. The arguments are
+//! normalized by `config::argv` and parsed by clap, and the flags of every command are read into [`Global`]. A
+//! command talks to the cluster in a `session`, and returns an [`Exit`] if it failed.
 
-pub(crate) mod args;
+mod args;
 pub mod bench;
 mod cluster_health;
 mod completion;
@@ -18,25 +17,27 @@ mod exit_code;
 mod export;
 mod get;
 mod global;
+mod hook;
+mod hook_service;
 mod import;
 mod ls;
 mod man;
+mod man_files;
 mod member;
+mod members;
 mod mk;
 mod mkdir;
-pub(crate) mod output;
+mod output;
 mod progress;
 mod rm;
 mod rmdir;
-mod roster;
-pub(crate) mod session;
+mod session;
 mod set;
 mod setdir;
-pub(crate) mod table;
+mod table;
 mod update;
 mod updatedir;
 mod watch;
-mod words;
 
 #[cfg(test)]
 mod tests;
@@ -51,9 +52,9 @@ pub use exit_code::Exit;
 pub use global::{Global, PORT};
 pub use output::Output;
 
-use crate::config::{API_VERSION, VERSION};
+use crate::config::{API_VERSION, VERSION, argv};
 
-/// One command: its command line, and what it does.
+/// One command: its command line, and the function that executes it.
 struct Verb {
     command: fn() -> Command,
     run: fn(&Global, &ArgMatches) -> Result<(), Exit>,
@@ -78,7 +79,7 @@ const VERBS: &[Verb] = &[
     verb(rmdir::command, rmdir::run),
     verb(watch::command, watch::run),
     verb(exec_watch::command, exec_watch::run),
-    verb(crate::hook::command, crate::hook::run),
+    verb(hook::command, hook::run),
     verb(export::command, export::run),
     verb(import::command, import::run),
     verb(cluster_health::command, cluster_health::run),
@@ -90,9 +91,9 @@ const VERBS: &[Verb] = &[
     verb(man::command, man::run),
 ];
 
-/// Run `etcdctl` with these arguments, its own name first.
+/// Run `etcdctl` with these arguments, the program's name first.
 pub fn run(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
-    let Err(exit) = obey(arguments) else {
+    let Err(exit) = execute(arguments) else {
         return ExitCode::SUCCESS;
     };
     if !exit.message.is_empty() {
@@ -101,28 +102,29 @@ pub fn run(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
     exit.code.into()
 }
 
-fn obey(arguments: impl IntoIterator<Item = OsString>) -> Result<(), Exit> {
+fn execute(arguments: impl IntoIterator<Item = OsString>) -> Result<(), Exit> {
     let mut command = command();
-    let words = words::plain(&command, arguments)?;
+    let words =
+        argv::normalize(&command, arguments).map_err(|error| Exit::usage(error.to_string()))?;
     let matches = command
         .try_get_matches_from_mut(words)
-        .map_err(|error| explain(&error))?;
+        .map_err(|error| to_exit(&error))?;
     let Some((name, inner)) = matches.subcommand() else {
         output::print(&command.render_help().to_string())?;
         return Ok(());
     };
-    let global = Global::read(deepest(inner))?;
+    let global = Global::read(innermost(inner))?;
     match VERBS
         .iter()
         .find(|verb| (verb.command)().get_name() == name)
     {
         Some(verb) => (verb.run)(&global, inner),
-        None => Err(Exit::usage(format!("{name} is no command"))),
+        None => Err(Exit::usage(format!("unknown command {name}"))),
     }
 }
 
-/// The matches of the innermost command, which have the global flags wherever they stood.
-fn deepest(mut matches: &ArgMatches) -> &ArgMatches {
+/// The matches of the innermost command, which include the global flags from any position.
+fn innermost(mut matches: &ArgMatches) -> &ArgMatches {
     while let Some((_, inner)) = matches.subcommand() {
         matches = inner;
     }
@@ -132,14 +134,20 @@ fn deepest(mut matches: &ArgMatches) -> &ArgMatches {
 /// The whole command line, built.
 fn command() -> Command {
     let mut command = Command::new("etcdctl")
-        .about("Talk to etcd on its v2 API.")
-        // Scripts look for this line.
+        .about("Command-line client for etcd's v2 API.")
+        // Scripts parse this line.
         .version(format!("version {API_VERSION}"))
         .disable_version_flag(true)
         .before_help(format!("etcdctl {API_VERSION} (oxetcd {VERSION})"))
         .after_help(
-            "Flags take one dash or two, and stand anywhere before a --.\n\
-             etcdctl COMMAND --help says more about a command.",
+            "Flags take one dash or two, anywhere before --.\n\
+             Run etcdctl COMMAND --help for the help of a command.\n\n\
+             Exit status:\n  \
+             0  Success.\n  \
+             1  Invalid arguments, or a local error.\n  \
+             2  No member can be reached.\n  \
+             4  The cluster refused the request.\n  \
+             5  A member is unhealthy (cluster-health).",
         )
         .args(global::flags())
         .subcommands(VERBS.iter().map(|verb| (verb.command)()));
@@ -147,23 +155,23 @@ fn command() -> Command {
     command
 }
 
-/// Help and version are what was asked for; all else is a usage error.
-fn explain(error: &clap::Error) -> Exit {
+/// Help and version are success; any other error of the parser is a usage error.
+fn to_exit(error: &clap::Error) -> Exit {
     let text = error.render().to_string();
     if matches!(
         error.kind(),
         ErrorKind::DisplayHelp | ErrorKind::DisplayVersion
     ) {
-        return output::print(&text).map_or_else(Exit::from, |()| Exit::quiet());
+        return output::print(&text).map_or_else(Exit::from, |()| Exit::success());
     }
     Exit::plain(
         1,
-        unknown_format(error).unwrap_or_else(|| String::from(text.trim_end())),
+        unsupported_format(error).unwrap_or_else(|| String::from(text.trim_end())),
     )
 }
 
-/// What 0.4 said of an `--output` it did not know.
-fn unknown_format(error: &clap::Error) -> Option<String> {
+/// The message of 0.4 for an unknown `--output`.
+fn unsupported_format(error: &clap::Error) -> Option<String> {
     let text = |kind| match error.get(kind) {
         Some(ContextValue::String(text)) => Some(text.as_str()),
         _ => None,

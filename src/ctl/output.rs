@@ -1,27 +1,27 @@
-//! How answers are printed.
+//! The output formats.
 
 use std::fmt::Write as _;
 use std::io::{self, Write};
 
 use crate::client::{Answer, Event};
 
-/// How to print.
+/// An output format.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Output {
     /// The value alone.
     Simple,
-    /// The value, and what is known about it.
+    /// The value, the key and the indices.
     Extended,
-    /// The server's answer, with the indices it came with.
+    /// The server's response, with the indices of its headers.
     Json,
 }
 
 impl Output {
-    /// Their names on the command line.
+    /// The names on the command line.
     pub(crate) const NAMES: [&'static str; 3] = ["simple", "extended", "json"];
 
-    /// The one of that name; simple, if there is none.
-    pub(crate) fn named(name: &str) -> Self {
+    /// The format of this name; simple if there is none.
+    pub(crate) fn from_name(name: &str) -> Self {
         match name {
             "extended" => Self::Extended,
             "json" => Self::Json,
@@ -29,49 +29,49 @@ impl Output {
         }
     }
 
-    /// Print what became of a file; of a directory only its JSON.
+    /// Print a file; a directory only as JSON.
     ///
     /// # Errors
     ///
-    /// It cannot be written.
-    pub(crate) fn file(self, answer: &Answer, event: &Event) -> io::Result<()> {
+    /// Stdout cannot be written.
+    pub(crate) fn print_file(self, answer: &Answer, event: &Event) -> io::Result<()> {
         match self {
-            Self::Json => self.directory(answer),
+            Self::Json => self.print_directory(answer),
             Self::Simple | Self::Extended if event.node.dir => Ok(()),
             Self::Simple => {
                 let mut line = event.node.value.clone().unwrap_or_default();
                 line.push('\n');
                 print(&line)
             }
-            Self::Extended => print(&extended(answer, event)),
+            Self::Extended => print(&format_extended(answer, event)),
         }
     }
 
-    /// Print what became of a directory: nothing but JSON.
+    /// Print a directory: only as JSON.
     ///
     /// # Errors
     ///
-    /// It cannot be written.
-    pub(crate) fn directory(self, answer: &Answer) -> io::Result<()> {
+    /// Stdout cannot be written.
+    pub(crate) fn print_directory(self, answer: &Answer) -> io::Result<()> {
         match self {
-            Self::Json => print(&json(answer)),
+            Self::Json => print(&format_json(answer)),
             Self::Simple | Self::Extended => Ok(()),
         }
     }
 }
 
-/// Print a text as it is.
+/// Print a text to stdout.
 ///
 /// # Errors
 ///
-/// It cannot be written.
+/// Stdout cannot be written.
 pub(crate) fn print(text: &str) -> io::Result<()> {
     let mut stdout = io::stdout().lock();
     stdout.write_all(text.as_bytes())?;
     stdout.flush()
 }
 
-fn extended(answer: &Answer, event: &Event) -> String {
+fn format_extended(answer: &Answer, event: &Event) -> String {
     let node = &event.node;
     // Writing to a string cannot fail.
     let mut text = String::new();
@@ -94,8 +94,8 @@ fn extended(answer: &Answer, event: &Event) -> String {
     text
 }
 
-/// The answer as the server gave it, with the indices of its headers at the end.
-fn json(answer: &Answer) -> String {
+/// The server's JSON, with the indices of the response's headers at the end.
+fn format_json(answer: &Answer) -> String {
     let body = String::from_utf8_lossy(&answer.body);
     let body = body.trim_end();
     let object = body.strip_suffix('}').unwrap_or(body);

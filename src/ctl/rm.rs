@@ -8,7 +8,7 @@ use crate::client::Delete;
 /// The command line.
 pub(super) fn command() -> Command {
     Command::new("rm")
-        .about("Remove a key, or with --recursive a directory and all that is in it")
+        .about("Remove a key, or with --recursive a directory and its content.")
         .override_usage("etcdctl rm [OPTIONS] KEY")
         .after_help(
             "Examples:\n  \
@@ -17,15 +17,19 @@ pub(super) fn command() -> Command {
              etcdctl rm /lock --with-value mine",
         )
         .args([
-            args::key("The key"),
+            args::key("Key to remove."),
             args::rest(),
-            args::switch("dir", "A directory too, if it is empty"),
-            args::switch("recursive", "A directory too, with all that is in it"),
-            args::option("with-value", "VALUE", "Remove only if it holds this value"),
+            args::switch("dir", "Also remove an empty directory."),
+            args::switch("recursive", "Also remove a directory with all its content."),
+            args::option(
+                "with-value",
+                "VALUE",
+                "Remove only if the key has this value.",
+            ),
             args::number(
                 "with-index",
                 "INDEX",
-                "Remove only if its modifiedIndex is this",
+                "Remove only if the key has this modifiedIndex.",
             ),
         ])
 }
@@ -40,6 +44,6 @@ pub(super) fn run(global: &Global, matches: &ArgMatches) -> Result<(), Exit> {
             prev_value: args::read_condition(matches, "with-value"),
             prev_index: args::read_number(matches, "with-index"),
         };
-        session.file(&delete.request(key)).await
+        session.print_file(&delete.request(key)).await
     })
 }

@@ -8,10 +8,10 @@ use crate::client::Delete;
 /// The command line.
 pub(super) fn command() -> Command {
     Command::new("rmdir")
-        .about("Remove a directory that is empty, or a key")
+        .about("Remove an empty directory, or a key.")
         .override_usage("etcdctl rmdir KEY")
         .after_help("Example: etcdctl rmdir /services")
-        .args([args::key("The directory"), args::rest()])
+        .args([args::key("Directory to remove."), args::rest()])
 }
 
 /// Remove a directory.
@@ -22,6 +22,6 @@ pub(super) fn run(global: &Global, matches: &ArgMatches) -> Result<(), Exit> {
             directory: true,
             ..Delete::default()
         };
-        session.directory(&delete.request(key)).await
+        session.print_directory(&delete.request(key)).await
     })
 }

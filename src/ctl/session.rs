@@ -1,4 +1,4 @@
-//! A command's conversation with the cluster: finding it, asking it, and saying what is asked.
+//! A command's session with the cluster: the list of members, requests, and the output of `--debug`.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -9,20 +9,20 @@ use super::{Exit, Global, Output};
 use crate::client::{Answer, Body, Client, Error, Event, Request, Step};
 use crate::cluster::Address;
 
-/// A cluster that was found.
+/// A session with the cluster.
 pub(crate) struct Session {
-    /// To ask it.
+    /// The client.
     pub(crate) client: Arc<Client>,
-    /// How to print what it answers.
+    /// The output format.
     pub(crate) output: Output,
     global: Global,
 }
 
-/// Find the cluster, and do `work` with it.
+/// Open a session and do `work` in it.
 ///
 /// # Errors
 ///
-/// Nobody is there; and what `work` says.
+/// No runtime; no member returns the list of members; the error of `work`.
 pub(crate) fn run<W>(global: &Global, work: W) -> Result<(), Exit>
 where
     W: AsyncFnOnce(&Session) -> Result<(), Exit>,
@@ -32,29 +32,29 @@ where
         let session = Session::open(global).await?;
         work(&session).await
     });
-    // A name that is still being looked up is not waited for.
+    // Do not wait for a pending name lookup.
     runtime.shutdown_timeout(Duration::ZERO);
     outcome
 }
 
-/// What runs a command: one thread is enough.
+/// The runtime of a command, on one thread.
 ///
 /// # Errors
 ///
-/// The system has none left.
+/// The system has no resources for it.
 pub(crate) fn runtime() -> Result<Runtime, Exit> {
     Builder::new_current_thread()
         .enable_all()
         .build()
-        .map_err(|error| Exit::usage(format!("the system gives no runtime: {error}")))
+        .map_err(|error| Exit::usage(format!("cannot start the runtime: {error}")))
 }
 
 impl Session {
-    /// Find the cluster.
+    /// Open a session: fetch the list of members, unless `--no-sync` is given.
     ///
     /// # Errors
     ///
-    /// Nobody is there.
+    /// No member returns the list of members.
     pub(crate) async fn open(global: &Global) -> Result<Self, Exit> {
         let mut client = client(global, global.members.clone());
         let mut members = global.members.clone();
@@ -72,51 +72,51 @@ impl Session {
         })
     }
 
-    /// A client of others, told what this one was told.
+    /// A client of other members, with the same flags.
     pub(crate) fn client_of(&self, members: Vec<Address>) -> Client {
         client(&self.global, members)
     }
 
-    /// Have a request answered, and the event that is in the answer.
+    /// Send a request, and return the response and its event.
     ///
     /// # Errors
     ///
-    /// What the client or the API says.
-    pub(crate) async fn ask(&self, request: &Request) -> Result<(Answer, Event), Error> {
+    /// The errors of the client, and those of the API.
+    pub(crate) async fn send(&self, request: &Request) -> Result<(Answer, Event), Error> {
         let answer = self.client.send(request).await?;
         let event = answer.event()?;
         Ok((answer, event))
     }
 
-    /// Do something to a file, and print what became of it.
+    /// Send a request about a file, and print the response.
     ///
     /// # Errors
     ///
-    /// What the client or the API says, or printing.
-    pub(crate) async fn file(&self, request: &Request) -> Result<(), Exit> {
-        let (answer, event) = self.ask(request).await?;
-        Ok(self.output.file(&answer, &event)?)
+    /// Those of [`Session::send`]; stdout cannot be written.
+    pub(crate) async fn print_file(&self, request: &Request) -> Result<(), Exit> {
+        let (answer, event) = self.send(request).await?;
+        Ok(self.output.print_file(&answer, &event)?)
     }
 
-    /// Do something to a directory, and print what became of it.
+    /// Send a request about a directory, and print the response.
     ///
     /// # Errors
     ///
-    /// What the client or the API says, or printing.
-    pub(crate) async fn directory(&self, request: &Request) -> Result<(), Exit> {
-        let (answer, _) = self.ask(request).await?;
-        Ok(self.output.directory(&answer)?)
+    /// Those of [`Session::send`]; stdout cannot be written.
+    pub(crate) async fn print_directory(&self, request: &Request) -> Result<(), Exit> {
+        let (answer, _) = self.send(request).await?;
+        Ok(self.output.print_directory(&answer)?)
     }
 }
 
-/// A client of `members`, as the flags want it.
+/// A client of `members`, configured by the flags.
 pub(crate) fn client(global: &Global, members: Vec<Address>) -> Client {
     let mut client = Client::new(members).with_tls(global.tls.clone());
     if let Some(limit) = global.timeout {
-        client = client.patient(limit);
+        client = client.with_timeout(limit);
     }
     if global.debug {
-        client = client.telling(tell);
+        client = client.with_observer(print_step);
     }
     client
 }
@@ -131,27 +131,24 @@ fn urls(members: &[Address], between: &str) -> String {
     urls.join(between)
 }
 
-/// What `--debug` shows.
-fn tell(step: Step<'_>) {
+/// Print what `--debug` shows.
+fn print_step(step: Step<'_>) {
     match step {
-        Step::Asking(member, request) => {
-            eprintln!("Curl-Example: {}", curl(&member.url(), request));
+        Step::Request(member, request) => {
+            eprintln!("Curl-Example: {}", format_curl(&member.url(), request));
         }
-        Step::Failed(member, cause) => eprintln!("{}: {cause}", member.url()),
+        Step::Failure(member, cause) => eprintln!("{}: {cause}", member.url()),
     }
 }
 
-/// A request as `curl` makes it. What is written is shown as it is, without quotes for a shell.
-fn curl(url: &str, request: &Request) -> String {
-    let written: String = match &request.body {
+/// A request as a `curl` command, in the format of 0.4: without quotes for a shell.
+fn format_curl(url: &str, request: &Request) -> String {
+    let data: String = match &request.body {
         None => String::new(),
         Some(Body::Form(form)) => form_urlencoded::parse(form)
             .map(|(name, value)| format!(" -d {name}={value}"))
             .collect(),
         Some(Body::Json(json)) => format!(" -d {}", String::from_utf8_lossy(json)),
     };
-    format!(
-        "curl -X {} {url}{}{written}",
-        request.method, request.target
-    )
+    format!("curl -X {} {url}{}{data}", request.method, request.target)
 }

@@ -8,29 +8,29 @@ use crate::client::Put;
 /// The command line.
 pub(super) fn command() -> Command {
     Command::new("set")
-        .about("Write a key, whether it is there or not")
+        .about("Write a key; it is created if it does not exist.")
         .override_usage("etcdctl set [OPTIONS] KEY [VALUE]")
         .after_help(
             "Examples:\n  \
              etcdctl set /message Hello\n  \
              etcdctl set /lease mine --ttl 30\n  \
              etcdctl set /message new --swap-with-value Hello\n  \
-             etcdctl set -- /number -5      (behind -- a value may begin with a dash)\n  \
+             etcdctl set -- /number -5      (after -- a value may begin with a dash)\n  \
              etcdctl set /motd < /etc/motd",
         )
         .args(args::writing(
-            "The key; directories on the way to it are made",
+            "Key to write; missing directories are created.",
         ))
         .args([
             args::option(
                 "swap-with-value",
                 "VALUE",
-                "Write only if it holds this value",
+                "Write only if the key has this value.",
             ),
             args::number(
                 "swap-with-index",
                 "INDEX",
-                "Write only if its modifiedIndex is this",
+                "Write only if the key has this modifiedIndex.",
             ),
         ])
 }
@@ -44,6 +44,6 @@ pub(super) fn run(global: &Global, matches: &ArgMatches) -> Result<(), Exit> {
             prev_index: args::read_number(matches, "swap-with-index"),
             ..args::read_put(matches)?
         };
-        session.file(&put.request(key)).await
+        session.print_file(&put.request(key)).await
     })
 }

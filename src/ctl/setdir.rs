@@ -5,27 +5,27 @@ use clap::{ArgMatches, Command};
 use super::{Exit, Global, args, directory, session};
 use crate::client::{Error, Put};
 
-/// The API's number for a key that is there already.
+/// The API's error code "Key already exists".
 const EXISTS: u64 = 105;
 
 /// The command line.
 pub(super) fn command() -> Command {
     Command::new("setdir")
-        .about("Make a directory, or give one that is there a new time to live")
+        .about("Create a directory, or set the TTL of an existing one.")
         .override_usage("etcdctl setdir [OPTIONS] KEY")
         .after_help("Example: etcdctl setdir /services/web --ttl 60")
         .args([
-            args::key("The directory; those on the way to it are made"),
+            args::key("Directory to create; missing parents are created."),
             args::rest(),
             args::number(
                 "ttl",
                 "SECONDS",
-                "How long it lives; without it a new one lives for good and an old one as before",
+                "Time to live, in seconds (default: none for a new directory, unchanged for an existing one).",
             ),
         ])
 }
 
-/// Make or refresh a directory.
+/// Create a directory, or set its TTL.
 pub(super) fn run(global: &Global, matches: &ArgMatches) -> Result<(), Exit> {
     session::run(global, async |session| {
         let key = args::read_key(matches)?;
@@ -36,16 +36,16 @@ pub(super) fn run(global: &Global, matches: &ArgMatches) -> Result<(), Exit> {
             ttl,
             ..Put::default()
         };
-        let answer = match session.ask(&put.request(key)).await {
+        let answer = match session.send(&put.request(key)).await {
             Ok((answer, _)) => answer,
             Err(Error::Api(error)) if error.error_code == EXISTS && ttl.is_some() => {
                 return directory::refresh(session, key, ttl).await;
             }
             Err(Error::Api(error)) if error.error_code == EXISTS => {
-                directory::look(session, key).await?
+                directory::get(session, key).await?
             }
             Err(error) => return Err(error.into()),
         };
-        Ok(session.output.directory(&answer)?)
+        Ok(session.output.print_directory(&answer)?)
     })
 }

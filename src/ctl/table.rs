@@ -1,6 +1,6 @@
-//! Tables for people.
+//! Text tables.
 
-/// Lines with the columns of `rows` below each other, `head` first; the last column is not filled up.
+/// A table with aligned columns, `head` first; the last column is not padded.
 pub(crate) fn aligned<const N: usize>(head: [&str; N], rows: &[[String; N]]) -> String {
     let mut widths = head.map(|title| title.chars().count());
     for row in rows {

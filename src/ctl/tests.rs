@@ -1,16 +1,16 @@
-//! The command line as a whole, as far as it needs no server.
+//! The command line as a whole, without a server.
 
 use std::time::Duration;
 
 use super::*;
 
-fn told(words: &str) -> Exit {
+fn fail(words: &str) -> Exit {
     let words = words.split(' ').map(OsString::from);
-    obey(words).expect_err("there is no server, and something is wrong with it")
+    execute(words).expect_err("the arguments are invalid")
 }
 
 #[test]
-fn every_command_says_how_it_is_used() {
+fn every_command_has_a_description_and_an_example() {
     let mut inner: Vec<Command> = command().get_subcommands().cloned().collect();
     while let Some(command) = inner.pop() {
         let name = command.get_name().to_owned();
@@ -23,16 +23,23 @@ fn every_command_says_how_it_is_used() {
             example.contains("Example") && example.contains("etcdctl"),
             "{name} has no example"
         );
-        assert!(command.get_about().is_some(), "{name}");
+        let about = command.get_about().map(ToString::to_string);
+        assert!(about.is_some_and(|about| about.ends_with('.')), "{name}");
         for flag in command.get_arguments().filter(|flag| !flag.is_hide_set()) {
-            assert!(flag.get_help().is_some(), "{name}: {}", flag.get_id());
+            let help = flag.get_help().map(ToString::to_string);
+            let is_sentence = help.is_some_and(|help| help.ends_with('.'));
+            assert!(
+                is_sentence || flag.get_id() == "help",
+                "{name}: {}",
+                flag.get_id()
+            );
         }
         inner.extend(command.get_subcommands().cloned());
     }
 }
 
 #[test]
-fn the_definitions_hold_together() {
+fn the_definitions_are_valid() {
     command().debug_assert();
     let mut names: Vec<String> = VERBS
         .iter()
@@ -45,7 +52,7 @@ fn the_definitions_hold_together() {
 }
 
 #[test]
-fn what_is_wrong_is_named() {
+fn errors_name_the_argument() {
     for (words, fault) in [
         ("etcdctl sett a b", "'set'"),
         ("etcdctl set a b --tll 5", "'--ttl'"),
@@ -59,37 +66,37 @@ fn what_is_wrong_is_named() {
         ("etcdctl --timeout 0 get a", "--timeout"),
         ("etcdctl --timeout NaN get a", "--timeout"),
         ("etcdctl config set activeSise 3", "'activeSize'"),
-        ("etcdctl config set activeSize x", "not negative"),
+        ("etcdctl config set activeSize x", "0 or more"),
         ("etcdctl discovery new", "--url"),
         ("etcdctl completion tcsh", "tcsh"),
         ("etcdctl member", "list"),
         ("etcdctl import /no/such/file", "/no/such/file"),
     ] {
-        let exit = told(words);
+        let exit = fail(words);
         assert_eq!(exit.code, 1, "{words}");
         assert!(exit.message.contains(fault), "{words}: {}", exit.message);
     }
 }
 
 #[test]
-fn an_unknown_format_is_told_as_it_always_was() {
+fn an_unknown_format_has_the_message_of_0_4() {
     for (format, message) in [
         ("xml", "Unsupported output format: xml"),
         ("", "Unsupported output format: "),
     ] {
         let words = ["etcdctl", "-o", format, "get", "a"].map(OsString::from);
-        assert_eq!(obey(words), Err(Exit::plain(1, message)));
+        assert_eq!(execute(words), Err(Exit::plain(1, message)));
     }
 }
 
 #[test]
-fn flags_are_read_wherever_they_stand() {
+fn flags_are_read_at_any_position() {
     let read = |words: &str| {
         let mut command = command();
         let words = words.split(' ').map(OsString::from);
-        let words = words::plain(&command, words).expect("words");
+        let words = argv::normalize(&command, words).expect("words");
         let matches = command.try_get_matches_from_mut(words).expect("good");
-        Global::read(deepest(&matches)).expect("flags")
+        Global::read(innermost(&matches)).expect("flags")
     };
     for words in [
         "etcdctl -C a,http://b:5 -C c --debug -o json get --timeout 1.5 x",

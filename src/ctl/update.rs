@@ -8,13 +8,13 @@ use crate::client::Put;
 /// The command line.
 pub(super) fn command() -> Command {
     Command::new("update")
-        .about("Write a key that is there")
+        .about("Write an existing key.")
         .override_usage("etcdctl update [OPTIONS] KEY [VALUE]")
         .after_help("Example: etcdctl update /message bye")
-        .args(args::writing("The key"))
+        .args(args::writing("Key to write."))
 }
 
-/// Change a key.
+/// Write an existing key.
 pub(super) fn run(global: &Global, matches: &ArgMatches) -> Result<(), Exit> {
     session::run(global, async |session| {
         let key = args::read_key(matches)?;
@@ -22,6 +22,6 @@ pub(super) fn run(global: &Global, matches: &ArgMatches) -> Result<(), Exit> {
             prev_exist: Some(true),
             ..args::read_put(matches)?
         };
-        session.file(&put.request(key)).await
+        session.print_file(&put.request(key)).await
     })
 }

@@ -7,17 +7,17 @@ use super::{Exit, Global, args, directory, session};
 /// The command line.
 pub(super) fn command() -> Command {
     Command::new("updatedir")
-        .about("Give a directory a new time to live")
+        .about("Set the TTL of an existing directory.")
         .override_usage("etcdctl updatedir --ttl SECONDS KEY")
         .after_help("Example: etcdctl updatedir /services/web --ttl 60")
         .args([
-            args::key("The directory"),
+            args::key("Existing directory."),
             args::rest(),
-            args::number("ttl", "SECONDS", "How long it lives from now on"),
+            args::number("ttl", "SECONDS", "Time to live from now on, in seconds."),
         ])
 }
 
-/// Refresh a directory.
+/// Set the TTL of a directory.
 pub(super) fn run(global: &Global, matches: &ArgMatches) -> Result<(), Exit> {
     session::run(global, async |session| {
         let key = args::read_key(matches)?;

@@ -9,17 +9,17 @@ use tokio::time::sleep;
 
 use super::session::Session;
 use super::{Exit, Global, args, session};
-use crate::client::watch::{Change, Heard, Watch, Watched};
+use crate::client::watch::{Change, Watch, WatchEvent, WatchSubject};
 use crate::client::{Answer, Error};
 use crate::hook::{self, Subject};
 
-/// How long to wait before the members are tried again when none could be reached.
-const PAUSE: Duration = Duration::from_millis(500);
+/// The delay before the members are tried again.
+const RETRY_AFTER: Duration = Duration::from_millis(500);
 
 /// The command line.
 pub(super) fn command() -> Command {
     Command::new("watch")
-        .about("Wait for a change of a key, and print the new value")
+        .about("Wait for a change of a key and print the new value.")
         .override_usage("etcdctl watch [OPTIONS] KEY")
         .after_help(
             "Examples:\n  \
@@ -27,15 +27,15 @@ pub(super) fn command() -> Command {
              etcdctl watch --recursive --forever /services\n  \
              etcdctl watch --after-index 170387 --exit-after 3 /message\n\
              \n\
-             A removed key prints an empty line, a directory nothing; -o json prints the whole event.",
+             For a removed key an empty line is printed, for a directory nothing; -o json prints the whole event.",
         )
         .args([
-            args::key("The key; it need not be there yet"),
+            args::key("Key to watch; it need not exist."),
             args::rest(),
-            args::switch("recursive", "Changes below it too"),
-            args::switch("forever", "Go on until interrupted, across lost connections and members"),
-            args::number("exit-after", "N", "Go on until this many changes were seen"),
-            args::number("after-index", "INDEX", "Begin with the first change after this index"),
+            args::switch("recursive", "Also watch all keys below the key."),
+            args::switch("forever", "Print changes until interrupted, across lost connections and members."),
+            args::number("exit-after", "N", "Exit after this number of changes."),
+            args::number("after-index", "INDEX", "Start with the first change after this index."),
         ])
 }
 
@@ -50,7 +50,7 @@ pub(super) fn run(global: &Global, matches: &ArgMatches) -> Result<(), Exit> {
         let forever = matches.get_flag("forever");
         if !forever && count.unwrap_or(1) == 1 {
             let (answer, event) = session.client.watch(key, recursive, since).await?;
-            return Ok(session.output.file(&answer, &event)?);
+            return Ok(session.output.print_file(&answer, &event)?);
         }
         let subject = Subject {
             key: format!("/{}", key.trim_matches('/')),
@@ -67,12 +67,12 @@ pub(super) fn run(global: &Global, matches: &ArgMatches) -> Result<(), Exit> {
     })
 }
 
-/// A watch that goes on.
+/// A watch of several changes.
 struct Following<'s> {
     session: &'s Session,
     subject: Subject,
     watch: Watch,
-    /// The next change has this index at least; none until a member has answered.
+    /// The lowest possible index of the next change; none until the watch is established.
     since: Option<u64>,
     /// The member that is watched, with its indices.
     at: Option<Answer>,
@@ -81,7 +81,7 @@ struct Following<'s> {
 impl<'s> Following<'s> {
     fn new(session: &'s Session, subject: Subject, since: Option<u64>) -> Self {
         Self {
-            watch: watch(session, &subject, since),
+            watch: start(session, &subject, since),
             session,
             subject,
             since: None,
@@ -89,16 +89,16 @@ impl<'s> Following<'s> {
         }
     }
 
-    /// Print changes, so many or without end.
+    /// Print this number of changes, or all.
     async fn print(&mut self, count: Option<u64>) -> Result<(), Exit> {
         let mut seen = 0;
         while count.is_none_or(|count| seen < count) {
             match self.watch.next().await {
-                Ok(Heard::Change(change)) => {
-                    self.show(&change)?;
+                Ok(WatchEvent::Change(change)) => {
+                    self.print_change(&change)?;
                     seen += 1;
                 }
-                Ok(Heard::Established {
+                Ok(WatchEvent::Established {
                     member,
                     index,
                     since,
@@ -112,18 +112,18 @@ impl<'s> Following<'s> {
                         index: Some(index),
                         raft_index,
                         raft_term,
-                        // Nobody asks that of what is printed.
-                        ours: false,
+                        // Not part of the output.
+                        is_oxetcd: false,
                         body: Bytes::new(),
                     });
                 }
-                Ok(Heard::Quiet { index }) => self.since = Some(index.saturating_add(1)),
-                Ok(Heard::Lost { .. }) => {}
+                Ok(WatchEvent::Progress { index }) => self.since = Some(index.saturating_add(1)),
+                Ok(WatchEvent::Lost { .. }) => {}
                 Err(error) => match self.since {
-                    Some(since) if error.is_forgotten() => {
+                    Some(since) if error.is_history_cleared() => {
                         for change in self.catch_up(since, &error).await? {
                             if count.is_none_or(|count| seen < count) {
-                                self.show(&change)?;
+                                self.print_change(&change)?;
                                 seen += 1;
                             }
                         }
@@ -135,53 +135,52 @@ impl<'s> Following<'s> {
         Ok(())
     }
 
-    fn show(&mut self, change: &Change) -> Result<(), Exit> {
+    fn print_change(&mut self, change: &Change) -> Result<(), Exit> {
         let index = change.event.node.modified_index;
         self.since = Some(index.saturating_add(1));
         if let Some(at) = &mut self.at {
             at.body = change.json.clone();
-            self.session.output.file(at, &change.event)?;
+            self.session.output.print_file(at, &change.event)?;
             at.index = at.index.max(Some(index));
         }
         Ok(())
     }
 
-    /// The server has forgotten what happened since then. Gives what is there now and is younger, and
-    /// watches on behind it.
+    /// The server's history no longer has the changes since `since`. Returns the keys that changed since then and
+    /// still exist, and restarts the watch at the index of that listing.
     async fn catch_up(&mut self, since: u64, error: &Error) -> Result<Vec<Arc<Change>>, Exit> {
         let client = &self.session.client;
-        let (index, there) = loop {
-            match hook::present(client, &self.subject, since.saturating_sub(1)).await {
-                Err(error) if passes(&error) => sleep(PAUSE).await,
+        let (index, existing) = loop {
+            match hook::list_changes(client, &self.subject, since.saturating_sub(1)).await {
+                Err(error) if is_temporary(&error) => sleep(RETRY_AFTER).await,
                 read => break read?,
             }
         };
         eprintln!(
-            "etcdctl: {error}; what is there by index {index} and is younger than {since} follows, but \
-             nothing that was removed meanwhile"
+            "etcdctl: {error}; printing the keys that changed from index {since} to {index}, without removed keys"
         );
         let next = index.saturating_add(1);
         self.since = Some(next);
-        self.watch = watch(self.session, &self.subject, Some(next));
-        let is_younger = |change: &Arc<Change>| change.event.node.modified_index >= since;
-        Ok(there.into_iter().filter(is_younger).collect())
+        self.watch = start(self.session, &self.subject, Some(next));
+        let is_new = |change: &Arc<Change>| change.event.node.modified_index >= since;
+        Ok(existing.into_iter().filter(is_new).collect())
     }
 }
 
-fn watch(session: &Session, subject: &Subject, since: Option<u64>) -> Watch {
-    let watched = Watched {
+fn start(session: &Session, subject: &Subject, since: Option<u64>) -> Watch {
+    let subject = WatchSubject {
         key: subject.key.clone(),
         recursive: subject.recursive,
         since,
     };
-    Watch::start(Arc::clone(&session.client), watched)
+    Watch::start(Arc::clone(&session.client), subject)
 }
 
-/// Whether it may be otherwise in a while: the cluster's trouble does, what it says of the key does not.
-fn passes(error: &Error) -> bool {
+/// Whether an error is about the current state of the cluster, and not about the key.
+fn is_temporary(error: &Error) -> bool {
     match error {
         Error::Api(error) => (300..400).contains(&error.error_code),
-        Error::NoMember(_) | Error::Unanswered { .. } => true,
-        Error::Garbage { status, .. } => *status >= 500,
+        Error::NoMember(_) | Error::NoResponse { .. } => true,
+        Error::InvalidResponse { status, .. } => *status >= 500,
     }
 }

@@ -1,14 +1,17 @@
-//! The discovery service: a directory of tokens, kept by a member of its own inside it or in some cluster.
+//! The discovery service: directories of tokens, stored in an embedded member or in an etcd cluster.
 //!
-//! - `route`: which page a path names.
-//! - `pages`: what each answers.
-//! - [`Registry`]: where the tokens are; a key of one is read and written as the keys API does it.
+//! - `route`: the page of a path.
+//! - `pages`: the response of each page.
+//! - `backend`: where tokens are stored; the keys of a token are read and written as in the keys API.
+//! - `reply`: responses and their status numbers.
+//! - [`run`]: the service as a process.
 //!
-//! A token expires [`TOKEN_TTL`] after the last machine registered with it, or after it was made. Machines
-//! renew their registrations every day, so one that is in use stays.
+//! A token expires [`TOKEN_TTL`] after it was created or after the last member registered with it. Members renew
+//! their registration every day, so a token that is in use does not expire.
 
+mod backend;
 mod pages;
-mod registry;
+mod reply;
 mod route;
 mod run;
 
@@ -19,31 +22,33 @@ use tokio::sync::watch;
 use tracing::info;
 
 use crate::config::ServiceConfig;
-use crate::host::{Failure, systemd};
+use crate::host::Failure;
 use crate::http::{ConnectionPolicy, Cors, Endpoint, Limits};
 use crate::net::tls::{Acceptor, Connector};
 use crate::server::Port;
-pub use registry::{Registry, Trouble};
+use backend::Backend;
 pub use run::run;
 
-/// How long a token lives without a machine that registers.
+/// How long a token exists without a registration.
 pub const TOKEN_TTL: Duration = Duration::from_secs(30 * 24 * 3600);
 
-/// The service, which serves.
+/// The running service.
 pub struct Service {
     port: Port,
-    url: String,
+    base_url: String,
     tls: Option<Acceptor>,
-    registry: Registry,
+    backend: Backend,
     stop: watch::Sender<bool>,
 }
 
 impl Service {
-    /// Open and bind everything, and serve.
+    /// Bind the port, open the backend, and serve.
     ///
     /// # Errors
     ///
-    /// A sentence for whoever started it.
+    /// - [`Failure::Options`]: a certificate or key cannot be used.
+    /// - [`Failure::Directory`]: the data directory is damaged or not a member's.
+    /// - [`Failure::Other`]: the port cannot be bound, or the embedded member cannot be started.
     pub async fn bind(config: ServiceConfig) -> Result<Self, Failure> {
         let tls = config.tls.map(Acceptor::open).transpose();
         let tls = tls.map_err(|why| Failure::Options(format!("TLS: {why}")))?;
@@ -56,66 +61,62 @@ impl Service {
         )
         .await?;
         let url = port.url(&config.port)?;
-        info!("etcd-discovery (oxetcd {})", env!("CARGO_PKG_VERSION"));
-        info!("serves {url} ({})", config.port.listen);
-        let registry = Registry::open(&config.keep).await?;
+        info!(version = env!("CARGO_PKG_VERSION"), "starting");
+        info!(%url, listen = %config.port.listen, "port bound");
+        let backend = Backend::open(&config.store).await?;
         let (stop, stopped) = watch::channel(false);
-        let manners = ConnectionPolicy {
+        let policy = ConnectionPolicy {
             cors: Cors::default(),
             limits: Limits::default(),
             stop: stopped,
         };
-        let base_url = config.base_url.unwrap_or_else(|| url.clone());
-        info!("new tokens at {base_url}/new");
-        let pages = pages::pages(base_url.clone(), registry.access());
-        port.show(Endpoint::Service(manners, pages))?;
-        systemd::ready(&format!("new tokens at {base_url}/new"));
+        let base_url = config.base_url.unwrap_or(url);
+        let pages = pages::pages(base_url.clone(), backend.handle());
+        port.show(Endpoint::Service(policy, pages))?;
+        info!("serving, new tokens at {base_url}/new");
         Ok(Self {
             port,
-            url,
+            base_url,
             tls,
-            registry,
+            backend,
             stop,
         })
     }
 
-    /// Its own URL.
-    pub fn url(&self) -> &str {
-        &self.url
+    /// The base of token URLs, without a trailing slash.
+    pub fn base_url(&self) -> &str {
+        &self.base_url
     }
 
-    /// The TLS it speaks; none for plain HTTP.
+    /// The TLS of the port; none for plain HTTP.
     pub fn tls(&self) -> Option<Acceptor> {
         self.tls.clone()
     }
 
-    /// The TLS it speaks with a cluster; none where it keeps the tokens itself.
+    /// The TLS for connections to the cluster that stores the tokens; none for an embedded member.
     pub fn cluster_tls(&self) -> Option<Connector> {
-        self.registry.tls()
+        self.backend.tls()
     }
 
     /// Serve until `shutdown`, then stop.
     ///
     /// # Errors
     ///
-    /// What failed meanwhile.
+    /// [`Failure::Other`]: the embedded member failed.
     pub async fn run(
         mut self,
         shutdown: impl Future<Output = &'static str>,
     ) -> Result<(), Failure> {
         tokio::select! {
-            failed = self.registry.failed() => return Err(failed),
-            signal = shutdown => {
-                info!("{signal}: stopping");
-                systemd::stopping(&format!("{signal}: stopping"));
-            }
+            failure = self.backend.failed() => return Err(failure),
+            signal = shutdown => info!(signal, "stopping"),
         }
-        // Nobody may be serving any more, which is as good.
+        // Without a receiver no connection is left to stop.
         let _ = self.stop.send(true);
-        self.registry.end_requests();
+        self.backend.end_requests();
         self.port.close().await;
-        let stopped = self.registry.close().await;
+        let stopped = self.backend.close().await;
         info!("stopped");
-        Ok(stopped?)
+        stopped
     }
 }

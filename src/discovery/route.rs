@@ -1,37 +1,37 @@
-//! Which page of the service a path names. Pure.
+//! The page of a path. Pure.
 
 use hyper::Method;
 
-/// Where the registry is in the tree, and what a path may begin with.
+/// The directory of all tokens in the tree, and the prefix of its paths in the keys API.
 pub(super) const REGISTRY: &str = "/_etcd/registry";
 
-/// The same as a page of the keys API, which old configurations name.
+/// The same directory in the keys API, as old configurations name it.
 const KEYS: &str = "/v2/keys/_etcd/registry";
 
-/// The digits of a token.
+/// Number of digits of a token.
 pub(super) const TOKEN_DIGITS: usize = 32;
 
 /// A page.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Page<'a> {
-    /// What this is, and how to make a token.
+    /// What the service is, and how to create a token.
     Welcome,
-    /// A new token.
+    /// Create a token.
     New,
     /// Whether the service can serve.
     Health,
-    /// What robots are asked.
+    /// The rules for web crawlers.
     Robots,
-    /// A token's directory, or a key in it.
+    /// The directory of a token, or a key in it.
     Token {
         /// The token.
         token: &'a str,
-        /// The key in its directory: a machine's name, `_state` or `_config/size`; none for the directory.
+        /// The key in the directory: the id of a member, `_state` or `_config/size`; none for the directory.
         key: Option<&'a str>,
     },
 }
 
-/// The page at a clean path.
+/// The page of a clean path; none if there is none.
 pub(super) fn page(path: &str) -> Option<Page<'_>> {
     match path {
         "/" => return Some(Page::Welcome),
@@ -43,17 +43,17 @@ pub(super) fn page(path: &str) -> Option<Page<'_>> {
     let path = path.strip_prefix(KEYS).unwrap_or(path).strip_prefix('/')?;
     let (token, key) = path.split_once('/').unwrap_or((path, ""));
     let key = key.strip_suffix('/').unwrap_or(key);
-    let named = key == "_config/size" || !key.contains('/');
+    let is_valid = key == "_config/size" || !key.contains('/');
     let key = Some(key).filter(|key| !key.is_empty());
-    (is_token(token) && named).then_some(Page::Token { token, key })
+    (is_token(token) && is_valid).then_some(Page::Token { token, key })
 }
 
 impl Page<'_> {
-    /// What to allow instead, if this page does not serve `method`.
-    pub(super) fn refuses(self, method: &Method) -> Option<&'static str> {
+    /// The allowed methods, if `method` is not one of them.
+    pub(super) fn not_allowed(self, method: &Method) -> Option<&'static str> {
         let reads = matches!(*method, Method::GET | Method::HEAD);
         let (serves, allow) = match self {
-            // The old service never looked at the method.
+            // The original service accepted any method.
             Self::New => (true, ""),
             Self::Token { key: Some(_), .. } => (
                 reads || matches!(*method, Method::PUT | Method::DELETE),
@@ -110,10 +110,10 @@ mod tests {
     #[test]
     fn methods() {
         let token = |key| Page::Token { token: TOKEN, key };
-        assert_eq!(Page::New.refuses(&Method::DELETE), None);
-        assert_eq!(token(Some("x")).refuses(&Method::PUT), None);
-        assert!(token(Some("x")).refuses(&Method::POST).is_some());
-        assert!(token(None).refuses(&Method::PUT).is_some());
-        assert!(Page::Health.refuses(&Method::POST).is_some());
+        assert_eq!(Page::New.not_allowed(&Method::DELETE), None);
+        assert_eq!(token(Some("x")).not_allowed(&Method::PUT), None);
+        assert!(token(Some("x")).not_allowed(&Method::POST).is_some());
+        assert!(token(None).not_allowed(&Method::PUT).is_some());
+        assert!(Page::Health.not_allowed(&Method::POST).is_some());
     }
 }

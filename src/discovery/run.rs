@@ -1,4 +1,4 @@
-//! The service as a process: signals, a service manager, its certificate read again.
+//! The service as a process: signals, the service manager, and reloading its TLS files.
 
 use tracing::{error, info};
 
@@ -7,64 +7,72 @@ use crate::config::ServiceConfig;
 use crate::host::{Failure, signals, systemd};
 use crate::net::tls::{self, Acceptor, Connector};
 
-/// Run the service with `config` until a signal stops it.
+/// Run the service until a signal stops it. Readiness and the stop are reported to the service manager once.
 ///
 /// # Errors
 ///
-/// Why it did not start or does not go on.
+/// Those of [`Service::bind`] and [`Service::run`], and [`Failure::Other`]: the runtime or the signal handlers
+/// cannot be set up.
 pub fn run(config: ServiceConfig) -> Result<(), Failure> {
-    let runtime =
-        tokio::runtime::Runtime::new().map_err(|error| format!("cannot start: {error}"))?;
-    let ended = runtime.block_on(serve(config));
-    // What is still being written to clients that do not read is not waited for.
+    let runtime = tokio::runtime::Runtime::new()
+        .map_err(|error| format!("cannot start the async runtime: {error}"))?;
+    let result = runtime.block_on(serve(config));
+    // Responses to clients that do not read are not waited for.
     runtime.shutdown_background();
-    ended
+    result
 }
 
 async fn serve(config: ServiceConfig) -> Result<(), Failure> {
-    let no_signals = |error| format!("no signals: {error}");
+    let no_signals = |error| format!("cannot listen for signals: {error}");
     let shutdown = signals::shutdown().map_err(no_signals)?;
     let hangups = signals::hangups().map_err(no_signals)?;
     tokio::pin!(shutdown);
     let service = tokio::select! {
         service = Service::bind(config) => service?,
         signal = &mut shutdown => {
-            info!("{signal}: stopped before it served");
+            info!(signal, "stopped before serving");
             return Ok(());
         }
     };
-    let told = format!("serves {}", service.url());
-    systemd::ready(&told);
-    let attending = tokio::spawn(attend(hangups, service.tls(), service.cluster_tls(), told));
+    let status = format!("serving, new tokens at {}/new", service.base_url());
+    systemd::ready(&status);
+    let reloading = tokio::spawn(reload_on_hangup(
+        hangups,
+        service.tls(),
+        service.cluster_tls(),
+        status,
+    ));
     let stopping = async {
         let signal = shutdown.await;
-        attending.abort();
-        systemd::stopping(&format!("{signal}: stopping"));
+        reloading.abort();
+        systemd::stopping(&format!("stopping after {signal}"));
         signal
     };
     service.run(stopping).await
 }
 
-/// Read the files of TLS again when told to, until it is aborted.
-async fn attend(
+/// Reload the TLS files at each SIGHUP.
+async fn reload_on_hangup(
     mut hangups: signals::Hangups,
     port: Option<Acceptor>,
     cluster: Option<Connector>,
-    told: String,
+    status: String,
 ) {
     while hangups.next().await {
         systemd::reloading();
-        let port = port.as_ref().map(Acceptor::reload);
-        report("the certificate", port);
-        report("what is for -etcd", cluster.as_ref().map(Connector::reload));
-        systemd::ready(&told);
+        log_reload("port", port.as_ref().map(Acceptor::reload));
+        log_reload("-etcd", cluster.as_ref().map(Connector::reload));
+        systemd::ready(&status);
     }
 }
 
-fn report(what: &str, read: Option<Result<(), tls::Error>>) {
-    match read {
-        Some(Ok(())) => info!("SIGHUP: read {what} again"),
-        Some(Err(why)) => error!("SIGHUP: {what} is not read again: {why}"),
+fn log_reload(used_for: &str, result: Option<Result<(), tls::Error>>) {
+    match result {
+        Some(Ok(())) => info!(used_for, "TLS files reloaded"),
+        Some(Err(error)) => error!(
+            used_for,
+            "cannot reload TLS files, the old ones stay: {error}"
+        ),
         None => {}
     }
 }

@@ -1,7 +1,7 @@
-//! Running one command, to its end.
+//! Running one command until it has ended.
 //!
-//! Each command leads a process group of its own, which is what is ended when it takes too long. Its output
-//! goes straight to where ours goes: nothing of it passes through here.
+//! Each command leads its own process group, which is what a timeout ends. Its output goes straight to the
+//! stdout and stderr of this process.
 
 use std::ffi::OsString;
 use std::fmt;
@@ -20,93 +20,103 @@ use tokio::process::{Child, ChildStdin, Command};
 use tokio::sync::watch;
 
 use super::environment;
+use super::shutdown::{KILL_AFTER, Stage};
 use super::user::User;
 use crate::client::watch::Change;
 
-/// How long a command may take to end after SIGTERM; then it gets SIGKILL.
-pub(super) const KILL_AFTER: Duration = Duration::from_secs(5);
-
-/// What a shell returns for a command that took too long, by way of `timeout`.
+/// The exit code that `timeout(1)` returns for a command that took too long.
 const CODE_TIMED_OUT: u8 = 124;
 
-/// What a shell returns for a command that is there and cannot be run, and for one that is not there.
-const CODE_NOT_RUN: u8 = 126;
+/// The exit code that a shell returns for a command that is not executable, and for one that was not found.
+const CODE_NOT_EXECUTABLE: u8 = 126;
 const CODE_NOT_FOUND: u8 = 127;
 
-/// What a shell adds to the number of the signal that ended a command.
+/// A shell adds this to the number of the signal that ended a command.
 const CODE_SIGNALLED: i32 = 128;
 
-/// How systemd is spoken to, which is not for commands.
-const OURS_ALONE: [&str; 3] = ["NOTIFY_SOCKET", "WATCHDOG_PID", "WATCHDOG_USEC"];
+/// Variables of systemd's notification protocol; a command does not inherit them.
+const NOT_INHERITED: [&str; 3] = ["NOTIFY_SOCKET", "WATCHDOG_PID", "WATCHDOG_USEC"];
 
-/// What to run.
+/// The command of a watch.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) struct Spec {
+pub(crate) struct CommandSpec {
     /// The command and its arguments; never empty.
     pub(crate) words: Vec<OsString>,
-    /// More variables.
+    /// Additional environment variables.
     pub(crate) environment: Vec<(String, String)>,
-    /// As whom.
+    /// The user it runs as; none for the user of this process.
     pub(crate) user: Option<User>,
-    /// Whether the event goes to its input, as JSON.
+    /// Whether the event is written to its stdin, as JSON.
     pub(crate) json: bool,
-    /// How long it may take.
+    /// The longest time it may run.
     pub(crate) timeout: Option<Duration>,
 }
 
-impl Spec {
-    /// What people call it.
+/// Why a command cannot be run at present.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum CommandMissing {
+    /// The file exists and is not executable.
+    NotExecutable(String),
+    /// No file of this name was found.
+    NotFound(String),
+}
+
+impl fmt::Display for CommandMissing {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::NotExecutable(name) => write!(f, "command {name} is not executable"),
+            Self::NotFound(name) => write!(f, "command {name} not found"),
+        }
+    }
+}
+
+impl CommandSpec {
+    /// The command's name for messages.
     pub(super) fn name(&self) -> String {
         let first = self.words.first();
         first.map_or_else(String::new, |word| word.to_string_lossy().into_owned())
     }
 
-    /// A sentence if the command cannot be run as things are.
-    pub(super) fn missing(&self) -> Option<String> {
-        let word = self.words.first()?;
+    /// Check that the command exists and is executable at present.
+    ///
+    /// # Errors
+    ///
+    /// [`CommandMissing::NotFound`] if no such file exists, in `PATH` if the name has no slash;
+    /// [`CommandMissing::NotExecutable`] if it exists without execute permission.
+    pub(crate) fn check(&self) -> Result<(), CommandMissing> {
+        let Some(word) = self.words.first() else {
+            return Ok(());
+        };
         let name = self.name();
-        let (there, runs) = if name.contains('/') {
+        let (exists, is_executable) = if name.contains('/') {
             let path = PathBuf::from(word);
             (path.exists(), is_executable(&path))
         } else {
             let path = std::env::var_os("PATH").unwrap_or_default();
             let found = std::env::split_paths(&path).map(|folder| folder.join(word));
-            let runs = found.into_iter().any(|path| is_executable(&path));
-            (runs, runs)
+            let any = found.into_iter().any(|path| is_executable(&path));
+            (any, any)
         };
-        match (there, runs) {
-            (_, true) => None,
-            (true, false) => Some(format!("{name} is not executable")),
-            (false, false) => Some(format!("there is no command {name}")),
+        match (exists, is_executable) {
+            (_, true) => Ok(()),
+            (true, false) => Err(CommandMissing::NotExecutable(name)),
+            (false, false) => Err(CommandMissing::NotFound(name)),
         }
     }
-}
-
-/// How far we are with stopping.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub(super) enum Stage {
-    /// Not at all.
-    Run,
-    /// No more commands are begun.
-    Drain,
-    /// Those that run are asked to end.
-    Terminate,
-    /// And ended.
-    Kill,
 }
 
 /// How a command ended.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) enum Outcome {
-    /// By itself, with this code.
+    /// It exited with this code.
     Exited(i32),
-    /// By this signal, which did not come from here.
+    /// This signal ended it, which was not sent by this process.
     Signalled(i32),
-    /// It took longer than this.
+    /// It ran longer than this and was terminated.
     TimedOut(Duration),
-    /// It was ended because all is stopped.
+    /// It was terminated because the whole process is stopping.
     Stopped,
-    /// It never began.
+    /// It was not started.
     NotStarted { found: bool, cause: String },
 }
 
@@ -116,7 +126,7 @@ impl Outcome {
         *self == Self::Exited(0)
     }
 
-    /// What a shell would return for it.
+    /// The exit code that a shell would return for it.
     pub(super) fn code(&self) -> u8 {
         match self {
             Self::Exited(code) => u8::try_from(*code).unwrap_or(u8::MAX),
@@ -125,7 +135,7 @@ impl Outcome {
             Self::Stopped => {
                 u8::try_from(CODE_SIGNALLED + Signal::SIGTERM as i32).unwrap_or(u8::MAX)
             }
-            Self::NotStarted { found: true, .. } => CODE_NOT_RUN,
+            Self::NotStarted { found: true, .. } => CODE_NOT_EXECUTABLE,
             Self::NotStarted { found: false, .. } => CODE_NOT_FOUND,
         }
     }
@@ -134,20 +144,16 @@ impl Outcome {
 impl fmt::Display for Outcome {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::Exited(code) => write!(f, "ended with exit code {code}"),
+            Self::Exited(code) => write!(f, "exited with code {code}"),
             Self::Signalled(signal) => match Signal::try_from(*signal) {
                 Ok(signal) => write!(f, "was killed by {signal}"),
                 Err(_) => write!(f, "was killed by signal {signal}"),
             },
             Self::TimedOut(limit) => {
-                write!(
-                    f,
-                    "took longer than {} s and was ended",
-                    limit.as_secs_f64()
-                )
+                write!(f, "timed out after {} s", limit.as_secs_f64())
             }
-            Self::Stopped => write!(f, "was ended before it was done"),
-            Self::NotStarted { cause, .. } => write!(f, "could not be run: {cause}"),
+            Self::Stopped => write!(f, "was terminated at shutdown"),
+            Self::NotStarted { cause, .. } => write!(f, "cannot be started: {cause}"),
         }
     }
 }
@@ -157,9 +163,9 @@ fn is_executable(path: &Path) -> bool {
         .is_ok_and(|meta| meta.is_file() && meta.permissions().mode() & 0o111 != 0)
 }
 
-/// Run a command for a change.
+/// Run a command for a change until it has ended.
 pub(super) async fn run(
-    spec: Arc<Spec>,
+    spec: Arc<CommandSpec>,
     change: Arc<Change>,
     mut stage: watch::Receiver<Stage>,
 ) -> Outcome {
@@ -178,17 +184,17 @@ pub(super) async fn run(
         .map(Pid::from_raw);
     let input = child.stdin.take();
     let outcome = tokio::select! {
-        status = child.wait() => return ended(status),
-        () = feed(input, &change) => Outcome::Stopped,
-        () = limit(spec.timeout) => Outcome::TimedOut(spec.timeout.unwrap_or_default()),
-        _ = stage.wait_for(|stage| *stage >= Stage::Terminate) => Outcome::Stopped,
+        status = child.wait() => return to_outcome(status),
+        () = write_event(input, &change) => Outcome::Stopped,
+        () = sleep(spec.timeout) => Outcome::TimedOut(spec.timeout.unwrap_or_default()),
+        _ = stage.wait_for(|stage| *stage >= Stage::Terminating) => Outcome::Stopped,
     };
-    end(&mut child, group, stage).await.unwrap_or(outcome)
+    terminate(&mut child, group, stage).await.unwrap_or(outcome)
 }
 
-fn spawn(spec: &Spec, change: &Change) -> io::Result<Child> {
+fn spawn(spec: &CommandSpec, change: &Change) -> io::Result<Child> {
     let words = match &spec.user {
-        Some(user) => user.become_and(&spec.words),
+        Some(user) => user.wrap_command(&spec.words),
         None => spec.words.clone(),
     };
     let mut words = words.into_iter();
@@ -199,7 +205,7 @@ fn spawn(spec: &Spec, change: &Change) -> io::Result<Child> {
         Stdio::null()
     };
     command.args(words).stdin(input).process_group(0);
-    for name in OURS_ALONE {
+    for name in NOT_INHERITED {
         command.env_remove(name);
     }
     if let Some(user) = &spec.user {
@@ -214,8 +220,8 @@ fn spawn(spec: &Spec, change: &Change) -> io::Result<Child> {
     command.spawn()
 }
 
-/// Write the event to the command's input. It never ends: that the command does not read is no fault.
-async fn feed(input: Option<ChildStdin>, change: &Change) {
+/// Write the event to the command's stdin. Never returns: a command that does not read it has not failed.
+async fn write_event(input: Option<ChildStdin>, change: &Change) {
     if let Some(mut input) = input {
         let _ = input.write_all(&change.json).await;
         let _ = input.write_all(b"\n").await;
@@ -224,43 +230,43 @@ async fn feed(input: Option<ChildStdin>, change: &Change) {
     std::future::pending().await
 }
 
-async fn limit(timeout: Option<Duration>) {
+async fn sleep(timeout: Option<Duration>) {
     match timeout {
         Some(timeout) => tokio::time::sleep(timeout).await,
         None => std::future::pending().await,
     }
 }
 
-/// End a command and all of its group. Some outcome if it had been done all the same.
-async fn end(
+/// Terminate a command and its process group. Gives an outcome if the command had succeeded all the same.
+async fn terminate(
     child: &mut Child,
     group: Option<Pid>,
     mut stage: watch::Receiver<Stage>,
 ) -> Option<Outcome> {
-    signal(group, Signal::SIGTERM);
+    send_signal(group, Signal::SIGTERM);
     let status = tokio::select! {
         status = child.wait() => Some(status),
         () = tokio::time::sleep(KILL_AFTER) => None,
-        _ = stage.wait_for(|stage| *stage >= Stage::Kill) => None,
+        _ = stage.wait_for(|stage| *stage >= Stage::Killing) => None,
     };
-    // What the command began may still be there when it itself is gone.
-    signal(group, Signal::SIGKILL);
+    // Children of the command may still run when the command has ended.
+    send_signal(group, Signal::SIGKILL);
     let status = match status {
         Some(status) => status,
         None => child.wait().await,
     };
-    let outcome = ended(status);
+    let outcome = to_outcome(status);
     outcome.is_success().then_some(outcome)
 }
 
-/// It fails only if nobody is left to hear it.
-fn signal(group: Option<Pid>, signal: Signal) {
+/// Fails only if no process of the group is left.
+fn send_signal(group: Option<Pid>, signal: Signal) {
     if let Some(group) = group {
         let _ = killpg(group, signal);
     }
 }
 
-fn ended(status: io::Result<ExitStatus>) -> Outcome {
+fn to_outcome(status: io::Result<ExitStatus>) -> Outcome {
     match status {
         Ok(status) => match (status.code(), status.signal()) {
             (Some(code), _) => Outcome::Exited(code),

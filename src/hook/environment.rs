@@ -1,19 +1,19 @@
-//! What a command is told of a change: variables.
+//! The environment variables that describe a change to a command.
 
 use crate::client::watch::Change;
 
-/// The longest text of one variable, its name included, in bytes: Linux takes no longer one.
+/// The longest variable that Linux accepts, its name included, in bytes.
 const VARIABLE_BYTES_MAX: usize = (128 << 10) - 2;
 
 /// Variables for a command.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(super) struct Variables {
     pub(super) set: Vec<(&'static str, String)>,
-    /// Those that cannot be set, each with the reason. They must not be there at all.
+    /// Those that cannot be set, each with the reason; they must not be inherited either.
     pub(super) left_out: Vec<(&'static str, &'static str)>,
 }
 
-/// The variables for a change. What there is none of is empty.
+/// The variables for a change. One without a value is empty.
 pub(super) fn variables(change: &Change) -> Variables {
     let event = &change.event;
     let node = &event.node;
@@ -33,11 +33,9 @@ pub(super) fn variables(change: &Change) -> Variables {
     let mut variables = Variables::default();
     for (name, value) in all {
         if name.len() + 1 + value.len() > VARIABLE_BYTES_MAX {
-            variables
-                .left_out
-                .push((name, "it is longer than a variable may be"));
+            variables.left_out.push((name, "longer than 128 KiB"));
         } else if value.contains('\0') {
-            variables.left_out.push((name, "it holds a NUL"));
+            variables.left_out.push((name, "contains a NUL character"));
         } else {
             variables.set.push((name, value));
         }

@@ -1,57 +1,64 @@
-//! What was handled. Pure.
+//! Which changes of a watch are handled. Pure.
 //!
-//! The index below which everything is handled, what is handled above it, and the keys that were there as
-//! far as was handled, each with the index of its last change: after a gap in the history these tell what
-//! changed and what is gone.
+//! The ledger has the index up to which every change is handled, the positions above it that are handled, and
+//! the keys that existed at that point with the index of their last change. After a gap in the event history,
+//! comparing these keys with the tree shows what changed and what was removed.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::ops::Bound;
 
 use crate::client::watch::Change;
 
-/// The keys that are there, with the index of the last change of each.
-pub(super) type Known = BTreeMap<String, u64>;
+/// The keys that exist, each with the index of its last change.
+pub(super) type KnownKeys = BTreeMap<String, u64>;
 
-/// The account of one watch.
+/// The handled changes of one watch.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(super) struct Ledger {
-    /// Everything up to here is handled.
+    /// Every change up to this index is handled.
     handled: u64,
-    /// Positions above `handled` that are.
+    /// Positions above `handled` that are handled.
     above: BTreeSet<u64>,
-    /// Positions that are taken and not handled yet, and how many changes each has: after a gap in the
-    /// history several share one.
+    /// Positions that are taken and not handled yet, with their number of changes: after a gap in the
+    /// history several changes share one position.
     open: BTreeMap<u64, usize>,
     /// The last position that was taken or skipped.
     taken: u64,
-    known: Known,
+    known: KnownKeys,
 }
 
-/// What is known of keys after a change.
+/// The effect of a change on the keys that exist.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) enum Effect {
-    /// This key is there since this index.
+pub(super) enum KeyUpdate {
+    /// The key exists; the index of its last change.
     Set(String, u64),
-    /// This key and all below it are gone.
-    Gone(String),
+    /// The key and all keys below it were removed.
+    Removed(String),
 }
 
-impl Effect {
-    /// What a change does.
-    pub(super) fn of(change: &Change) -> Self {
+impl KeyUpdate {
+    /// The effect of a change.
+    pub(super) fn from_change(change: &Change) -> Self {
         let event = &change.event;
         let key = event.node.key.clone();
         match event.action.as_str() {
-            "delete" | "expire" | "compareAndDelete" => Self::Gone(key),
+            "delete" | "expire" | "compareAndDelete" => Self::Removed(key),
             _ => Self::Set(key, event.node.modified_index),
         }
     }
 }
 
 impl Ledger {
-    /// All up to `handled` is, and these keys are there.
-    pub(super) fn new(handled: u64, above: impl IntoIterator<Item = u64>, known: Known) -> Self {
-        let above: BTreeSet<u64> = above.into_iter().filter(|place| *place > handled).collect();
+    /// A ledger where every change up to `handled` is handled and these keys exist.
+    pub(super) fn new(
+        handled: u64,
+        above: impl IntoIterator<Item = u64>,
+        known: KnownKeys,
+    ) -> Self {
+        let above: BTreeSet<u64> = above
+            .into_iter()
+            .filter(|position| *position > handled)
+            .collect();
         Self {
             handled,
             above,
@@ -61,18 +68,18 @@ impl Ledger {
         }
     }
 
-    /// Everything up to here is handled.
+    /// Every change up to this index is handled.
     pub(super) fn handled(&self) -> u64 {
         self.handled
     }
 
-    /// What is handled above that.
+    /// The positions above [`Ledger::handled`] that are handled.
     pub(super) fn above(&self) -> impl Iterator<Item = u64> + '_ {
         self.above.iter().copied()
     }
 
-    /// The keys that are there.
-    pub(super) fn known(&self) -> &Known {
+    /// The keys that exist.
+    pub(super) fn known(&self) -> &KnownKeys {
         &self.known
     }
 
@@ -81,25 +88,25 @@ impl Ledger {
         self.taken
     }
 
-    /// Take a change; false if it is handled already.
+    /// Take a change; false if it is already handled.
     pub(super) fn take(&mut self, position: u64) -> bool {
-        let fresh = position > self.handled && !self.above.contains(&position);
-        if fresh {
+        let is_new = position > self.handled && !self.above.contains(&position);
+        if is_new {
             *self.open.entry(position).or_default() += 1;
         }
         self.taken = self.taken.max(position);
         self.advance();
-        fresh
+        is_new
     }
 
-    /// Up to this position there was nothing more.
+    /// There are no more changes up to this position.
     pub(super) fn skip_to(&mut self, position: u64) {
         self.taken = self.taken.max(position);
         self.advance();
     }
 
-    /// The store is another one than that of the positions so far; only what is known of keys remains. All
-    /// that was taken must be handled.
+    /// The store was replaced by another one with its own indices: continue at `position` with the known keys.
+    /// Every change that was taken must be handled.
     pub(super) fn restart_at(&mut self, position: u64) {
         self.handled = position;
         self.taken = position;
@@ -108,8 +115,8 @@ impl Ledger {
     }
 
     /// A change that was taken is handled.
-    pub(super) fn done(&mut self, position: u64, effect: &Effect) {
-        self.apply(effect);
+    pub(super) fn complete(&mut self, position: u64, update: &KeyUpdate) {
+        self.apply(update);
         match self.open.get_mut(&position) {
             Some(more) if *more > 1 => *more -= 1,
             _ => {
@@ -122,12 +129,13 @@ impl Ledger {
         self.advance();
     }
 
-    pub(super) fn apply(&mut self, effect: &Effect) {
-        match effect {
-            Effect::Set(key, index) => {
+    /// Update the keys that exist.
+    pub(super) fn apply(&mut self, update: &KeyUpdate) {
+        match update {
+            KeyUpdate::Set(key, index) => {
                 self.known.insert(key.clone(), *index);
             }
-            Effect::Gone(key) => {
+            KeyUpdate::Removed(key) => {
                 self.known.remove(key);
                 let prefix = format!("{}/", key.trim_end_matches('/'));
                 let bounds = (Bound::Included(prefix.as_str()), Bound::Unbounded);
@@ -144,7 +152,7 @@ impl Ledger {
         }
     }
 
-    /// Move up as far as all is handled.
+    /// Raise `handled` as far as possible.
     fn advance(&mut self) {
         let first_open = self.open.keys().next();
         self.handled = match first_open {

@@ -1,4 +1,4 @@
-//! What systemd is told, if it started us and asked for it.
+//! Status notifications to systemd, if it started this process with Type=notify.
 
 use std::cell::{Cell, RefCell};
 use std::collections::BTreeMap;
@@ -6,20 +6,20 @@ use std::time::Duration;
 
 use sd_notify::NotifyState;
 
-/// How often the status line may change.
+/// The shortest time between two status lines.
 const STATUS_EVERY: Duration = Duration::from_secs(1);
 
 /// The state of all watches of this process.
 pub(super) struct Notify {
-    /// How many watches have not begun.
+    /// The number of watches that have not started.
     missing: Cell<usize>,
-    /// A line for each watch, by its name.
+    /// A status line for each watch, by its name.
     status: RefCell<BTreeMap<String, String>>,
     changed: Cell<bool>,
 }
 
 impl Notify {
-    /// Of this many watches.
+    /// For this number of watches.
     pub(super) fn new(watches: usize) -> Self {
         Self {
             missing: Cell::new(watches),
@@ -28,19 +28,19 @@ impl Notify {
         }
     }
 
-    /// One of them knows from which change on it runs commands, or never will. From then on it misses none,
-    /// whether a member can be reached or not.
-    pub(super) fn begun(&self) {
+    /// One watch has its start index, or has failed. From then on it misses no change, whether a member can
+    /// be reached or not. READY=1 is sent with the last one.
+    pub(super) fn mark_started(&self) {
         if let Some(missing) = self.missing.get().checked_sub(1) {
             self.missing.set(missing);
             if missing == 0 {
-                tell(&[NotifyState::Ready]);
+                send(&[NotifyState::Ready]);
             }
         }
     }
 
-    /// How far one of them is.
-    pub(super) fn status(&self, name: &str, status: String) {
+    /// Set the status line of one watch.
+    pub(super) fn set_status(&self, name: &str, status: String) {
         let mut all = self.status.borrow_mut();
         let before = all.insert(name.to_owned(), status);
         if before.as_ref() != all.get(name) {
@@ -48,9 +48,9 @@ impl Notify {
         }
     }
 
-    /// Pass on what changes, and say that we live as often as systemd wants to hear it. Never ends. It
-    /// shares its thread with the watches, so it falls silent when one of them blocks.
-    pub(super) async fn tend(&self) {
+    /// Send status lines that changed, and the watchdog's keep-alive as often as systemd asks for it. Never
+    /// returns. It shares its thread with the watches, so the keep-alive stops if one of them blocks.
+    pub(super) async fn maintain(&self) {
         if std::env::var_os("NOTIFY_SOCKET").is_none() {
             return std::future::pending().await;
         }
@@ -60,23 +60,23 @@ impl Notify {
         loop {
             clock.tick().await;
             if limit.is_some() {
-                tell(&[NotifyState::Watchdog]);
+                send(&[NotifyState::Watchdog]);
             }
             if self.changed.replace(false) {
                 let all = self.status.borrow();
                 let lines: Vec<&str> = all.values().map(String::as_str).collect();
-                tell(&[NotifyState::Status(&lines.join("; "))]);
+                send(&[NotifyState::Status(&lines.join("; "))]);
             }
         }
     }
 }
 
-/// No more events are taken.
-pub(super) fn stopping() {
-    tell(&[NotifyState::Stopping]);
+/// Send STOPPING=1: no more events are taken.
+pub(super) fn send_stopping() {
+    send(&[NotifyState::Stopping]);
 }
 
-fn tell(state: &[NotifyState<'_>]) {
-    // Without systemd there is nobody to tell, and nothing depends on it.
+fn send(state: &[NotifyState<'_>]) {
+    // Fails without systemd, and no decision depends on it.
     let _ = sd_notify::notify(state);
 }

@@ -1,7 +1,7 @@
-//! Which change is due: in order for each key, side by side for different ones. Pure: time is passed in.
+//! Which change may run now: changes of one key in order, those of different keys concurrently. Pure: the time
+//! is a parameter.
 //!
-//! A change of a directory as a whole (made, removed, expired) also keeps its place among the changes of
-//! what is below it.
+//! A change of a whole directory (created, removed, expired) also stays in order with the changes below it.
 
 use std::collections::{BTreeMap, VecDeque};
 use std::ops::Bound;
@@ -10,87 +10,87 @@ use std::time::{Duration, Instant};
 
 use crate::client::watch::Change;
 
-/// How many changes may wait or run; then no more are taken until one is settled.
+/// The number of changes that may wait or run; then no more are taken until one is settled.
 pub(super) const CHANGES_MAX: usize = 1024;
 
-/// How many bytes of changes may; the last one taken may go beyond.
+/// The same in bytes; the last change taken may exceed it.
 const BYTES_MAX: usize = 8 << 20;
 
-/// A key that changes all the time is not put off for longer than this many times the debounce.
+/// A key that changes all the time is delayed by at most this many times the debounce time.
 const DEBOUNCES_MAX: u32 = 10;
 
-/// How long to wait before the first retry; the wait doubles with each.
+/// The delay before the first retry; it doubles with each.
 const RETRY_AFTER: Duration = Duration::from_secs(1);
 
-/// The longest wait before a retry.
+/// The longest delay before a retry.
 const RETRY_AFTER_MAX: Duration = Duration::from_secs(60);
 
-/// How changes are run.
+/// How commands run for changes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Rules {
-    /// How many commands may run at once.
+    /// The number of commands that may run at once.
     pub(crate) concurrency: usize,
-    /// How long a key must be left alone before its latest change is run; zero to run each change.
+    /// The time without further changes of a key before its latest change runs; zero to run every change.
     pub(crate) debounce: Duration,
-    /// How often a command that failed is run again.
+    /// The number of times a failed command is run again.
     pub(crate) retries: u32,
 }
 
-/// A change to be run for.
+/// A change that waits for its command.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Item {
-    /// Its place in the order of all changes, in the store's index.
+    /// Its position in the order of all changes: the store's index.
     pub(super) position: u64,
     pub(super) change: Arc<Change>,
 }
 
-/// What to run now.
+/// A change whose command is to run now.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Job {
-    /// Whose change it is; given back when it ended.
+    /// The key of the change; passed to [`Queue::complete`] when the command has ended.
     pub(super) key: String,
     pub(super) change: Arc<Change>,
-    /// How often it was run before.
+    /// The number of failed runs before this one.
     pub(super) failures: u32,
 }
 
-/// What becomes of a change whose command ended.
+/// The result for a change whose command has ended.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) enum Verdict {
-    /// It is over: these were handled, the last one by the command. To be [settled](Queue::settle).
+pub(super) enum Completion {
+    /// These changes are handled, the last one by the command. To be [settled](Queue::settle).
     Handled(Vec<Item>),
-    /// It failed for good: as above, but it is for the caller to say whether these are handled.
+    /// The last attempt failed: as above, but the caller decides whether these changes are handled.
     Failed(Vec<Item>),
-    /// It is run again after this long.
-    Again(Duration),
+    /// The command runs again after this delay.
+    Retry(Duration),
 }
 
 /// The changes that wait or run.
 pub(super) struct Queue {
     rules: Rules,
     lanes: BTreeMap<String, VecDeque<Entry>>,
-    /// The first of each lane that does not run, by age.
+    /// The first change of each lane whose command is not running, by age.
     fronts: BTreeMap<u64, String>,
-    /// How many commands run, or ran and are not settled.
+    /// The number of commands that run, or have ended and are not settled.
     running: usize,
     count: usize,
     bytes: usize,
-    /// The age of the next one.
+    /// The age of the next change.
     next: u64,
 }
 
-/// A change, and those before it that it stands for.
+/// A change, and the earlier ones of its key that it replaces.
 struct Entry {
     age: u64,
     items: Vec<Item>,
     failures: u32,
-    /// When it was first put in.
+    /// When the first of them was queued.
     since: Instant,
     not_before: Instant,
 }
 
 impl Queue {
-    /// An empty queue. See [`Queue::has_room`] for its bound.
+    /// An empty queue. Its bound is [`Queue::has_room`]: the caller stops reading events when it is full.
     pub(super) fn new(rules: Rules) -> Self {
         Self {
             rules,
@@ -103,7 +103,7 @@ impl Queue {
         }
     }
 
-    /// Whether another change may be put in.
+    /// Whether another change may be queued.
     pub(super) fn has_room(&self) -> bool {
         self.count < CHANGES_MAX && self.bytes < BYTES_MAX
     }
@@ -113,8 +113,8 @@ impl Queue {
         self.count == 0
     }
 
-    /// Put a change in.
-    pub(super) fn put(&mut self, item: Item, now: Instant) {
+    /// Queue a change.
+    pub(super) fn push(&mut self, item: Item, now: Instant) {
         self.count += 1;
         self.bytes += item.change.json.len();
         let key = item.change.event.node.key.clone();
@@ -146,7 +146,7 @@ impl Queue {
         });
     }
 
-    /// The next change that may run now, if there is one and not too many run.
+    /// The next change that may run now, unless the maximum of commands is running.
     pub(super) fn start(&mut self, now: Instant) -> Option<Job> {
         if self.running >= self.rules.concurrency {
             return None;
@@ -167,7 +167,7 @@ impl Queue {
         Some(job)
     }
 
-    /// When [`Queue::start`] may have something that it does not have now, if nothing ends before.
+    /// The time at which [`Queue::start`] may return a job, if no command ends before.
     pub(super) fn due_at(&self, now: Instant) -> Option<Instant> {
         if self.running >= self.rules.concurrency {
             return None;
@@ -179,17 +179,17 @@ impl Queue {
             .min()
     }
 
-    /// The command that was started for `key` ended.
-    pub(super) fn ended(&mut self, key: &str, succeeded: bool, now: Instant) -> Verdict {
+    /// The command that was started for `key` has ended.
+    pub(super) fn complete(&mut self, key: &str, succeeded: bool, now: Instant) -> Completion {
         let retries = self.rules.retries;
         let Some(entry) = self.lanes.get_mut(key).and_then(VecDeque::front_mut) else {
-            return Verdict::Handled(Vec::new());
+            return Completion::Handled(Vec::new());
         };
         if succeeded {
-            return Verdict::Handled(entry.items.clone());
+            return Completion::Handled(entry.items.clone());
         }
         if entry.failures >= retries {
-            return Verdict::Failed(entry.items.clone());
+            return Completion::Failed(entry.items.clone());
         }
         let doubled = RETRY_AFTER.saturating_mul(2_u32.saturating_pow(entry.failures));
         let pause = doubled.min(RETRY_AFTER_MAX);
@@ -197,10 +197,10 @@ impl Queue {
         entry.not_before = now + pause;
         self.fronts.insert(entry.age, key.to_owned());
         self.running -= 1;
-        Verdict::Again(pause)
+        Completion::Retry(pause)
     }
 
-    /// The change that ended for `key` needs no more attention: its place is free.
+    /// The completed change of `key` is done with: remove it.
     pub(super) fn settle(&mut self, key: &str) {
         let Some(lane) = self.lanes.get_mut(key) else {
             return;
@@ -225,8 +225,8 @@ impl Queue {
         self.lanes.get(key)?.front()
     }
 
-    /// Whether something older must end first: of a directory above, or, if this is of a directory, of
-    /// anything below.
+    /// Whether an older change must end first: one of a directory above, or, if this change is of a directory,
+    /// any change below it.
     fn is_behind(&self, key: &str, entry: &Entry) -> bool {
         let above = key.match_indices('/').skip(1).map(|(end, _)| &key[..end]);
         let is_older =
@@ -254,7 +254,7 @@ impl Entry {
     }
 }
 
-/// Whether a change is of a directory as a whole.
+/// Whether a change is of a whole directory.
 fn is_of_directory(change: &Change) -> bool {
     let event = &change.event;
     event.node.dir || event.prev_node.as_ref().is_some_and(|node| node.dir)

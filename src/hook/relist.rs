@@ -1,8 +1,8 @@
-//! What changed while nobody could tell: the tree as it is now beside the keys as they were known. Pure.
+//! What changed while no events were received: the tree as it is now, compared with the known keys. Pure.
 //!
-//! A key that is new or has another index than the one known is a change with the action `set`; one that is
-//! gone is a `delete`. A directory that holds something is told by what it holds. Keys that came and went
-//! in between are not seen, and of several changes of a key only the last.
+//! A key that is new or has another index than the known one is a change with the action `set`, a key that no
+//! longer exists one with `delete`. A directory with children is represented by its children. Keys that were
+//! created and removed in between are not seen, and of several changes of a key only the last one is.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -10,39 +10,39 @@ use std::sync::Arc;
 use bytes::Bytes;
 use serde_json::{Value, json};
 
-use super::ledger::Known;
+use super::ledger::KnownKeys;
 use super::queue::Item;
 use crate::client::watch::Change;
 use crate::client::{Event, Node};
 
-/// What is there.
+/// The keys that exist.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(super) struct Listing {
-    /// As of this index.
+    /// The store's index at the time.
     pub(super) index: u64,
-    /// The nodes that are watched, each without those below it, by key.
-    nodes: BTreeMap<String, Found>,
+    /// The nodes that are watched, each without its children, by key.
+    nodes: BTreeMap<String, Listed>,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq)]
-struct Found {
+struct Listed {
     node: Node,
-    /// Whether it is a directory that holds something.
-    holds: bool,
+    /// Whether it is a directory with children.
+    has_children: bool,
 }
 
-/// Which of the nodes that are there are told.
+/// Which of the existing nodes become changes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Told {
-    /// Those that changed.
+pub(super) enum Selection {
+    /// Those that changed, with the action `set`.
     Changed,
-    /// Each, with the action `get`.
+    /// All, with the action `get`.
     All,
 }
 
 impl Listing {
-    /// Of what a read answered; none if the key is not there. Without `recursive` only the key itself is
-    /// watched.
+    /// From the response to a read; none if the key does not exist. Without `recursive` only the key itself
+    /// is watched.
     pub(super) fn new(index: u64, node: Option<Node>, recursive: bool) -> Self {
         let mut listing = Self {
             index,
@@ -51,60 +51,60 @@ impl Listing {
         let mut rest: Vec<Node> = node.into_iter().collect();
         while let Some(mut node) = rest.pop() {
             let below = std::mem::take(&mut node.nodes);
-            let holds = !below.is_empty();
+            let has_children = !below.is_empty();
             if recursive {
                 rest.extend(below);
             }
-            // The root is no key.
+            // The root is not a key.
             if !node.key.is_empty() && node.key != "/" {
                 listing
                     .nodes
-                    .insert(node.key.clone(), Found { node, holds });
+                    .insert(node.key.clone(), Listed { node, has_children });
             }
         }
         listing
     }
 
-    /// What is there and was already at this index.
-    pub(super) fn known_at(&self, index: u64) -> Known {
+    /// The keys that existed unchanged at this index.
+    pub(super) fn known_at(&self, index: u64) -> KnownKeys {
         let nodes = self.nodes.iter();
         nodes
-            .map(|(key, found)| (key.clone(), found.node.modified_index))
+            .map(|(key, listed)| (key.clone(), listed.node.modified_index))
             .filter(|(_, changed)| *changed <= index)
             .collect()
     }
 
-    /// What to run for, in order: what is gone, from the leaves up, then what is there, by age.
-    pub(super) fn changes(&self, known: &Known, told: Told) -> Vec<Item> {
-        let gone = known
+    /// The changes, in order: removed keys from the leaves up, then existing keys by age.
+    pub(super) fn changes(&self, known: &KnownKeys, selection: Selection) -> Vec<Item> {
+        let removed = known
             .keys()
             .rev()
             .filter(|key| !self.nodes.contains_key(*key));
-        let mut items: Vec<Item> = gone.map(|key| self.gone(key)).collect();
-        let mut there: Vec<&Node> = self
+        let mut items: Vec<Item> = removed.map(|key| self.removal(key)).collect();
+        let mut existing: Vec<&Node> = self
             .nodes
             .values()
-            .filter(|found| !found.holds)
-            .map(|found| &found.node)
-            .filter(|node| match told {
-                Told::Changed => known.get(&node.key) != Some(&node.modified_index),
-                Told::All => true,
+            .filter(|listed| !listed.has_children)
+            .map(|listed| &listed.node)
+            .filter(|node| match selection {
+                Selection::Changed => known.get(&node.key) != Some(&node.modified_index),
+                Selection::All => true,
             })
             .collect();
-        there.sort_by_key(|node| node.modified_index);
-        let action = match told {
-            Told::Changed => "set",
-            Told::All => "get",
+        existing.sort_by_key(|node| node.modified_index);
+        let action = match selection {
+            Selection::Changed => "set",
+            Selection::All => "get",
         };
         items.extend(
-            there
+            existing
                 .into_iter()
                 .map(|node| self.item(action, node.clone())),
         );
         items
     }
 
-    fn gone(&self, key: &str) -> Item {
+    fn removal(&self, key: &str) -> Item {
         let node = Node {
             key: key.to_owned(),
             modified_index: self.index,
@@ -114,7 +114,7 @@ impl Listing {
     }
 
     fn item(&self, action: &str, node: Node) -> Item {
-        let text = json!({ "action": action, "node": shown(&node) }).to_string();
+        let text = json!({ "action": action, "node": to_json(&node) }).to_string();
         let event = Event {
             action: action.to_owned(),
             node,
@@ -130,22 +130,22 @@ impl Listing {
     }
 }
 
-/// A node as the API writes it.
-fn shown(node: &Node) -> Value {
-    let mut shown = json!({
+/// A node in the API's JSON form.
+fn to_json(node: &Node) -> Value {
+    let mut json = json!({
         "key": node.key,
         "modifiedIndex": node.modified_index,
         "createdIndex": node.created_index,
     });
     if let Some(value) = &node.value {
-        shown["value"] = json!(value);
+        json["value"] = json!(value);
     }
     if node.dir {
-        shown["dir"] = json!(true);
+        json["dir"] = json!(true);
     }
     if let Some(ttl) = node.ttl {
-        shown["ttl"] = json!(ttl);
-        shown["expiration"] = json!(node.expiration);
+        json["ttl"] = json!(ttl);
+        json["expiration"] = json!(node.expiration);
     }
-    shown
+    json
 }

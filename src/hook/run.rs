@@ -1,6 +1,7 @@
-//! One watch that runs its command for each change: what is decided elsewhere is done here.
+//! One watch that runs its command for each change: carries out what `queue` and `ledger` decide.
 
 use std::collections::VecDeque;
+use std::fmt;
 use std::rc::Rc;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -8,37 +9,52 @@ use std::time::{Duration, Instant};
 use tokio::sync::watch;
 use tokio::task::{JoinError, JoinSet};
 
-use super::command::{self, Outcome, Stage};
+use super::PrintLine;
+use super::command::{self, Outcome};
 use super::environment;
-use super::ledger::{Effect, Ledger};
+use super::ledger::{KeyUpdate, Ledger};
 use super::listing;
 use super::notify::Notify;
 use super::plan::{OnFailure, Plan};
-use super::queue::{Item, Queue, Verdict};
-use super::relist::{Listing, Told};
+use super::queue::{Completion, Item, Queue};
+use super::relist::{Listing, Selection};
 use super::saver::{Saved, Saver};
-use super::state::{self, Found, State};
-use crate::client::watch::{Heard, Watch, Watched};
+use super::shutdown::Stage;
+use super::state::{self, Loaded, State, StateError};
+use crate::client::watch::{Watch, WatchEvent, WatchSubject};
 use crate::client::{Client, Error};
 
-/// How long to wait before watching again when the server would not.
-const AGAIN_AFTER: Duration = Duration::from_secs(1);
+/// The delay before a watch or a read is tried again.
+const RETRY_AFTER: Duration = Duration::from_secs(1);
 
-/// Why a watch ended before it was told to.
-pub(crate) enum Fault {
-    /// The cluster cannot be reached, or says no.
+/// Why a watch ended before the shutdown.
+#[derive(Debug)]
+pub(crate) enum RunError {
+    /// The cluster cannot be reached, or refused the watch.
     Cluster(Error),
-    /// The state file will not do.
-    State(String),
+    /// The state file cannot be used.
+    State(StateError),
+    /// The task of the watch panicked.
+    Lost(JoinError),
 }
 
-/// Where changes come from.
+impl fmt::Display for RunError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Cluster(error) => error.fmt(f),
+            Self::State(error) => error.fmt(f),
+            Self::Lost(error) => write!(f, "watch failed: {error}"),
+        }
+    }
+}
+
+/// The source of changes.
 enum Source {
     Watch(Watch),
-    /// The tree is read once all changes so far are handled.
-    Drain,
-    /// A watch, from then on.
-    Later(Instant),
+    /// The tree is read once every change so far is handled.
+    Relist,
+    /// A watch is started at this time.
+    Retry(Instant),
 }
 
 struct Run {
@@ -46,34 +62,38 @@ struct Run {
     client: Arc<Client>,
     notify: Rc<Notify>,
     stage: watch::Receiver<Stage>,
+    print: PrintLine,
     queue: Queue,
     ledger: Ledger,
     saver: Saver,
     source: Source,
-    /// Changes that were found and are not in the queue yet.
+    /// Changes that were listed and are not in the queue yet.
     backlog: VecDeque<Item>,
     running: JoinSet<(String, Outcome)>,
-    /// The exit code, once no more commands are begun.
-    ending: Option<u8>,
-    /// Whether the last thing said of the members is that they are lost.
+    /// The exit code, once no more commands are started.
+    exit_code: Option<u8>,
+    /// Whether the last line about the members reported them as lost.
     lost: bool,
 }
 
-/// Watch and run until told to stop, or until a failure that stops it. Gives the exit code.
+/// Watch, and run the command for each change, until the shutdown or a failure that ends the watch. Returns the
+/// exit code.
 ///
 /// # Errors
 ///
-/// See [`Fault`].
-pub(crate) async fn run(
+/// [`RunError::State`] if the state file cannot be used or, at the end, written; [`RunError::Cluster`] if the
+/// API refuses the watch, or if `exec-watch` cannot read the tree at its start.
+pub(super) async fn run(
     plan: Plan,
     client: Arc<Client>,
     stage: watch::Receiver<Stage>,
     notify: Rc<Notify>,
-) -> Result<u8, Fault> {
-    let (state, saved) = match &plan.state {
+    print: PrintLine,
+) -> Result<u8, RunError> {
+    let (state, ledger) = match &plan.state {
         Some(path) => {
-            let (state, found) = State::open(path, &plan.subject).map_err(Fault::State)?;
-            (Some(state), saved(&plan, found)?)
+            let (state, loaded) = State::open(path, &plan.subject).map_err(RunError::State)?;
+            (Some(state), restore(&plan, loaded, print)?)
         }
         None => (None, None),
     };
@@ -84,47 +104,58 @@ pub(crate) async fn run(
         client,
         notify,
         stage,
+        print,
         ledger: Ledger::default(),
-        source: Source::Drain,
+        source: Source::Relist,
         backlog: VecDeque::new(),
         running: JoinSet::new(),
-        ending: None,
+        exit_code: None,
         lost: false,
     };
-    if let Some(why) = run.plan.spec.missing() {
-        run.say(&why);
+    if let Err(missing) = run.plan.spec.check() {
+        run.print(&format!("warning: {missing}"));
     }
     let mut stage = run.stage.clone();
     tokio::select! {
-        begun = run.begin(saved) => begun.map_err(Fault::Cluster)?,
-        // Nothing was begun, so nothing needs to be saved.
-        _ = stage.wait_for(|stage| *stage >= Stage::Drain) => return Ok(0),
+        started = run.start(ledger) => started.map_err(RunError::Cluster)?,
+        // No command was started, so there is nothing to save.
+        _ = stage.wait_for(|stage| *stage >= Stage::Stopping) => return Ok(0),
     }
-    run.notify.begun();
-    run.go_on(stage).await
+    run.notify.mark_started();
+    run.run_until_stopped(stage).await
 }
 
-/// What a state file says. A hook whose key was changed begins anew; what was typed may be a mistake.
-fn saved(plan: &Plan, found: Found) -> Result<Option<Ledger>, Fault> {
-    match (found, &plan.name) {
-        (Found::Nothing, _) => Ok(None),
-        (Found::Ledger(ledger), _) => Ok(Some(ledger)),
-        (Found::OfAnother(text), Some(name)) => {
-            super::say(Some(name), &format!("{text}; beginning anew"));
+/// The ledger of a state file. If a hook's key was changed, its state starts from the beginning; for
+/// `exec-watch` the wrong file may be a typing mistake.
+fn restore(plan: &Plan, loaded: Loaded, print: PrintLine) -> Result<Option<Ledger>, RunError> {
+    let found = match loaded {
+        Loaded::Missing => return Ok(None),
+        Loaded::Ledger(ledger) => return Ok(Some(ledger)),
+        Loaded::OtherSubject(found) => found,
+    };
+    let path = plan.state.clone().unwrap_or_default();
+    let subject = plan.subject.clone();
+    match &plan.name {
+        Some(name) => {
+            let text = format!(
+                "{} is the state of a watch of {found}, not of {subject}; starting from the current state",
+                path.display()
+            );
+            print(Some(name), &text);
             Ok(None)
         }
-        (Found::OfAnother(text), None) => Err(Fault::State(format!(
-            "{text}; remove it, or name another file"
+        None => Err(RunError::State(StateError::OtherSubject(
+            path, found, subject,
         ))),
     }
 }
 
 impl Run {
-    /// Find out from where on to watch, and what to run for first.
-    async fn begin(&mut self, saved: Option<Ledger>) -> Result<(), Error> {
-        let resumes = saved.is_some();
-        if let Some(saved) = saved {
-            self.ledger = saved;
+    /// Determine the index to watch from, and the changes to run for first.
+    async fn start(&mut self, ledger: Option<Ledger>) -> Result<(), Error> {
+        let resumes = ledger.is_some();
+        if let Some(ledger) = ledger {
+            self.ledger = ledger;
             if !self.plan.initial {
                 self.watch_from(self.ledger.handled().saturating_add(1));
                 return Ok(());
@@ -132,7 +163,7 @@ impl Run {
         }
         let listing = self.list(self.ledger.taken()).await?;
         if self.plan.initial {
-            self.run_for(&listing, Told::All);
+            self.enqueue_listing(&listing, Selection::All);
         } else if !resumes {
             let from = self.plan.after.unwrap_or(listing.index);
             self.ledger = Ledger::new(from, [], listing.known_at(from));
@@ -141,50 +172,54 @@ impl Run {
         Ok(())
     }
 
-    async fn go_on(&mut self, mut stage: watch::Receiver<Stage>) -> Result<u8, Fault> {
+    async fn run_until_stopped(
+        &mut self,
+        mut stage: watch::Receiver<Stage>,
+    ) -> Result<u8, RunError> {
         loop {
             self.start_due();
-            self.saver.begin(&self.ledger);
-            if let Some(code) = self.ending
+            self.saver.start(&self.ledger);
+            if let Some(code) = self.exit_code
                 && self.running.is_empty()
                 && self.saver.is_idle()
             {
                 let finished = self.saver.finish(&self.ledger);
-                return finished.map(|()| code).map_err(|error| {
-                    Fault::State(format!("the state could not be saved: {error}"))
-                });
+                return finished
+                    .map(|()| code)
+                    .map_err(|error| RunError::State(StateError::Write(error)));
             }
             let due = self.queue.due_at(Instant::now());
-            let hears = self.hears();
+            let accepts_events = self.accepts_events();
             tokio::select! {
-                Some(ended) = self.running.join_next() => self.ended(ended),
-                saved = self.saver.saved() => self.saved(saved),
-                heard = next(&mut self.source), if hears => self.hear(heard).map_err(Fault::Cluster)?,
-                listing = reread(&self.client, &self.plan, self.ledger.taken()), if self.rereads() => {
-                    self.reread(listing);
+                Some(ended) = self.running.join_next() => self.handle_exit(ended),
+                saved = self.saver.saved() => self.handle_saved(saved),
+                event = next(&mut self.source), if accepts_events => {
+                    self.handle_event(event).map_err(RunError::Cluster)?;
                 }
-                () = until(due), if self.ending.is_none() => {}
-                _ = stage.wait_for(|stage| *stage >= Stage::Drain), if self.ending.is_none() => {
-                    self.ending = Some(0);
+                listing = list_until_success(&self.client, &self.plan, self.ledger.taken(), self.print),
+                    if self.may_relist() => self.handle_listing(listing),
+                () = sleep_until(due), if self.exit_code.is_none() => {}
+                _ = stage.wait_for(|stage| *stage >= Stage::Stopping), if self.exit_code.is_none() => {
+                    self.exit_code = Some(0);
                 }
             }
         }
     }
 
-    /// Begin what may begin now.
+    /// Start every command that may start now.
     fn start_due(&mut self) {
-        if self.ending.is_some() {
+        if self.exit_code.is_some() {
             return;
         }
         while self.queue.has_room()
             && let Some(item) = self.backlog.pop_front()
         {
-            self.queue.put(item, Instant::now());
+            self.queue.push(item, Instant::now());
         }
         while let Some(job) = self.queue.start(Instant::now()) {
             if job.failures == 0 {
-                for (name, why) in environment::variables(&job.change).left_out {
-                    self.say(&format!("{}: {name} is not set: {why}", job.key));
+                for (name, reason) in environment::variables(&job.change).left_out {
+                    self.print(&format!("{}: {name} not set: {reason}", job.key));
                 }
             }
             let (spec, stage) = (Arc::clone(&self.plan.spec), self.stage.clone());
@@ -195,88 +230,86 @@ impl Run {
         }
     }
 
-    /// Whether another change may be heard now.
-    fn hears(&self) -> bool {
-        self.ending.is_none() && self.backlog.is_empty() && self.queue.has_room()
+    /// Whether another event may be taken now.
+    fn accepts_events(&self) -> bool {
+        self.exit_code.is_none() && self.backlog.is_empty() && self.queue.has_room()
     }
 
     /// Whether the tree is to be read now.
-    fn rereads(&self) -> bool {
-        matches!(self.source, Source::Drain)
-            && self.ending.is_none()
+    fn may_relist(&self) -> bool {
+        matches!(self.source, Source::Relist)
+            && self.exit_code.is_none()
             && self.backlog.is_empty()
             && self.queue.is_empty()
     }
 
-    fn hear(&mut self, heard: Option<Result<Heard, Error>>) -> Result<(), Error> {
-        match heard {
+    fn handle_event(&mut self, event: Option<Result<WatchEvent, Error>>) -> Result<(), Error> {
+        match event {
             None => self.watch_from(self.ledger.taken().saturating_add(1)),
-            Some(Ok(Heard::Change(change))) => {
+            Some(Ok(WatchEvent::Change(change))) => {
                 let position = change.event.node.modified_index;
                 if self.ledger.take(position) {
-                    self.queue.put(Item { position, change }, Instant::now());
+                    self.queue.push(Item { position, change }, Instant::now());
                 }
             }
-            Some(Ok(Heard::Quiet { index })) => {
+            Some(Ok(WatchEvent::Progress { index })) => {
                 self.ledger.skip_to(index);
-                self.saver.add(&state::position(&self.ledger), None);
+                self.saver.add(&state::format_handled(&self.ledger), None);
             }
-            Some(Ok(Heard::Established {
+            Some(Ok(WatchEvent::Established {
                 member,
                 index,
                 since,
                 ..
             })) => {
                 if std::mem::take(&mut self.lost) {
-                    self.say(&format!("watching again, at {member}"));
+                    self.print(&format!("watch re-established at {member}"));
                 }
-                self.show();
+                self.update_status();
                 if index.saturating_add(1) < since {
-                    self.say(&format!(
-                        "{member} is at index {index}, before {since}: its store may be another one"
+                    self.print(&format!(
+                        "{member} is at index {index}, below {since}: its store may have been replaced"
                     ));
-                    self.source = Source::Drain;
+                    self.source = Source::Relist;
                 }
             }
-            Some(Ok(Heard::Lost { cause })) => {
+            Some(Ok(WatchEvent::Lost { cause })) => {
                 if !std::mem::replace(&mut self.lost, true) {
-                    self.say(&format!(
-                        "the watch broke off ({cause}); trying all members"
-                    ));
+                    self.print(&format!("watch interrupted ({cause}); trying all members"));
                 }
             }
-            Some(Err(error)) if error.is_forgotten() => {
-                self.say(&format!("{error}; reading all there is"));
-                self.source = Source::Drain;
+            Some(Err(error)) if error.is_history_cleared() => {
+                self.print(&format!("{error}; reading all keys"));
+                self.source = Source::Relist;
             }
-            Some(Err(error @ (Error::NoMember(_) | Error::Unanswered { .. }))) => {
+            Some(Err(error @ (Error::NoMember(_) | Error::NoResponse { .. }))) => {
                 if !std::mem::replace(&mut self.lost, true) {
-                    self.say(&format!("no member can be watched ({error}); trying again"));
+                    self.print(&format!("no member can be watched ({error}); retrying"));
                 }
-                self.source = Source::Later(Instant::now() + AGAIN_AFTER);
+                self.source = Source::Retry(Instant::now() + RETRY_AFTER);
             }
             Some(Err(error)) => return Err(error),
         }
         Ok(())
     }
 
-    fn reread(&mut self, listing: Listing) {
+    fn handle_listing(&mut self, listing: Listing) {
         if listing.index < self.ledger.taken() {
-            self.say("the store is another one than before");
-            // Whatever comes in between, nothing may be taken for handled until all of this is.
+            self.print("the store was replaced: its index is lower than before");
+            // Until all of the listing is handled, no position of the new store may count as handled.
             self.ledger.restart_at(0);
         }
-        self.run_for(&listing, Told::Changed);
-        let found = self.backlog.len();
-        self.say(&format!(
-            "as of index {}: {found} changes to run for",
+        self.enqueue_listing(&listing, Selection::Changed);
+        let count = self.backlog.len();
+        self.print(&format!(
+            "read all keys at index {}: {count} changes",
             listing.index
         ));
     }
 
-    /// Take what a reading of the tree tells, and watch on from there.
-    fn run_for(&mut self, listing: &Listing, told: Told) {
-        let items = listing.changes(self.ledger.known(), told);
+    /// Queue the changes of a listing, and watch from its index on.
+    fn enqueue_listing(&mut self, listing: &Listing, selection: Selection) {
+        let items = listing.changes(self.ledger.known(), selection);
         if listing.index <= self.ledger.handled() {
             self.ledger.restart_at(listing.index.saturating_sub(1));
         }
@@ -284,142 +317,148 @@ impl Run {
             self.ledger.take(item.position);
         }
         self.ledger.skip_to(listing.index);
-        self.saver.write_anew();
+        self.saver.request_rewrite();
         self.backlog = items.into();
         self.watch_from(listing.index.saturating_add(1));
     }
 
     fn watch_from(&mut self, since: u64) {
-        let watched = Watched {
+        let subject = WatchSubject {
             key: self.plan.subject.key.clone(),
             recursive: self.plan.subject.recursive,
             since: Some(since),
         };
-        self.source = Source::Watch(Watch::start(Arc::clone(&self.client), watched));
+        self.source = Source::Watch(Watch::start(Arc::clone(&self.client), subject));
     }
 
-    /// What is there. A hook waits until it can be read; what was typed is answered.
+    /// The keys that exist. A hook retries until they can be read; `exec-watch` reports the error.
     async fn list(&self, at_least: u64) -> Result<Listing, Error> {
         if self.plan.name.is_some() {
-            return Ok(reread(&self.client, &self.plan, at_least).await);
+            return Ok(list_until_success(&self.client, &self.plan, at_least, self.print).await);
         }
         listing::read(&self.client, &self.plan.subject, at_least).await
     }
 
-    fn ended(&mut self, ended: Result<(String, Outcome), JoinError>) {
+    fn handle_exit(&mut self, ended: Result<(String, Outcome), JoinError>) {
         let (key, outcome) = match ended {
             Ok(ended) => ended,
             Err(error) => {
                 // A task that runs a command neither panics nor is aborted.
-                self.say(&format!("a command was lost: {error}"));
-                self.ending = Some(1);
+                self.print(&format!("task of a command failed: {error}"));
+                self.exit_code = Some(1);
                 return;
             }
         };
+        let name = self.plan.spec.name();
         if outcome == Outcome::Stopped {
-            self.say(&format!("{key}: {} {outcome}", self.plan.spec.name()));
+            self.print(&format!("{key}: {name} {outcome}"));
             return;
         }
-        match self.queue.ended(&key, outcome.is_success(), Instant::now()) {
-            Verdict::Handled(items) => self.handled(key, &items),
-            Verdict::Again(pause) => {
-                let name = self.plan.spec.name();
-                let seconds = pause.as_secs();
-                self.say(&format!("{key}: {name} {outcome}; again in {seconds} s"));
+        match self
+            .queue
+            .complete(&key, outcome.is_success(), Instant::now())
+        {
+            Completion::Handled(items) => self.mark_handled(key, &items),
+            Completion::Retry(delay) => {
+                let seconds = delay.as_secs();
+                self.print(&format!("{key}: {name} {outcome}; retrying in {seconds} s"));
             }
-            Verdict::Failed(items) => self.failed(key, &items, &outcome),
+            Completion::Failed(items) => self.handle_failure(key, &items, &outcome),
         }
     }
 
-    fn failed(&mut self, key: String, items: &[Item], outcome: &Outcome) {
-        let by_itself = matches!(outcome, Outcome::Exited(_));
-        if !by_itself || self.plan.says_codes {
-            self.say(&format!("{key}: {} {outcome}", self.plan.spec.name()));
+    fn handle_failure(&mut self, key: String, items: &[Item], outcome: &Outcome) {
+        let has_exited = matches!(outcome, Outcome::Exited(_));
+        if !has_exited || self.plan.prints_codes {
+            self.print(&format!("{key}: {} {outcome}", self.plan.spec.name()));
         }
-        let never_began = matches!(outcome, Outcome::NotStarted { .. });
+        let was_started = !matches!(outcome, Outcome::NotStarted { .. });
         match self.plan.on_failure {
-            OnFailure::Stop => self.ending = Some(outcome.code()),
-            OnFailure::Unset if never_began => self.ending = Some(1),
-            OnFailure::Unset | OnFailure::Continue => self.handled(key, items),
+            OnFailure::Stop => self.exit_code = Some(outcome.code()),
+            OnFailure::Unset if !was_started => self.exit_code = Some(1),
+            OnFailure::Unset | OnFailure::Continue => self.mark_handled(key, items),
         }
     }
 
-    fn handled(&mut self, key: String, items: &[Item]) {
+    fn mark_handled(&mut self, key: String, items: &[Item]) {
         let mut lines = String::new();
         for item in items {
-            let effect = Effect::of(&item.change);
-            self.ledger.done(item.position, &effect);
-            lines.push_str(&state::line(item.position, &effect, &self.ledger));
+            let update = KeyUpdate::from_change(&item.change);
+            self.ledger.complete(item.position, &update);
+            lines.push_str(&state::format_change(item.position, &update, &self.ledger));
         }
         if self.saver.is_off() {
             self.queue.settle(&key);
         } else {
             self.saver.add(&lines, Some(key));
         }
-        self.show();
+        self.update_status();
     }
 
-    fn saved(&mut self, saved: Saved) {
+    fn handle_saved(&mut self, saved: Saved) {
         match saved {
             Saved::Keys(keys) => {
                 for key in keys {
                     self.queue.settle(&key);
                 }
             }
-            // It is tried a last time at the very end.
-            Saved::Failed(_) if self.ending.is_some() => self.saver.give_up(),
+            // The last attempt is made at the very end.
+            Saved::Failed(_) if self.exit_code.is_some() => self.saver.cancel(),
             Saved::Failed(error) => {
-                self.say(&format!(
-                    "the state could not be saved, trying again: {error}"
-                ));
+                self.print(&format!("cannot save the state, retrying: {error}"));
             }
         }
     }
 
-    /// Tell systemd how far it is.
-    fn show(&self) {
+    /// Update the status line in systemd.
+    fn update_status(&self) {
         let key = &self.plan.subject.key;
         let handled = self.ledger.handled();
-        let status = format!("watching {key}, all handled up to index {handled}");
+        let status = format!("watching {key}, handled up to index {handled}");
         self.notify
-            .status(self.plan.name.as_deref().unwrap_or_default(), status);
+            .set_status(self.plan.name.as_deref().unwrap_or_default(), status);
     }
 
-    fn say(&self, text: &str) {
-        super::say(self.plan.name.as_deref(), text);
+    fn print(&self, text: &str) {
+        (self.print)(self.plan.name.as_deref(), text);
     }
 }
 
-/// What comes next; nothing when a watch is to be started.
-async fn next(source: &mut Source) -> Option<Result<Heard, Error>> {
+/// The next event; none when a watch is to be started.
+async fn next(source: &mut Source) -> Option<Result<WatchEvent, Error>> {
     match source {
         Source::Watch(watch) => Some(watch.next().await),
-        Source::Drain => std::future::pending().await,
-        Source::Later(at) => {
+        Source::Relist => std::future::pending().await,
+        Source::Retry(at) => {
             tokio::time::sleep_until((*at).into()).await;
             None
         }
     }
 }
 
-/// The tree, whenever it can be read.
-async fn reread(client: &Client, plan: &Plan, at_least: u64) -> Listing {
-    let mut said = false;
+/// The keys that exist, as soon as they can be read.
+async fn list_until_success(
+    client: &Client,
+    plan: &Plan,
+    at_least: u64,
+    print: PrintLine,
+) -> Listing {
+    let mut printed = false;
     loop {
         match listing::read(client, &plan.subject, at_least).await {
             Ok(listing) => return listing,
             Err(error) => {
-                if !std::mem::replace(&mut said, true) {
-                    let text = format!("the tree cannot be read ({error}); trying again");
-                    super::say(plan.name.as_deref(), &text);
+                if !std::mem::replace(&mut printed, true) {
+                    let text = format!("cannot read the keys ({error}); retrying");
+                    print(plan.name.as_deref(), &text);
                 }
-                tokio::time::sleep(AGAIN_AFTER).await;
+                tokio::time::sleep(RETRY_AFTER).await;
             }
         }
     }
 }
 
-async fn until(due: Option<Instant>) {
+async fn sleep_until(due: Option<Instant>) {
     match due {
         Some(due) => tokio::time::sleep_until(due.into()).await,
         None => std::future::pending().await,

@@ -1,7 +1,7 @@
-//! Keeping the state file up to date without waiting for the disk.
+//! Keeping the state file up to date without blocking on the disk.
 //!
-//! While one write is under way the next one gathers; a change keeps its place in the queue until the write
-//! that has it is done. So a process that is killed has forgotten no more than the commands that had a place.
+//! While one write is in progress, lines for the next one are collected. A change stays in the queue until the
+//! write that contains it is done, so a killed process has lost at most the changes in the queue.
 
 use std::io;
 use std::time::Duration;
@@ -11,34 +11,34 @@ use tokio::task::JoinHandle;
 use super::ledger::Ledger;
 use super::state::{self, State, Subject};
 
-/// How long to wait before trying again to write.
-const AGAIN_AFTER: Duration = Duration::from_secs(1);
+/// The delay before a failed write is retried.
+const RETRY_AFTER: Duration = Duration::from_secs(1);
 
-/// The state file, if there is one.
+/// Writes the state file, if there is one.
 pub(super) struct Saver {
     subject: Subject,
-    /// None while it is being written, or if there is none.
+    /// None during a write, or if there is no state file.
     state: Option<State>,
     work: Option<JoinHandle<(State, io::Result<()>)>>,
-    /// Lines to be added, and the keys that wait for it.
+    /// Lines to append, and the keys whose changes wait for them.
     lines: String,
     keys: Vec<String>,
-    /// The keys that wait for the write under way.
+    /// The keys whose changes wait for the write in progress.
     saving: Vec<String>,
-    /// Whether the file must be written anew.
-    anew: bool,
+    /// Whether the whole file must be rewritten.
+    rewrite: bool,
 }
 
-/// What came of a write.
+/// The result of a write.
 pub(super) enum Saved {
-    /// The changes of these keys are on the disk.
+    /// The changes of these keys are on disk.
     Keys(Vec<String>),
-    /// Nothing is; it will be tried again.
+    /// The write failed; it will be retried.
     Failed(io::Error),
 }
 
 impl Saver {
-    /// Of this state file, or of none.
+    /// For this state file, or for none.
     pub(super) fn new(subject: Subject, state: Option<State>) -> Self {
         Self {
             subject,
@@ -47,21 +47,21 @@ impl Saver {
             lines: String::new(),
             keys: Vec::new(),
             saving: Vec::new(),
-            anew: true,
+            rewrite: true,
         }
     }
 
-    /// Whether nothing needs to be saved.
+    /// Whether there is no state file.
     pub(super) fn is_off(&self) -> bool {
         self.state.is_none() && self.work.is_none()
     }
 
-    /// Whether nothing is to be written, or being written.
+    /// Whether nothing is waiting to be written or being written.
     pub(super) fn is_idle(&self) -> bool {
-        self.is_off() || self.work.is_none() && self.keys.is_empty() && !self.anew
+        self.is_off() || self.work.is_none() && self.keys.is_empty() && !self.rewrite
     }
 
-    /// Lines to be added; the change of `key` waits for it.
+    /// Append lines; the change of `key` waits for them.
     pub(super) fn add(&mut self, lines: &str, key: Option<String>) {
         if !self.is_off() {
             self.lines.push_str(lines);
@@ -69,49 +69,49 @@ impl Saver {
         }
     }
 
-    /// Write the whole file at the next opportunity.
-    pub(super) fn write_anew(&mut self) {
-        self.anew = true;
+    /// Rewrite the whole file with the next write.
+    pub(super) fn request_rewrite(&mut self) {
+        self.rewrite = true;
     }
 
-    /// Write no more but at the [end](Saver::finish).
-    pub(super) fn give_up(&mut self) {
-        self.anew = false;
+    /// Drop what waits; only [`Saver::finish`] writes from now on.
+    pub(super) fn cancel(&mut self) {
+        self.rewrite = false;
         self.lines.clear();
         self.keys.clear();
     }
 
-    /// Begin to write what there is, unless a write is under way. `ledger` has all that was added.
-    pub(super) fn begin(&mut self, ledger: &Ledger) {
-        if self.lines.is_empty() && !self.anew {
+    /// Start a write if something waits and no write is in progress. `ledger` includes every line appended.
+    pub(super) fn start(&mut self, ledger: &Ledger) {
+        if self.lines.is_empty() && !self.rewrite {
             return;
         }
         let Some(mut state) = self.state.take() else {
             return;
         };
-        let anew = self.anew || state.is_long(ledger);
-        let text = if anew {
-            state::whole(&self.subject, ledger)
+        let rewrite = self.rewrite || state.is_long(ledger);
+        let text = if rewrite {
+            state::format_all(&self.subject, ledger)
         } else {
             std::mem::take(&mut self.lines)
         };
         self.lines.clear();
-        self.anew = false;
+        self.rewrite = false;
         self.saving.append(&mut self.keys);
         self.work = Some(tokio::task::spawn_blocking(move || {
-            let outcome = if anew {
+            let outcome = if rewrite {
                 state.replace(&text)
             } else {
-                state.add(&text)
+                state.append(&text)
             };
             if outcome.is_err() {
-                std::thread::sleep(AGAIN_AFTER);
+                std::thread::sleep(RETRY_AFTER);
             }
             (state, outcome)
         }));
     }
 
-    /// The end of the write under way; never, if there is none. It can be dropped and asked for again.
+    /// The result of the write in progress; pending for ever if there is none. Cancel safe.
     pub(super) async fn saved(&mut self) -> Saved {
         let Some(work) = &mut self.work else {
             return std::future::pending().await;
@@ -128,20 +128,20 @@ impl Saver {
         match outcome {
             Ok(()) => Saved::Keys(std::mem::take(&mut self.saving)),
             Err(error) => {
-                self.anew = true;
+                self.rewrite = true;
                 Saved::Failed(error)
             }
         }
     }
 
-    /// Write the whole file now. No write may be under way.
+    /// Rewrite the whole file now. No write may be in progress.
     ///
     /// # Errors
     ///
-    /// The system's.
+    /// The system's error if the file cannot be written, synced or renamed.
     pub(super) fn finish(&mut self, ledger: &Ledger) -> io::Result<()> {
         match &mut self.state {
-            Some(state) => state.replace(&state::whole(&self.subject, ledger)),
+            Some(state) => state.replace(&state::format_all(&self.subject, ledger)),
             None => Ok(()),
         }
     }

@@ -1,24 +1,25 @@
-//! The file that remembers what was handled.
+//! The state file: which changes are handled.
 //!
-//! One JSON object a line. The first says what is watched, the second up to where all is handled and what is
-//! above, then one for each key that is there. This much is written anew beside the file, synced, and put in
-//! its place. After it each change that was handled adds a line, synced before its place in the queue is
-//! free. A last line that is not whole was never finished, and is dropped.
+//! One JSON object per line. The first line names the subject, the second the index up to which every change
+//! is handled and the positions above it, then there is one line per existing key. This part is written to a
+//! new file, synced, and renamed over the old one. Each handled change appends a line, synced before the
+//! change leaves the queue. An incomplete last line was never synced and is ignored.
 
 use std::ffi::OsString;
+use std::fmt;
 use std::fs::{File, OpenOptions};
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
 
-use super::ledger::{Effect, Known, Ledger};
+use super::ledger::{KeyUpdate, KnownKeys, Ledger};
 
-/// What the first line calls the file, with the version of its format.
+/// The format and its version, in the first line.
 const FORMAT: &str = "etcdctl exec-watch 1";
 
-/// The file is written anew when it has this many lines more than twice the keys that are there.
-const LINES_MORE: usize = 1000;
+/// The file is rewritten when it has this many lines more than twice the number of existing keys.
+const SPARE_LINES: usize = 1000;
 
 #[derive(Debug, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -32,58 +33,114 @@ struct Head {
 #[derive(Debug, Default, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 struct Line {
-    /// All up to here is handled.
+    /// Every change up to this index is handled.
     #[serde(skip_serializing_if = "Option::is_none")]
     handled: Option<u64>,
-    /// These are handled too.
+    /// These positions are handled too.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     above: Vec<u64>,
-    /// A key that is there since `at`.
+    /// A key that exists, last changed at index `at`.
     #[serde(skip_serializing_if = "Option::is_none")]
     key: Option<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
     at: Option<u64>,
-    /// A key that is gone with all below it.
+    /// A key that was removed with all keys below it.
     #[serde(skip_serializing_if = "Option::is_none")]
     gone: Option<String>,
 }
 
-/// What is watched; a file of another watch is refused.
+/// The subject of a watch; the state file of another subject is refused.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Subject {
     pub(crate) key: String,
     pub(crate) recursive: bool,
 }
 
-/// The file, held by this process alone.
+/// The state file, locked by this process.
 pub(super) struct State {
     path: PathBuf,
     /// Locked for as long as this lives.
     _lock: File,
-    /// Where lines are added; none until the file has been written anew.
+    /// Lines are appended here; none until the file has been rewritten.
     file: Option<File>,
     lines: usize,
 }
 
-/// What was in a state file.
+/// The content of a state file.
 #[derive(Debug, PartialEq, Eq)]
-pub(super) enum Found {
-    /// There is no such file.
-    Nothing,
-    /// What was handled.
+pub(super) enum Loaded {
+    /// The file does not exist.
+    Missing,
+    /// The handled changes.
     Ledger(Ledger),
-    /// The state of a watch of something else; a sentence.
-    OfAnother(String),
+    /// The file belongs to a watch of another subject.
+    OtherSubject(Subject),
+}
+
+/// Why a state file cannot be used.
+#[derive(Debug)]
+pub(crate) enum StateError {
+    /// The lock file cannot be opened.
+    Lock(PathBuf, io::Error),
+    /// Another process has the lock.
+    InUse(PathBuf),
+    /// The file cannot be read.
+    Read(PathBuf, io::Error),
+    /// The first line is not that of a state file of this version.
+    Format(PathBuf),
+    /// A line, from 1, is not valid.
+    Damaged(PathBuf, usize, serde_json::Error),
+    /// The file belongs to a watch of the first of these subjects, not of the second.
+    OtherSubject(PathBuf, Subject, Subject),
+    /// The last write, at shutdown, failed.
+    Write(io::Error),
+}
+
+impl fmt::Display for StateError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        const ADVICE: &str = "remove it to start from the current state";
+        match self {
+            Self::Lock(path, error) => write!(f, "cannot open {}: {error}", path.display()),
+            Self::InUse(path) => write!(f, "{} is in use by another process", path.display()),
+            Self::Read(path, error) => write!(f, "cannot read {}: {error}", path.display()),
+            Self::Format(path) => write!(
+                f,
+                "{}: not a state file of exec-watch, or of another version; {ADVICE}",
+                path.display()
+            ),
+            Self::Damaged(path, line, error) => write!(
+                f,
+                "{}: line {line} is damaged ({error}); {ADVICE}",
+                path.display()
+            ),
+            Self::OtherSubject(path, found, wanted) => {
+                write!(
+                    f,
+                    "{} is the state of a watch of {found}, not of {wanted}; remove it, or use another file",
+                    path.display()
+                )
+            }
+            Self::Write(error) => write!(f, "cannot save the state: {error}"),
+        }
+    }
+}
+
+impl fmt::Display for Subject {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let below = if self.recursive { " (recursive)" } else { "" };
+        write!(f, "{}{below}", self.key)
+    }
 }
 
 impl State {
-    /// Open a state file and read it if there is one. Nothing is written yet.
+    /// Lock a state file and read it if it exists. Nothing is written yet.
     ///
     /// # Errors
     ///
-    /// A sentence: it cannot be read, another process has it, or it is damaged.
-    pub(super) fn open(path: &Path, subject: &Subject) -> Result<(Self, Found), String> {
-        let shown = path.display();
+    /// [`StateError::Lock`] if the lock file cannot be opened, [`StateError::InUse`] if another process has
+    /// the lock, [`StateError::Read`] if the file cannot be read, [`StateError::Format`] if it is not a state
+    /// file, [`StateError::Damaged`] if a complete line is not valid.
+    pub(super) fn open(path: &Path, subject: &Subject) -> Result<(Self, Loaded), StateError> {
         let mut lock_path = OsString::from(path);
         lock_path.push(".lock");
         let lock = OpenOptions::new()
@@ -91,18 +148,14 @@ impl State {
             .truncate(false)
             .write(true)
             .open(&lock_path)
-            .map_err(|error| format!("cannot open {}: {error}", lock_path.display()))?;
+            .map_err(|error| StateError::Lock(lock_path.into(), error))?;
         if lock.try_lock().is_err() {
-            return Err(format!("{shown} is in use by another process"));
+            return Err(StateError::InUse(path.to_owned()));
         }
-        let found = match std::fs::read_to_string(path) {
-            Ok(text) => parse(&text, subject).map_err(|why| format!("{shown}: {why}"))?,
-            Err(error) if error.kind() == io::ErrorKind::NotFound => Found::Nothing,
-            Err(error) => return Err(format!("cannot read {shown}: {error}")),
-        };
-        let found = match found {
-            Found::OfAnother(text) => Found::OfAnother(format!("{shown} {text}")),
-            Found::Nothing | Found::Ledger(_) => found,
+        let loaded = match std::fs::read_to_string(path) {
+            Ok(text) => parse(path, &text, subject)?,
+            Err(error) if error.kind() == io::ErrorKind::NotFound => Loaded::Missing,
+            Err(error) => return Err(StateError::Read(path.to_owned(), error)),
         };
         let state = Self {
             path: path.to_owned(),
@@ -110,19 +163,19 @@ impl State {
             file: None,
             lines: 0,
         };
-        Ok((state, found))
+        Ok((state, loaded))
     }
 
-    /// Whether the file should be [written anew](State::replace) rather than added to.
+    /// Whether the file should be [rewritten](State::replace) rather than appended to.
     pub(super) fn is_long(&self, ledger: &Ledger) -> bool {
-        self.file.is_none() || self.lines > LINES_MORE + 2 * ledger.known().len()
+        self.file.is_none() || self.lines > SPARE_LINES + 2 * ledger.known().len()
     }
 
-    /// Put a new file in the place of the old one. It blocks until the disk has it.
+    /// Replace the file. Blocks until the new one is synced.
     ///
     /// # Errors
     ///
-    /// The system's; the old file is still there.
+    /// The system's error if the new file cannot be written, synced or renamed; the old file is still there.
     pub(super) fn replace(&mut self, text: &str) -> io::Result<()> {
         self.file = None;
         let mut beside = OsString::from(&self.path);
@@ -141,14 +194,15 @@ impl State {
         Ok(())
     }
 
-    /// Add lines. It blocks until the disk has them.
+    /// Append lines. Blocks until they are synced.
     ///
     /// # Errors
     ///
-    /// The system's; the file must then be [replaced](State::replace), as it may end in half a line.
-    pub(super) fn add(&mut self, text: &str) -> io::Result<()> {
+    /// The system's error if they cannot be written or synced; the file must then be
+    /// [replaced](State::replace), since it may end with an incomplete line.
+    pub(super) fn append(&mut self, text: &str) -> io::Result<()> {
         let Some(mut file) = self.file.take() else {
-            return Err(io::Error::other("the file was not written yet"));
+            return Err(io::Error::other("the state file was not written yet"));
         };
         file.write_all(text.as_bytes())?;
         file.sync_data()?;
@@ -158,8 +212,8 @@ impl State {
     }
 }
 
-/// The whole text of a file.
-pub(super) fn whole(subject: &Subject, ledger: &Ledger) -> String {
+/// The whole text of a state file.
+pub(super) fn format_all(subject: &Subject, ledger: &Ledger) -> String {
     let mut text = String::new();
     let head = Head {
         format: FORMAT.to_owned(),
@@ -184,17 +238,17 @@ pub(super) fn whole(subject: &Subject, ledger: &Ledger) -> String {
     text
 }
 
-/// The line for a change that was handled, which `ledger` knows already.
-pub(super) fn line(position: u64, effect: &Effect, ledger: &Ledger) -> String {
-    let (key, at, gone) = match effect {
-        Effect::Set(key, index) => (Some(key.clone()), Some(*index), None),
-        Effect::Gone(key) => (None, None, Some(key.clone())),
+/// The line for a handled change, which `ledger` already includes.
+pub(super) fn format_change(position: u64, update: &KeyUpdate, ledger: &Ledger) -> String {
+    let (key, at, gone) = match update {
+        KeyUpdate::Set(key, index) => (Some(key.clone()), Some(*index), None),
+        KeyUpdate::Removed(key) => (None, None, Some(key.clone())),
     };
     let handled = ledger.handled();
     let mut text = String::new();
     let line = Line {
         handled: Some(handled),
-        above: ledger.above().filter(|place| *place == position).collect(),
+        above: ledger.above().filter(|above| *above == position).collect(),
         key,
         at,
         gone,
@@ -203,8 +257,8 @@ pub(super) fn line(position: u64, effect: &Effect, ledger: &Ledger) -> String {
     text
 }
 
-/// The line for how far all is handled.
-pub(super) fn position(ledger: &Ledger) -> String {
+/// The line for the index up to which every change is handled.
+pub(super) fn format_handled(ledger: &Ledger) -> String {
     let mut text = String::new();
     let line = Line {
         handled: Some(ledger.handled()),
@@ -215,48 +269,42 @@ pub(super) fn position(ledger: &Ledger) -> String {
 }
 
 fn push(text: &mut String, line: &impl Serialize) {
-    // Texts and numbers in a struct always make JSON.
+    // Strings and numbers always have a JSON form.
     if let Ok(line) = serde_json::to_string(line) {
         text.push_str(&line);
         text.push('\n');
     }
 }
 
-fn parse(text: &str, subject: &Subject) -> Result<Found, String> {
-    let whole = text.rfind('\n').map_or("", |end| &text[..end]);
-    let mut lines = whole.lines().enumerate();
-    let advice = "remove it to begin with what is there now";
+fn parse(path: &Path, text: &str, subject: &Subject) -> Result<Loaded, StateError> {
+    let complete = text.rfind('\n').map_or("", |end| &text[..end]);
+    let mut lines = complete.lines().enumerate();
     let head: Head = lines
         .next()
         .and_then(|(_, line)| serde_json::from_str(line).ok())
         .filter(|head: &Head| head.format == FORMAT)
-        .ok_or_else(|| {
-            format!("this is no state of exec-watch, or of another version; {advice}")
-        })?;
-    if head.key != subject.key || head.recursive != subject.recursive {
-        let recursive = |recursive| if recursive { " and all below it" } else { "" };
-        return Ok(Found::OfAnother(format!(
-            "is the state of a watch of {}{}, not of {}{}",
-            head.key,
-            recursive(head.recursive),
-            subject.key,
-            recursive(subject.recursive),
-        )));
+        .ok_or_else(|| StateError::Format(path.to_owned()))?;
+    let found = Subject {
+        key: head.key,
+        recursive: head.recursive,
+    };
+    if found != *subject {
+        return Ok(Loaded::OtherSubject(found));
     }
     let (mut handled, mut above) = (0, Vec::new());
-    let mut ledger = Ledger::new(0, [], Known::new());
-    for (place, line) in lines {
+    let mut ledger = Ledger::new(0, [], KnownKeys::new());
+    for (index, line) in lines {
         let line: Line = serde_json::from_str(line)
-            .map_err(|error| format!("line {} is damaged ({error}); {advice}", place + 1))?;
+            .map_err(|error| StateError::Damaged(path.to_owned(), index + 1, error))?;
         handled = line.handled.unwrap_or(handled);
         above.extend(line.above);
         if let (Some(key), Some(at)) = (line.key, line.at) {
-            ledger.apply(&Effect::Set(key, at));
+            ledger.apply(&KeyUpdate::Set(key, at));
         }
         if let Some(key) = line.gone {
-            ledger.apply(&Effect::Gone(key));
+            ledger.apply(&KeyUpdate::Removed(key));
         }
     }
     let known = ledger.known().clone();
-    Ok(Found::Ledger(Ledger::new(handled, above, known)))
+    Ok(Loaded::Ledger(Ledger::new(handled, above, known)))
 }

@@ -1,27 +1,26 @@
-//! Why a program of ours does not start or does not go on, and the exit status that tells whoever started
-//! it what to do about that.
+//! Why a program fails, and its exit status, by which a service manager decides whether to restart it.
 
 use std::fmt;
 
 use crate::config;
 use crate::wal::StorageError;
 
-/// A sentence for a person, and what kind of failure it is.
+/// Why a program cannot start or continue: a message, and the kind of failure.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Failure {
-    /// An option that will not do: the same start fails again until someone changes it.
+    /// An option is not valid: a restart fails again until the configuration is changed.
     Options(String),
-    /// The data directory is damaged, of a later version, someone else's, or no directory: the same start
-    /// fails again, and writes nothing.
+    /// The data directory is damaged, of a newer version, belongs to another member, or is not a directory: a
+    /// restart fails again and writes nothing.
     Directory(String),
-    /// The service manager started it with an environment that its configuration no longer says.
+    /// The environment differs from the files of the unit: the service manager must reload them.
     Environment(String),
-    /// Anything else; trying again later may help.
+    /// Any other failure; a later restart may succeed.
     Other(String),
 }
 
 impl Failure {
-    /// The exit status, by the names of sysexits.h: `EX_CONFIG`, `EX_DATAERR`, `EX_TEMPFAIL`, or 1.
+    /// The exit status: `EX_CONFIG`, `EX_DATAERR` or `EX_TEMPFAIL` of sysexits.h, or 1.
     pub fn exit_status(&self) -> u8 {
         match self {
             Self::Options(_) => 78,
@@ -73,7 +72,7 @@ impl From<StorageError> for Failure {
             | StorageError::NotOurs { .. }
             | StorageError::CannotCreate { .. }
             | StorageError::Foreign { .. } => Self::Directory(why),
-            // Another process may end, a disk may come back.
+            // The other process may end, and a disk may become available.
             StorageError::Io { .. }
             | StorageError::InUse { .. }
             | StorageError::Impossible { .. }

@@ -1,9 +1,9 @@
-//! The host around a program: signals, the service manager, logging and exit statuses.
+//! The host: signals, the service manager, logging, and exit statuses.
 //!
-//! - [`exit`]: why a program ends, and its exit status.
-//! - [`logging`]: where log lines go.
-//! - [`signals`]: shutdown and reload signals.
-//! - [`systemd`]: the service manager's sockets, notifications and environment.
+//! - [`exit`]: why a program fails, and its exit status.
+//! - [`logging`]: log messages, to stderr or to the journal.
+//! - [`signals`]: SIGINT, SIGTERM and SIGHUP.
+//! - [`systemd`]: notifications, inherited sockets, and unit files.
 
 pub mod exit;
 pub mod logging;

@@ -1,53 +1,62 @@
-//! Pages about the server and its cluster: version, health, leader, machines.
+//! Pages about the member and its cluster: version, health, leader, and client URLs.
 
-use bytes::BytesMut;
+use bytes::BufMut;
 use hyper::Uri;
+use serde::Serialize;
 
 use super::reply::{self, Reply};
 use super::{Pages, json};
 use crate::cluster::{Member, MemberId};
 use crate::consensus::AppliedState;
 
+/// The version of oxetcd.
+const VERSION: &str = env!("CARGO_PKG_VERSION");
+
 /// The version of the API, which clients parse.
 pub(super) fn version() -> Reply {
     reply::text("etcd 0.4.6")
 }
 
-/// Whether this member can serve: it knows a leader.
+#[derive(Serialize)]
+struct Health<'a> {
+    /// A string, as in 0.4.6.
+    health: &'static str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    reason: Option<&'static str>,
+    name: &'a str,
+    version: &'static str,
+    #[serde(rename = "etcdIndex")]
+    etcd_index: u64,
+    /// False for a learner, which is a member and still receives the log.
+    votes: bool,
+}
+
+/// Whether this member can serve: it knows a leader, and its store does not differ from another member's.
 pub(super) fn health(pages: &Pages) -> Reply {
-    let (standing, index, votes) = {
+    let (status, etcd_index, votes) = {
         let view = pages.handle.applied();
         (
             view.raft_status,
             view.store.index(),
-            view.is_voter(pages.facts.id),
+            view.is_voter(pages.member.id),
         )
     };
-    let healthy = standing.leader.is_some() && !standing.diverged;
-    let mut out = BytesMut::with_capacity(128);
-    out.extend_from_slice(if healthy {
-        b"{\"health\":\"true\""
-    } else {
-        b"{\"health\":\"false\""
-    });
-    if standing.leader.is_none() {
-        out.extend_from_slice(b",\"reason\":\"there is no leader\"");
-    } else if standing.diverged {
-        out.extend_from_slice(b",\"reason\":\"the store differs from another member's\"");
-    }
-    out.extend_from_slice(b",\"name\":");
-    json::string(&mut out, pages.facts.name.as_bytes());
-    out.extend_from_slice(b",\"version\":");
-    json::string(&mut out, env!("CARGO_PKG_VERSION").as_bytes());
-    out.extend_from_slice(b",\"etcdIndex\":");
-    json::integer(&mut out, index);
-    // One that does not has a place, and still catches up.
-    out.extend_from_slice(if votes {
-        b",\"votes\":true}\n".as_slice()
-    } else {
-        b",\"votes\":false}\n"
-    });
-    reply::health(healthy, out.freeze())
+    let reason = match (status.leader, status.diverged) {
+        (None, _) => Some("there is no leader"),
+        (Some(_), true) => Some("the store differs from another member's"),
+        (Some(_), false) => None,
+    };
+    let health = Health {
+        health: if reason.is_none() { "true" } else { "false" },
+        reason,
+        name: &pages.member.name,
+        version: VERSION,
+        etcd_index,
+        votes,
+    };
+    let mut json = json::encode(&health);
+    json.put_u8(b'\n');
+    reply::health(reason.is_none(), json)
 }
 
 /// The leader's peer URL.
@@ -67,7 +76,7 @@ pub(super) fn leader(pages: &Pages) -> Reply {
     }
 }
 
-/// The client URLs of all members on one line, the leader's first.
+/// The client URLs of all members, on one line, the leader's first.
 pub(super) fn machines(pages: &Pages) -> Reply {
     let (mut members, leader) = {
         let view = pages.handle.applied();
@@ -89,7 +98,7 @@ pub(super) fn machines(pages: &Pages) -> Reply {
     reply::text(urls.join(", "))
 }
 
-/// The member with this id.
+/// The member with this id, if it is in the store.
 pub(super) fn member_by_id(view: &AppliedState, id: MemberId) -> Option<Member> {
     view.store.members().find(|member| member.id == id).cloned()
 }

@@ -39,7 +39,7 @@ pub(super) async fn answer(
 
 /// This member's name.
 fn name(pages: &Pages) -> Reply {
-    reply::text(pages.facts.name.clone())
+    reply::text(pages.member.name.clone())
 }
 
 /// The version of 0.4's peer protocol, which tools ask for.
@@ -58,13 +58,13 @@ fn version_check(version: &str) -> Reply {
 
 /// The URL of this member's client port.
 fn client_url(pages: &Pages) -> Reply {
-    reply::text(pages.facts.client_url.clone())
+    reply::text(pages.member.client_url.clone())
 }
 
 /// The cluster's settings, after a change if the request asks for one.
 async fn settings(pages: &Pages, mut request: Request<Incoming>) -> Reply {
     let settings = if *request.method() == Method::PUT {
-        let json = match body::whole(&mut request, &pages.manners.limits).await {
+        let json = match body::whole(&mut request, &pages.policy.limits).await {
             Ok(json) => json,
             Err(rejection) => return reply::rejected(rejection, pages.index()),
         };

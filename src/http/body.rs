@@ -1,4 +1,4 @@
-//! Bodies: of requests, read whole and within bounds, and of answers, written whole or event by event.
+//! Bodies: those of requests, read whole within limits, and those of responses, sent whole or event by event.
 
 use std::convert::Infallible;
 use std::pin::Pin;
@@ -6,44 +6,37 @@ use std::task::{Context, Poll};
 use std::time::Duration;
 
 use bytes::{Bytes, BytesMut};
+use futures_util::Stream;
 use hyper::body::{Frame, Incoming, SizeHint};
 use hyper::header::{CONTENT_TYPE, EXPECT};
 use hyper::{HeaderMap, Method};
 
 use super::Limits;
+use super::activity::RequestGuard;
 use super::multipart;
 use super::params::{Params, Rejection};
-use super::socket::Busy;
 
-/// How much of a body that is too long is still read, in bytes, so that its sender sees the answer instead
-/// of a broken connection; a longer one is cut off.
+/// A body that is too long is still read up to this number of bytes, so that its sender receives the response
+/// instead of a closed connection.
 pub const DISCARD_MAX: usize = 16 << 20;
 
-/// The body of an answer.
+/// The body of a response.
 pub struct Body {
     content: Content,
-    busy: Option<Busy>,
+    busy: Option<RequestGuard>,
 }
 
-/// Where a body that goes on comes from: none at its end.
-pub(super) type Events = Pin<Box<dyn Future<Output = Option<Piece>> + Send>>;
-
-/// Some of a body that goes on.
-pub(super) struct Piece {
-    /// What to send now.
-    pub(super) bytes: Bytes,
-    /// Where the next comes from.
-    pub(super) rest: Events,
-}
+/// The chunks of a body that is sent while it is produced.
+pub(super) type Chunks = Pin<Box<dyn Stream<Item = Bytes> + Send>>;
 
 enum Content {
     Whole(Bytes),
-    Events(Events),
+    Stream(Chunks),
     End,
 }
 
 impl Body {
-    /// A body that is all there.
+    /// A complete body.
     pub fn whole(bytes: impl Into<Bytes>) -> Self {
         let bytes = bytes.into();
         let content = if bytes.is_empty() {
@@ -57,22 +50,22 @@ impl Body {
         }
     }
 
-    /// A body of pieces, each sent when it is there. Nothing is kept but the piece being written: who
-    /// doesn't read is waited for, and the connection's own limits end that.
-    pub(super) fn events(events: Events) -> Self {
+    /// A body of chunks, each sent when it is ready. Only one chunk is in memory: if the client does not read,
+    /// the stream waits, until the connection's timeout.
+    pub(super) fn stream(chunks: Chunks) -> Self {
         Self {
-            content: Content::Events(events),
+            content: Content::Stream(chunks),
             busy: None,
         }
     }
 
     /// Whether it is sent event by event.
     pub(super) fn is_watch(&self) -> bool {
-        matches!(self.content, Content::Events(_))
+        matches!(self.content, Content::Stream(_))
     }
 
-    /// Say when it was sent, by dropping `busy`.
-    pub(super) fn keep(&mut self, busy: Busy) {
+    /// Drop `busy` when the body was sent.
+    pub(super) fn keep(&mut self, busy: RequestGuard) {
         self.busy = Some(busy);
     }
 }
@@ -92,16 +85,12 @@ impl hyper::body::Body for Body {
                 self.content = Content::End;
                 Poll::Ready(Some(Ok(Frame::data(bytes))))
             }
-            Content::Events(events) => {
-                let piece = std::task::ready!(events.as_mut().poll(context));
-                let (content, frame) = match piece {
-                    Some(Piece { bytes, rest }) => {
-                        (Content::Events(rest), Some(Ok(Frame::data(bytes))))
-                    }
-                    None => (Content::End, None),
-                };
-                self.content = content;
-                Poll::Ready(frame)
+            Content::Stream(chunks) => {
+                let chunk = std::task::ready!(chunks.as_mut().poll_next(context));
+                if chunk.is_none() {
+                    self.content = Content::End;
+                }
+                Poll::Ready(chunk.map(|bytes| Ok(Frame::data(bytes))))
             }
         }
     }
@@ -113,18 +102,18 @@ impl hyper::body::Body for Body {
     fn size_hint(&self) -> SizeHint {
         match &self.content {
             Content::Whole(bytes) => SizeHint::with_exact(bytes.len() as u64),
-            Content::Events(_) => SizeHint::default(),
+            Content::Stream(_) => SizeHint::default(),
             Content::End => SizeHint::with_exact(0),
         }
     }
 }
 
-/// The parameters of a request: of its form, if its method has one, and then of its query string.
-/// Its body is read to the end in any case, within `limits`.
+/// The parameters of a request: those of its form, if its method has one, then those of its query string.
+/// The body is read to its end in any case, within `limits`.
 ///
 /// # Errors
 ///
-/// The body or the query string cannot be read, is too long, too slow, or of another type.
+/// Those of [`whole`]; the form has an unsupported content type; form or query string are not valid.
 pub(super) async fn params(
     request: &mut hyper::Request<Incoming>,
     limits: &Limits,
@@ -140,11 +129,12 @@ pub(super) async fn params(
     Ok(params)
 }
 
-/// The body of a request, whatever it is.
+/// The whole body of a request.
 ///
 /// # Errors
 ///
-/// It cannot be read, is too long or too slow.
+/// [`Rejection::TooLarge`] and [`Rejection::Slow`] beyond the limits; [`Rejection::Form`] if the connection
+/// failed.
 pub(super) async fn whole(
     request: &mut hyper::Request<Incoming>,
     limits: &Limits,
@@ -157,9 +147,9 @@ pub(super) async fn whole(
     } else {
         limits.read
     };
-    // Who waits for leave to send is told at once that it is too long.
-    let polite = request.headers().contains_key(EXPECT);
-    let discard_max = if polite {
+    // A client that waits for 100-continue is refused at once if the body is too long.
+    let expects_continue = request.headers().contains_key(EXPECT);
+    let discard_max = if expects_continue {
         limits.body_bytes
     } else {
         DISCARD_MAX.max(limits.body_bytes)
@@ -184,7 +174,7 @@ fn form(params: &mut Params, headers: &HeaderMap, body: &Bytes) -> Result<(), Re
     }
 }
 
-/// The whole body, if it has at most `bytes_max`; of a longer one `discard_max` are read to no end.
+/// The whole body, if it has at most `bytes_max`; a longer one is read and discarded up to `discard_max`.
 async fn read(
     body: &mut Incoming,
     bytes_max: usize,
@@ -207,7 +197,7 @@ async fn read(
         } else if first.is_empty() && all.is_empty() {
             first = data;
         } else {
-            // Most bodies come in one piece and are never copied.
+            // Most bodies arrive in one piece and are not copied.
             all.extend_from_slice(&std::mem::take(&mut first));
             all.extend_from_slice(&data);
         }
@@ -218,7 +208,7 @@ async fn read(
     Ok(if all.is_empty() { first } else { all.freeze() })
 }
 
-/// The next piece of data; trailers are passed over.
+/// The next piece of data; trailers are skipped.
 async fn next(body: &mut Incoming) -> Result<Option<Bytes>, Rejection> {
     loop {
         let frame = std::future::poll_fn(|context| {

@@ -1,4 +1,4 @@
-//! Which web pages of other origins may read our answers (`-cors`).
+//! CORS: the web origins that may read responses (`-cors`).
 
 use hyper::HeaderMap;
 use hyper::header::{
@@ -6,15 +6,15 @@ use hyper::header::{
     HeaderValue, ORIGIN,
 };
 
-/// The origins that may; compared byte by byte, as 0.4.6 did.
+/// The allowed origins; compared byte by byte, as in 0.4.6.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Cors {
     origins: Vec<String>,
-    anyone: bool,
+    any: bool,
 }
 
 impl Cors {
-    /// Allow these origins, such as `http://one.example:8080`; `*` among them allows anyone.
+    /// Allow these origins, such as `http://one.example:8080`; `*` allows any.
     pub fn new(origins: impl IntoIterator<Item = String>) -> Self {
         let origins: Vec<String> = origins
             .into_iter()
@@ -22,14 +22,14 @@ impl Cors {
             .filter(|origin| !origin.is_empty())
             .collect();
         Self {
-            anyone: origins.iter().any(|origin| origin == "*"),
+            any: origins.iter().any(|origin| origin == "*"),
             origins,
         }
     }
 
-    /// The origin to name in the answer to a request with these headers, if it may be read from there.
+    /// The value of `Access-Control-Allow-Origin` for a request with these headers; none if it is not allowed.
     pub(super) fn allowed(&self, request: &HeaderMap) -> Option<HeaderValue> {
-        if self.anyone {
+        if self.any {
             return Some(HeaderValue::from_static("*"));
         }
         if self.origins.is_empty() {
@@ -44,14 +44,14 @@ impl Cors {
     }
 }
 
-/// Put the three headers on an answer that `origin` may read.
-pub(super) fn allow(answer: &mut HeaderMap, origin: HeaderValue) {
-    answer.insert(
+/// Add the three CORS headers to a response that `origin` may read.
+pub(super) fn allow(response: &mut HeaderMap, origin: HeaderValue) {
+    response.insert(
         ACCESS_CONTROL_ALLOW_METHODS,
         HeaderValue::from_static("POST, GET, OPTIONS, PUT, DELETE"),
     );
-    answer.insert(ACCESS_CONTROL_ALLOW_ORIGIN, origin);
-    answer.insert(
+    response.insert(ACCESS_CONTROL_ALLOW_ORIGIN, origin);
+    response.insert(
         ACCESS_CONTROL_ALLOW_HEADERS,
         HeaderValue::from_static("accept, content-type"),
     );
@@ -67,7 +67,7 @@ mod tests {
     }
 
     #[test]
-    fn a_star_is_answered_with_a_star() {
+    fn a_star_allows_any_origin() {
         let cors = Cors::new(["*".to_owned()]);
         assert_eq!(origin_for(&cors, None), Some(HeaderValue::from_static("*")));
         assert_eq!(
@@ -77,7 +77,7 @@ mod tests {
     }
 
     #[test]
-    fn only_the_very_same_origin_is_allowed() {
+    fn only_an_identical_origin_is_allowed() {
         let cors = Cors::new([
             "http://one.example".to_owned(),
             " http://two.example:8080 ".to_owned(),

@@ -5,33 +5,12 @@ use std::sync::Arc;
 
 use hyper::body::Incoming;
 use hyper::{Method, Request, Response};
-use tokio::sync::watch;
 
 use super::body::Body;
-use super::cors::Cors;
-use super::peer::PeerPages;
+use super::policy::ConnectionPolicy;
+use super::port::Port;
 use super::reply::{self, Reply};
-use super::{Limits, Pages, StandbyPages};
-
-/// What applies to all requests and connections at a port.
-#[derive(Clone)]
-pub struct ConnectionPolicy {
-    /// Which web pages may send requests.
-    pub cors: Cors,
-    /// The limits of one client.
-    pub limits: Limits,
-    /// When it becomes true, or its sender is dropped, watches and idle connections end.
-    pub stop: watch::Receiver<bool>,
-}
-
-/// Which port a listener serves.
-#[derive(Clone)]
-pub enum Port {
-    /// The client API.
-    Client,
-    /// Administration, and the pages for members.
-    Peer(PeerPages),
-}
+use super::{Pages, StandbyPages};
 
 /// Answers all requests to a service that is not a member.
 pub type ServicePages = Arc<
@@ -51,11 +30,11 @@ pub enum Endpoint {
 
 impl Endpoint {
     /// The policy for its connections.
-    pub(super) fn manners(&self) -> &ConnectionPolicy {
+    pub(super) fn policy(&self) -> &ConnectionPolicy {
         match self {
-            Self::Member(_, pages) => &pages.manners,
-            Self::Standby(_, pages) => pages.manners(),
-            Self::Service(manners, _) => manners,
+            Self::Member(_, pages) => &pages.policy,
+            Self::Standby(_, pages) => pages.policy(),
+            Self::Service(policy, _) => policy,
         }
     }
 

@@ -5,21 +5,21 @@ use std::sync::Arc;
 use hyper::body::Incoming;
 use hyper::{Method, Request};
 
-use super::params::{Ask, Rejection};
+use super::params::{Operation, Rejection};
 use super::reply::{self, Clock, Reply};
 use super::{Pages, body, watching};
 use crate::consensus::Written;
 use crate::store::{Command, Path};
 
-/// The answer to a request for `key`.
+/// Answer a request for `key`.
 pub(super) async fn answer(pages: &Arc<Pages>, key: &str, mut request: Request<Incoming>) -> Reply {
-    let ask = match parse(pages, key, &mut request).await {
-        Ok(ask) => ask,
+    let operation = match parse(pages, key, &mut request).await {
+        Ok(operation) => operation,
         Err(rejection) => return reply::rejected(rejection, pages.index()),
     };
-    match ask {
-        Ask::Write(command) => write(pages, command).await,
-        Ask::Read {
+    match operation {
+        Operation::Write(command) => write(pages, command).await,
+        Operation::Read {
             path,
             recursive,
             hidden,
@@ -30,7 +30,7 @@ pub(super) async fn answer(pages: &Arc<Pages>, key: &str, mut request: Request<I
             }
             read(pages, &path, recursive, hidden)
         }
-        Ask::Watch {
+        Operation::Watch {
             interest,
             stream,
             since,
@@ -39,8 +39,8 @@ pub(super) async fn answer(pages: &Arc<Pages>, key: &str, mut request: Request<I
             if let Err(reply) = wait(pages, linearizable).await {
                 return reply;
             }
-            let silent = *request.method() == Method::HEAD;
-            watching::answer(pages, interest, stream, since, silent).await
+            let head_only = *request.method() == Method::HEAD;
+            watching::answer(pages, interest, stream, since, head_only).await
         }
     }
 }
@@ -49,13 +49,13 @@ async fn parse(
     pages: &Pages,
     key: &str,
     request: &mut Request<Incoming>,
-) -> Result<Ask, Rejection> {
+) -> Result<Operation, Rejection> {
     let path = Path::parse(key).map_err(|error| Rejection::Form(error.to_string()))?;
-    let params = body::params(request, &pages.manners.limits).await?;
-    params.ask(request.method(), path)
+    let params = body::params(request, &pages.policy.limits).await?;
+    params.into_operation(request.method(), path)
 }
 
-/// Wait, if asked to, until a read here is as good as a read anywhere.
+/// If `linearizable`, wait until everything committed before is applied here.
 async fn wait(pages: &Pages, linearizable: bool) -> Result<(), Reply> {
     if !linearizable {
         return Ok(());

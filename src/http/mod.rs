@@ -1,10 +1,12 @@
 //! The client API, and the pages of the peer port.
 //!
-//! A request's way: [`serve`] (connections and their limits), `route` (which page, which methods), `body`
-//! and [`params`] (everything it says, typed and checked), then one file per kind of page: `keys`, `watching`,
-//! `stats`, `about`, `members`, `admin`; a machine without a place has those of `standby` instead. `reply` makes the answer and alone knows status numbers.
+//! The way of a request: [`serve`] (connections and their limits), `route` (page and methods), `body` and
+//! [`params`] (a typed, validated request), then one file for each kind of page: `keys`, `watching`, `stats`,
+//! `about`, `members`, `admin`; a standby has the pages in `standby` instead. `reply` makes the response, and is
+//! the only file that names status numbers.
 
 mod about;
+mod activity;
 mod admin;
 mod body;
 mod cors;
@@ -15,6 +17,8 @@ mod members;
 pub mod multipart;
 pub mod params;
 pub mod peer;
+mod policy;
+pub mod port;
 mod reply;
 mod route;
 mod serve;
@@ -31,13 +35,15 @@ use hyper::Request;
 use hyper::body::Incoming;
 use jiff::Timestamp;
 
+pub use activity::{HEAD_TIME_MAX, STREAM_STALL_MAX};
 pub use body::{Body, DISCARD_MAX};
 pub use cors::Cors;
-pub use endpoint::{ConnectionPolicy, Endpoint, Port, ServicePages};
+pub use endpoint::{Endpoint, ServicePages};
 pub use peer::PeerPages;
+pub use policy::ConnectionPolicy;
+pub use port::Port;
 pub use route::clean;
 pub use serve::{GRACE, HEADER_BYTES_MAX, serve};
-pub use socket::{HEAD_TIME_MAX, STREAM_STALL_MAX};
 pub use standby::StandbyPages;
 
 use crate::cluster::MemberId;
@@ -48,44 +54,44 @@ use crate::transport::Stats;
 use reply::Reply;
 use route::Page;
 
-/// What one client may take.
+/// Timeouts and limits for one client.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Limits {
-    /// How long a request may take to arrive, and how long a connection may wait for the next one; zero
-    /// for any time. Beyond it the connection is closed. It ends no watch.
+    /// Timeout for reading a request, and for waiting for the next one; zero for none. When it expires, the
+    /// connection is closed. Does not apply to watches.
     pub read: Duration,
-    /// How long nothing of an answer may be taken from us; zero for any time. Beyond it the connection is
+    /// Timeout for writing to a client that does not read; zero for none. When it expires, the connection is
     /// closed. A watch has [`STREAM_STALL_MAX`] instead.
     pub write: Duration,
-    /// How long a request's body may be, in bytes; a longer one is answered 413.
+    /// Maximum length of the body of a request, in bytes; a longer one is answered with 413.
     pub body_bytes: usize,
-    /// How many connections may be open at one port; more wait to be accepted.
+    /// Maximum number of open connections at a port; further ones wait to be accepted.
     pub connections: usize,
 }
 
-/// What the pages say about this member that is not in its store.
+/// What the pages show about this member beyond its store.
 #[derive(Clone)]
-pub struct Facts {
-    /// Its identity.
+pub struct MemberDescription {
+    /// Its id.
     pub id: MemberId,
     /// Its name.
     pub name: String,
-    /// Where clients reach it.
+    /// Its client URL.
     pub client_url: String,
-    /// How it calls other members whose URL is `https`.
+    /// Connects to members whose URL is `https`.
     pub tls: Connector,
     /// When it started.
     pub started: Timestamp,
-    /// What it sent to other members and received from them.
+    /// Statistics of its messages to and from other members.
     pub traffic: Arc<Stats>,
 }
 
-/// All pages of one member, for both of its ports.
+/// The pages of a member, for both ports.
 pub struct Pages {
     handle: Handle,
-    facts: Facts,
+    member: MemberDescription,
     administration: Administration,
-    manners: ConnectionPolicy,
+    policy: ConnectionPolicy,
     watchers: Arc<AtomicU64>,
 }
 
@@ -102,18 +108,18 @@ impl Default for Limits {
 }
 
 impl Pages {
-    /// The pages of the member behind `handle`. Watches end with the manners' stop signal.
-    pub fn new(handle: Handle, facts: Facts, manners: ConnectionPolicy) -> Arc<Self> {
+    /// The pages of the member behind `handle`. Watches end with the stop signal of `policy`.
+    pub fn new(handle: Handle, member: MemberDescription, policy: ConnectionPolicy) -> Arc<Self> {
         Arc::new(Self {
-            administration: Administration::new(handle.clone(), facts.tls.clone()),
+            administration: Administration::new(handle.clone(), member.tls.clone()),
             handle,
-            facts,
-            manners,
+            member,
+            policy,
             watchers: Arc::default(),
         })
     }
 
-    /// The answer to one request.
+    /// Answer one request.
     async fn answer(self: &Arc<Self>, port: &Port, request: Request<Incoming>) -> Reply {
         let path = match route::clean(request.uri().path()) {
             Ok(path) => path.into_owned(),
@@ -145,7 +151,7 @@ impl Pages {
         }
     }
 
-    /// The store's index now.
+    /// The current index of the store.
     fn index(&self) -> u64 {
         self.handle.applied().store.index()
     }

@@ -1,37 +1,38 @@
-//! Forms as `multipart/form-data`: strict, and only as much of MIME as browsers and curl send.
+//! Forms in `multipart/form-data`: strict, and only the part of MIME that browsers and curl use.
 
 use bytes::Bytes;
 
 use super::params::{Params, Rejection};
 
-/// How many parts a form may have; one more is refused.
+/// Maximum number of parts of a form; one with more is rejected.
 pub const PARTS_MAX: usize = 64;
 
-/// How long the headers of one part may be, in bytes; longer ones are refused.
+/// Maximum length of the headers of a part, in bytes; longer ones are rejected.
 pub const PART_HEADERS_MAX: usize = 4096;
 
-/// How long a boundary may be, in bytes (RFC 2046); a longer one is refused.
+/// Maximum length of a boundary, in bytes (RFC 2046); a longer one is rejected.
 pub const BOUNDARY_MAX: usize = 70;
 
-/// Add the fields of `body` to `params`, under the names in their `Content-Disposition`. The content of a
-/// file is its field's value. `content_type` is the request's, with the boundary in it.
+/// Add the fields of `body` to `params`, by the names in their `Content-Disposition`. The value of a file field is
+/// the content of the file. `content_type` is the header of the request, with the boundary.
 ///
 /// # Errors
 ///
-/// [`Rejection::Form`] when the body is not what its type says, or beyond the bounds.
+/// [`Rejection::Form`]: the body is not valid `multipart/form-data`, or exceeds one of the limits.
 pub(super) fn read(params: &mut Params, content_type: &str, body: &Bytes) -> Result<(), Rejection> {
-    let boundary = parameter(content_type, "boundary").ok_or_else(|| bad("no boundary"))?;
+    let boundary = find_parameter(content_type, "boundary")
+        .ok_or_else(|| invalid("the content type has no boundary"))?;
     if boundary.is_empty() || boundary.len() > BOUNDARY_MAX {
-        return Err(bad("a boundary has 1 to 70 characters"));
+        return Err(invalid("the boundary must have 1 to 70 characters"));
     }
-    // Every delimiter but the first takes the line end before it with it.
+    // Every delimiter except the first includes the line end before it.
     let first = format!("--{boundary}");
     let later = format!("\r\n{first}");
     let mut rest = match body.strip_prefix(first.as_bytes()) {
         Some(rest) => rest,
         None => {
             split(body, later.as_bytes())
-                .ok_or_else(|| bad("the boundary never comes"))?
+                .ok_or_else(|| invalid("the boundary was not found"))?
                 .1
         }
     };
@@ -39,14 +40,15 @@ pub(super) fn read(params: &mut Params, content_type: &str, body: &Bytes) -> Res
         if rest.starts_with(b"--") {
             return Ok(());
         }
-        let (padding, part) = split(rest, b"\r\n").ok_or_else(|| bad("a boundary ends no line"))?;
+        let (padding, part) = split(rest, b"\r\n")
+            .ok_or_else(|| invalid("a boundary is not at the end of a line"))?;
         if !padding.iter().all(|byte| matches!(byte, b' ' | b'\t')) {
-            return Err(bad("a boundary ends no line"));
+            return Err(invalid("a boundary is not at the end of a line"));
         }
         let (part, next) =
-            split(part, later.as_bytes()).ok_or_else(|| bad("the last boundary is missing"))?;
+            split(part, later.as_bytes()).ok_or_else(|| invalid("the last boundary is missing"))?;
         let (headers, content) =
-            split(part, b"\r\n\r\n").ok_or_else(|| bad("a part without headers"))?;
+            split(part, b"\r\n\r\n").ok_or_else(|| invalid("a part has no headers"))?;
         if let Some(name) = field_name(headers)? {
             params.add(name.as_bytes(), body.slice_ref(content));
         }
@@ -55,33 +57,33 @@ pub(super) fn read(params: &mut Params, content_type: &str, body: &Bytes) -> Res
     if rest.starts_with(b"--") {
         return Ok(());
     }
-    Err(bad("too many parts"))
+    Err(invalid("too many parts"))
 }
 
-/// The name in the headers of a part; none if it belongs to no form.
+/// The name of a field, from the headers of its part; none if the part is not a field.
 fn field_name(headers: &[u8]) -> Result<Option<String>, Rejection> {
     if headers.len() > PART_HEADERS_MAX {
-        return Err(bad("the headers of a part are too long"));
+        return Err(invalid("the headers of a part are too long"));
     }
     let headers =
-        std::str::from_utf8(headers).map_err(|_| bad("the headers of a part are no text"))?;
+        std::str::from_utf8(headers).map_err(|_| invalid("the headers of a part are not UTF-8"))?;
     for line in headers.split("\r\n") {
         let (header, value) = line
             .split_once(':')
-            .ok_or_else(|| bad("a header without a colon"))?;
+            .ok_or_else(|| invalid("a header has no colon"))?;
         if header.eq_ignore_ascii_case("Content-Disposition") {
             let kind = value.split(';').next().unwrap_or_default().trim();
             let named = kind
                 .eq_ignore_ascii_case("form-data")
-                .then(|| parameter(value, "name"));
+                .then(|| find_parameter(value, "name"));
             return Ok(named.flatten());
         }
     }
     Ok(None)
 }
 
-/// A parameter of a header's value, as in `type; name=value` or `type; name="va\"lue"`.
-fn parameter(header: &str, wanted: &str) -> Option<String> {
+/// The value of a parameter in a header, as in `type; name=value` or `type; name="va\"lue"`.
+fn find_parameter(header: &str, wanted: &str) -> Option<String> {
     let mut rest = header.split_once(';')?.1;
     loop {
         let (name, after) = rest.split_once('=')?;
@@ -99,8 +101,8 @@ fn parameter(header: &str, wanted: &str) -> Option<String> {
     }
 }
 
-/// A quoted value and what follows it; none if the last quote is missing. A backslash only escapes a
-/// quote or another backslash: browsers send Windows paths as they are.
+/// A quoted value and the rest behind it; none if the closing quote is missing. A backslash only escapes a quote
+/// or another backslash, since browsers do not escape Windows paths.
 fn unquote(quoted: &str) -> Option<(String, &str)> {
     let mut value = String::new();
     let mut characters = quoted.char_indices().peekable();
@@ -117,7 +119,7 @@ fn unquote(quoted: &str) -> Option<(String, &str)> {
     None
 }
 
-/// What is before and after the first `delimiter`.
+/// Split at the first `delimiter`.
 fn split<'a>(text: &'a [u8], delimiter: &[u8]) -> Option<(&'a [u8], &'a [u8])> {
     let (first, others) = delimiter.split_first()?;
     let mut from = 0;
@@ -131,13 +133,13 @@ fn split<'a>(text: &'a [u8], delimiter: &[u8]) -> Option<(&'a [u8], &'a [u8])> {
     }
 }
 
-fn bad(why: &str) -> Rejection {
+fn invalid(why: &str) -> Rejection {
     Rejection::Form(format!("multipart/form-data: {why}"))
 }
 
 #[cfg(test)]
 mod tests {
-    use super::super::params::Ask;
+    use super::super::params::Operation;
     use super::*;
     use crate::store::{Command, Content, Path};
     use hyper::Method;
@@ -150,8 +152,8 @@ mod tests {
             content_type,
             &Bytes::copy_from_slice(body.as_bytes()),
         )?;
-        let asked = params.ask(&Method::PUT, Path::root())?;
-        let Ask::Write(Command::Set {
+        let asked = params.into_operation(&Method::PUT, Path::root())?;
+        let Operation::Write(Command::Set {
             content: Content::Value(value),
             ..
         }) = asked
@@ -223,9 +225,9 @@ mod tests {
             body.extend_from_slice(b"\r\n--bound--\r\n");
             let mut params = Params::default();
             read(&mut params, "multipart/form-data; boundary=bound", &Bytes::from(body)).expect("a form");
-            let asked = params.ask(&Method::PUT, Path::root()).expect("a write");
+            let asked = params.into_operation(&Method::PUT, Path::root()).expect("a write");
             let content = Content::Value(Bytes::from(value));
-            prop_assert_eq!(asked, Ask::Write(Command::Set { path: Path::root(), content, ttl: None }));
+            prop_assert_eq!(asked, Operation::Write(Command::Set { path: Path::root(), content, ttl: None }));
         }
     }
 }

@@ -1,4 +1,4 @@
-//! Parameters: from a query string and a form to one typed request. Past this door everything is valid.
+//! Parameters: from a query string and a form to a typed and validated operation.
 
 use std::time::Duration;
 
@@ -7,29 +7,29 @@ use hyper::Method;
 
 use crate::store::{Command, Condition, Content, Interest, Path};
 
-/// The longest time to live, in seconds; a longer one is refused.
+/// Maximum time to live, in seconds; a longer one is rejected.
 pub const TTL_MAX: u64 = 9_223_372_036;
 
-/// What is wrong with a request. `reply` says how that is answered.
+/// Why a request is not valid. `reply` has the response to each.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Rejection {
-    /// The query string, the form or the key cannot be read; the text says why.
+    /// The query string, the form or the key cannot be parsed; the text is the reason.
     Form(String),
-    /// The body is of a type that has no parameters in it.
+    /// The content type of the body is not a form.
     BodyType,
-    /// The body is longer than so many bytes.
+    /// The body is longer than this number of bytes.
     TooLarge(usize),
-    /// The body did not come in time.
+    /// The body was not received before the timeout.
     Slow,
-    /// A flag, by name, with a value that is neither true nor false.
+    /// The flag of this name is neither true nor false.
     Flag(&'static str),
-    /// The time to live is no number, or out of bounds; the text names the operation.
+    /// The time to live is not a number or out of range; the text is the operation.
     Ttl(&'static str),
-    /// An index is no number; the text names the operation.
+    /// An index is not a number; the text is the operation.
     Index(&'static str),
-    /// `prevValue` is there and empty; the text names the operation.
+    /// `prevValue` is empty; the text is the operation.
     PrevValue(&'static str),
-    /// An update of nothing.
+    /// An update without a value and without a time to live.
     ValueOrTtl,
     /// `refresh=true` with a value.
     RefreshValue,
@@ -37,42 +37,42 @@ pub enum Rejection {
     RefreshTtl,
 }
 
-/// What a request for a key asks for.
+/// The operation that a request for a key asks for.
 #[derive(Clone, Debug, PartialEq)]
-pub enum Ask {
+pub enum Operation {
     /// Read a key or a directory.
     Read {
-        /// Which.
+        /// The key or directory.
         path: Path,
-        /// With all that is below, not only the next level.
+        /// Include all levels below, not only the next.
         recursive: bool,
-        /// With what is hidden.
+        /// Include hidden nodes.
         hidden: bool,
         /// Only after everything committed before is applied here.
         linearizable: bool,
     },
-    /// Wait for changes.
+    /// Wait for events.
     Watch {
-        /// Of what.
+        /// The nodes to watch.
         interest: Interest,
-        /// More than one.
+        /// Send more than one event.
         stream: bool,
-        /// From this index on; none for what comes next.
+        /// The index to start from; none for the next event.
         since: Option<u64>,
         /// Only after everything committed before is applied here.
         linearizable: bool,
     },
-    /// Change something.
+    /// Write.
     Write(Command),
 }
 
-/// The parameters that mean something here, as they came; of several of one name the first counts.
+/// The known parameters, not validated; of several with the same name the first one counts.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Params {
     fields: [Option<Bytes>; NAMES.len()],
 }
 
-/// Where a parameter is found in [`Params`] and its name in [`NAMES`].
+/// The index of a parameter in [`Params`], and of its name in [`NAMES`].
 #[derive(Clone, Copy, Debug)]
 enum Field {
     Recursive,
@@ -92,7 +92,7 @@ enum Field {
     WaitIndex,
 }
 
-/// In the order of [`Field`]; the flags first, in the order in which a bad one is named.
+/// In the order of [`Field`]: first the flags, in the order in which they are validated.
 const NAMES: [&str; 15] = [
     "recursive",
     "sorted",
@@ -125,12 +125,12 @@ struct Flags {
 }
 
 impl Params {
-    /// Add the parameters of a query string or of a form in the same encoding. Those that are there already
-    /// win, so a form is read before the query.
+    /// Add the parameters of a query string or of a form in the same encoding, unless they are already set: a form
+    /// is read before the query string.
     ///
     /// # Errors
     ///
-    /// [`Rejection::Form`] for a percent sign that two hex digits don't follow.
+    /// [`Rejection::Form`]: a percent sign is not followed by two hex digits.
     pub fn read(&mut self, text: &Bytes) -> Result<(), Rejection> {
         for pair in text
             .split(|&byte| byte == b'&')
@@ -142,39 +142,40 @@ impl Params {
                 .unwrap_or(pair.len());
             let (name, value) = pair.split_at(sign);
             let value = value.get(1..).unwrap_or_default();
-            let name = unescape(text, name)?;
-            let value = unescape(text, value)?;
+            let name = decode(text, name)?;
+            let value = decode(text, value)?;
             self.add(&name, value);
         }
         Ok(())
     }
 
-    /// Add one parameter, unless it is there already or means nothing here.
+    /// Add one parameter, unless it is already set or unknown.
     pub fn add(&mut self, name: &[u8], value: Bytes) {
-        let place = NAMES.iter().position(|known| known.as_bytes() == name);
-        if let Some(field) = place.and_then(|place| self.fields.get_mut(place)) {
+        let index = NAMES.iter().position(|known| known.as_bytes() == name);
+        if let Some(field) = index.and_then(|index| self.fields.get_mut(index)) {
             field.get_or_insert(value);
         }
     }
 
-    /// What a request with these parameters asks for; a method that is none of the keys' reads.
+    /// The operation of a request with these parameters; other methods than PUT, POST and DELETE read.
     ///
     /// # Errors
     ///
-    /// The first thing that is wrong: the flags first, in the order they are documented in.
-    pub fn ask(self, method: &Method, path: Path) -> Result<Ask, Rejection> {
+    /// The [`Rejection`] of the first parameter that is not valid: flags are validated first, in the order of
+    /// [`NAMES`].
+    pub fn into_operation(self, method: &Method, path: Path) -> Result<Operation, Rejection> {
         let flags = self.flags()?;
         match *method {
-            Method::PUT => self.put(&flags, path).map(Ask::Write),
-            Method::POST => self.post(&flags, path).map(Ask::Write),
-            Method::DELETE => self.delete(&flags, path).map(Ask::Write),
+            Method::PUT => self.put(&flags, path).map(Operation::Write),
+            Method::POST => self.post(&flags, path).map(Operation::Write),
+            Method::DELETE => self.delete(&flags, path).map(Operation::Write),
             _ => self.get(&flags, path),
         }
     }
 
-    fn get(&self, flags: &Flags, path: Path) -> Result<Ask, Rejection> {
+    fn get(&self, flags: &Flags, path: Path) -> Result<Operation, Rejection> {
         if !flags.wait || flags.quorum {
-            return Ok(Ask::Read {
+            return Ok(Operation::Read {
                 path,
                 recursive: flags.recursive,
                 hidden: flags.hidden,
@@ -183,15 +184,15 @@ impl Params {
         }
         let since = match self.field(Field::WaitIndex) {
             None | Some([]) => None,
-            Some(text) => Some(index(text).ok_or(Rejection::Index("Watch From Index"))?),
+            Some(text) => Some(parse_index(text).ok_or(Rejection::Index("Watch From Index"))?),
         };
-        Ok(Ask::Watch {
+        Ok(Operation::Watch {
             interest: Interest {
                 path,
                 recursive: flags.recursive,
             },
             stream: flags.stream,
-            // Zero is before the first change: as good as none.
+            // Zero is before the first event: the same as none.
             since: since.filter(|&since| since != 0),
             linearizable: flags.linearizable,
         })
@@ -274,16 +275,16 @@ impl Params {
     }
 
     fn condition(&self, operation: &'static str) -> Result<Condition, Rejection> {
-        let wanted = match self.field(Field::PrevIndex) {
+        let index = match self.field(Field::PrevIndex) {
             None => None,
-            Some(text) => Some(index(text).ok_or(Rejection::Index(operation))?),
+            Some(text) => Some(parse_index(text).ok_or(Rejection::Index(operation))?),
         };
         if self.field(Field::PrevValue).is_some_and(<[u8]>::is_empty) {
             return Err(Rejection::PrevValue(operation));
         }
         Ok(Condition {
             value: self.fields[Field::PrevValue as usize].clone(),
-            index: wanted,
+            index,
         })
     }
 
@@ -306,7 +307,7 @@ impl Params {
             None | Some([]) => return Ok(None),
             Some(text) => text,
         };
-        // A sign is allowed, as Go's Atoi allows one; what is below zero is refused like any other text.
+        // A sign is allowed, as in Go's Atoi; a negative number is rejected.
         let seconds = std::str::from_utf8(text)
             .ok()
             .and_then(|text| text.parse::<i64>().ok())
@@ -356,16 +357,16 @@ impl Params {
     }
 }
 
-/// An index: digits only, below 2^64.
-fn index(text: &[u8]) -> Option<u64> {
+/// Parse an index: digits only, below 2^64.
+fn parse_index(text: &[u8]) -> Option<u64> {
     if !text.iter().all(u8::is_ascii_digit) {
         return None;
     }
     std::str::from_utf8(text).ok()?.parse().ok()
 }
 
-/// Undo the encoding of one name or value, a part of `whole`; what has nothing to undo shares its bytes.
-fn unescape(whole: &Bytes, part: &[u8]) -> Result<Bytes, Rejection> {
+/// Decode a name or a value, which is a part of `whole`; one without escapes shares its bytes.
+fn decode(whole: &Bytes, part: &[u8]) -> Result<Bytes, Rejection> {
     if !part.iter().any(|byte| matches!(byte, b'%' | b'+')) {
         return Ok(whole.slice_ref(part));
     }
@@ -376,11 +377,11 @@ fn unescape(whole: &Bytes, part: &[u8]) -> Result<Bytes, Rejection> {
     percent_decode(&spaced).map(Bytes::from)
 }
 
-/// Replace each `%XX` by the byte it stands for.
+/// Replace each `%XX` by its byte.
 ///
 /// # Errors
 ///
-/// [`Rejection::Form`] for a percent sign that two hex digits don't follow.
+/// [`Rejection::Form`]: a percent sign is not followed by two hex digits.
 pub(super) fn percent_decode(text: &[u8]) -> Result<Vec<u8>, Rejection> {
     let mut plain = Vec::with_capacity(text.len());
     let mut rest = text;
@@ -391,10 +392,10 @@ pub(super) fn percent_decode(text: &[u8]) -> Result<Vec<u8>, Rejection> {
             continue;
         }
         let (Some([high, low]), Some(after)) = (after.get(..2), after.get(2..)) else {
-            return Err(bad_escape(after));
+            return Err(invalid_escape(after));
         };
-        let (Some(high), Some(low)) = (hex(*high), hex(*low)) else {
-            return Err(bad_escape(after));
+        let (Some(high), Some(low)) = (parse_hex_digit(*high), parse_hex_digit(*low)) else {
+            return Err(invalid_escape(after));
         };
         plain.push(high << 4 | low);
         rest = after;
@@ -402,7 +403,7 @@ pub(super) fn percent_decode(text: &[u8]) -> Result<Vec<u8>, Rejection> {
     Ok(plain)
 }
 
-fn hex(digit: u8) -> Option<u8> {
+fn parse_hex_digit(digit: u8) -> Option<u8> {
     match digit {
         b'0'..=b'9' => Some(digit - b'0'),
         b'a'..=b'f' => Some(digit - b'a' + 10),
@@ -411,7 +412,7 @@ fn hex(digit: u8) -> Option<u8> {
     }
 }
 
-fn bad_escape(after: &[u8]) -> Rejection {
+fn invalid_escape(after: &[u8]) -> Rejection {
     let shown = String::from_utf8_lossy(after.get(..2).unwrap_or(after));
     Rejection::Form(format!("invalid URL escape \"%{shown}\""))
 }

@@ -5,11 +5,11 @@ use proptest::prelude::*;
 use super::*;
 use crate::store::{Command, Condition, Content, Interest, Path};
 
-fn ask(method: &Method, form: &str, query: &str) -> Result<Ask, Rejection> {
+fn ask(method: &Method, form: &str, query: &str) -> Result<Operation, Rejection> {
     let mut params = Params::default();
     params.read(&Bytes::copy_from_slice(form.as_bytes()))?;
     params.read(&Bytes::copy_from_slice(query.as_bytes()))?;
-    params.ask(method, path())
+    params.into_operation(method, path())
 }
 
 fn path() -> Path {
@@ -18,7 +18,7 @@ fn path() -> Path {
 
 fn put(form: &str, query: &str) -> Result<Command, Rejection> {
     let asked = ask(&Method::PUT, form, query)?;
-    let Ask::Write(command) = asked else {
+    let Operation::Write(command) = asked else {
         panic!("{asked:?}")
     };
     Ok(command)
@@ -255,7 +255,7 @@ fn a_refresh_takes_a_ttl_and_no_value() {
 #[test]
 fn reads_and_watches() {
     let read = |recursive, linearizable| {
-        Ok(Ask::Read {
+        Ok(Operation::Read {
             path: path(),
             recursive,
             hidden: false,
@@ -268,7 +268,7 @@ fn reads_and_watches() {
     assert_eq!(get("consistent=true"), read(false, true));
     assert_eq!(
         get("hidden=TRUE"),
-        Ok(Ask::Read {
+        Ok(Operation::Read {
             path: path(),
             recursive: false,
             hidden: true,
@@ -282,7 +282,7 @@ fn reads_and_watches() {
             path: path(),
             recursive,
         };
-        Ok(Ask::Watch {
+        Ok(Operation::Watch {
             interest,
             stream,
             since,
@@ -317,10 +317,10 @@ fn what_has_no_escapes_is_not_copied() {
     let body = Bytes::from_static(b"value=0123456789");
     let mut params = Params::default();
     params.read(&body).expect("a form");
-    let Ok(Ask::Write(Command::Set {
+    let Ok(Operation::Write(Command::Set {
         content: Content::Value(value),
         ..
-    })) = params.ask(&Method::PUT, path())
+    })) = params.into_operation(&Method::PUT, path())
     else {
         panic!("no value")
     };
@@ -333,7 +333,7 @@ proptest! {
         let methods = [Method::GET, Method::PUT, Method::POST, Method::DELETE, Method::HEAD];
         let mut params = Params::default();
         if params.read(&Bytes::from(form)).is_ok() && params.read(&Bytes::from(query)).is_ok() {
-            let _ = params.ask(&methods[method], path());
+            let _ = params.into_operation(&methods[method], path());
         }
     }
 

@@ -1,4 +1,4 @@
-//! Answers: status numbers, headers and JSON. The only file that knows status numbers.
+//! Responses: status numbers, headers and JSON. The only file of this server that names status numbers.
 
 use std::cell::OnceCell;
 
@@ -15,28 +15,28 @@ use crate::consensus::{AppliedState, Position, Refused};
 use crate::membership::api::{self, MemberPage};
 use crate::store::{self, Action, ClusterTime, Code, Event, Listing, NodeView};
 
-/// An answer.
+/// A response.
 pub(super) type Reply = Response<Body>;
 
 const ETCD_INDEX: HeaderName = HeaderName::from_static("x-etcd-index");
 const RAFT_INDEX: HeaderName = HeaderName::from_static("x-raft-index");
 const RAFT_TERM: HeaderName = HeaderName::from_static("x-raft-term");
 
-/// What every answer of ours says it comes from.
+/// The `Server` header of every response.
 pub(super) const SERVER_NAME: HeaderValue =
     HeaderValue::from_static(concat!("oxetcd/", env!("CARGO_PKG_VERSION")));
 
 const JSON: HeaderValue = HeaderValue::from_static("application/json");
 const TEXT: HeaderValue = HeaderValue::from_static("text/plain; charset=utf-8");
 
-/// Translates deadlines on the cluster's clock into what a wall clock will show.
+/// Converts deadlines on the cluster's clock to wall-clock time.
 pub(super) struct Clock {
     cluster: ClusterTime,
     wall: OnceCell<Timestamp>,
 }
 
 impl Clock {
-    /// Both clocks as they stand now; the wall's is only looked at when something has a deadline.
+    /// Both clocks at the same moment; the wall clock is only read if a node has a deadline.
     pub(super) fn new(view: &AppliedState) -> Self {
         Self::at(view.now(), None)
     }
@@ -56,7 +56,7 @@ impl Clock {
     fn wall(&self, deadline: ClusterTime) -> Timestamp {
         let now = *self.wall.get_or_init(Timestamp::now);
         let (ahead, behind) = (deadline.since(self.cluster), self.cluster.since(deadline));
-        // A wall clock at the end of time stays there.
+        // Beyond the largest timestamp: the largest timestamp.
         let then = now
             .checked_add(ahead)
             .and_then(|then| then.checked_sub(behind));
@@ -64,7 +64,7 @@ impl Clock {
     }
 }
 
-/// What was read.
+/// The response to a read.
 pub(super) fn listing(listing: &Listing, position: Position, clock: &Clock) -> Reply {
     let mut out = BytesMut::with_capacity(256);
     out.extend_from_slice(b"{\"action\":\"get\",\"node\":");
@@ -73,7 +73,7 @@ pub(super) fn listing(listing: &Listing, position: Position, clock: &Clock) -> R
     indexed(StatusCode::OK, position, Body::whole(out.freeze()))
 }
 
-/// What was changed.
+/// The response to a write.
 pub(super) fn changed(event: &Event, position: Position, clock: &Clock) -> Reply {
     let status = if event.created() {
         StatusCode::CREATED
@@ -83,12 +83,12 @@ pub(super) fn changed(event: &Event, position: Position, clock: &Clock) -> Reply
     indexed(status, position, Body::whole(event_json(event, clock)))
 }
 
-/// The beginning of a watch: all but the events.
+/// The response to a watch, with `events` as its body.
 pub(super) fn watching(position: Position, events: Body) -> Reply {
     indexed(StatusCode::OK, position, events)
 }
 
-/// One event as JSON, without an end of line.
+/// An event as JSON, without a line end.
 pub(super) fn event_json(event: &Event, clock: &Clock) -> Bytes {
     let mut out = BytesMut::with_capacity(256);
     out.extend_from_slice(b"{\"action\":\"");
@@ -125,7 +125,7 @@ pub(super) fn error(error: &store::Error) -> Reply {
     failed(status, error)
 }
 
-/// A request that never got as far as the store.
+/// The response to a request that is not valid.
 pub(super) fn rejected(rejection: Rejection, index: u64) -> Reply {
     let (code, cause) = match rejection {
         Rejection::Form(why) => (Code::InvalidForm, why),
@@ -141,7 +141,7 @@ pub(super) fn rejected(rejection: Rejection, index: u64) -> Reply {
         Rejection::RefreshTtl => (Code::TtlRequiredOnRefresh, "No TTL value set".to_owned()),
         Rejection::BodyType => {
             let cause =
-                "the body is neither application/x-www-form-urlencoded nor multipart/form-data";
+                "the content type must be application/x-www-form-urlencoded or multipart/form-data";
             return unread(StatusCode::UNSUPPORTED_MEDIA_TYPE, cause.to_owned(), index);
         }
         Rejection::TooLarge(bytes_max) => {
@@ -149,20 +149,20 @@ pub(super) fn rejected(rejection: Rejection, index: u64) -> Reply {
             return unread(StatusCode::PAYLOAD_TOO_LARGE, cause, index);
         }
         Rejection::Slow => {
-            let cause = "the body did not come in time".to_owned();
+            let cause = "timeout while reading the body".to_owned();
             return unread(StatusCode::REQUEST_TIMEOUT, cause, index);
         }
     };
     error(&store::Error { code, cause, index })
 }
 
-/// Something the cluster did not do.
+/// The response to a request that the cluster did not carry out.
 pub(super) fn refused(refused: Refused, index: u64) -> Reply {
     let cause = match refused {
         Refused::NoLeader => "there is no leader; the request was not carried out",
-        Refused::Unanswered => "no answer came in time; a write may still happen",
+        Refused::Unanswered => "timeout; a write may still be applied",
         Refused::Busy => "too many requests are waiting; the request was not carried out",
-        Refused::Stopping => "this member is stopping; a write may still happen",
+        Refused::Stopping => "this member is stopping; a write may still be applied",
     };
     let cause = cause.to_owned();
     unavailable(&store::Error {
@@ -172,7 +172,7 @@ pub(super) fn refused(refused: Refused, index: u64) -> Reply {
     })
 }
 
-/// Nobody leads, for a page that says who.
+/// The response of pages about the leader when there is none.
 pub(super) fn leaderless(index: u64) -> Reply {
     unavailable(&store::Error {
         code: Code::LeaderElection,
@@ -181,9 +181,9 @@ pub(super) fn leaderless(index: u64) -> Reply {
     })
 }
 
-/// This member could not make the page.
+/// The response when this member cannot make the page.
 pub(super) fn unmade(index: u64) -> Reply {
-    let cause = "this member could not do it; try again".to_owned();
+    let cause = "internal error of this member; retry the request".to_owned();
     unavailable(&store::Error {
         code: Code::RaftInternal,
         cause,
@@ -264,42 +264,39 @@ fn retry_later(reply: &mut Reply, refusal: &Refusal) {
     }
 }
 
-/// It was done, and there is nothing to show.
+/// Success without content.
 pub(super) fn done() -> Reply {
     let mut reply = empty();
     *reply.status_mut() = StatusCode::NO_CONTENT;
     reply
 }
 
-/// No, without a word.
+/// Forbidden, without content.
 pub(super) fn forbidden() -> Reply {
     let mut reply = empty();
     *reply.status_mut() = StatusCode::FORBIDDEN;
     reply
 }
 
-/// Whether the connection is no longer ours once this is sent.
+/// Whether the connection is no longer HTTP once this is sent.
 pub(super) fn upgrades(reply: &Reply) -> bool {
     reply.status() == StatusCode::SWITCHING_PROTOCOLS
 }
 
-/// The whole answer to send instead of `head`, if that is hyper's own to a request it could not read: an
-/// error without a body, and without the name that every answer of ours has.
-pub(super) fn unparsed(head: &[u8], index: impl FnOnce() -> u64) -> Option<Bytes> {
+/// The response to send instead of `head`, if `head` is hyper's own response to a malformed request: an error
+/// without a body and without the `Server` header that every other response has.
+pub(super) fn malformed(head: &[u8], index: impl FnOnce() -> u64) -> Option<Bytes> {
     let code = head.strip_prefix(b"HTTP/1.1 ")?.get(..3)?;
     let (line, cause) = match code {
-        b"400" => ("400 Bad Request", "this is no HTTP/1.1 request"),
-        b"414" => (
-            "414 URI Too Long",
-            "the first line of the request is too long",
-        ),
+        b"400" => ("400 Bad Request", "not a valid HTTP/1.1 request"),
+        b"414" => ("414 URI Too Long", "the request line is too long"),
         b"431" => (
             "431 Request Header Fields Too Large",
-            "the headers of the request are too long, or too many",
+            "the headers are too long or too many",
         ),
         _ => return None,
     };
-    // Neither JSON nor the framing around it ever holds such a line, so no part of a body is mistaken.
+    // Neither JSON nor its framing contains such a line, so no part of a body is mistaken for a head.
     let has = |line: &[u8]| {
         head.windows(line.len())
             .any(|text| text.eq_ignore_ascii_case(line))
@@ -344,7 +341,7 @@ pub(super) fn json(text: impl Into<Bytes>) -> Reply {
     page(StatusCode::OK, JSON, text)
 }
 
-/// The page that says whether this member can serve.
+/// The health page.
 pub(super) fn health(healthy: bool, text: impl Into<Bytes>) -> Reply {
     let status = if healthy {
         StatusCode::OK
@@ -354,7 +351,7 @@ pub(super) fn health(healthy: bool, text: impl Into<Bytes>) -> Reply {
     page(status, JSON, text)
 }
 
-/// The answer to OPTIONS, and to whatever else has nothing to say.
+/// Success with an empty body; the response to OPTIONS.
 pub(super) fn empty() -> Reply {
     Response::new(Body::whole(Bytes::new()))
 }
@@ -364,7 +361,7 @@ pub(super) fn not_found() -> Reply {
     plain(StatusCode::NOT_FOUND, "404 page not found\n")
 }
 
-/// There is such a page, but not for this method.
+/// The page does not support this method; `allow` are those it supports.
 pub(super) fn not_allowed(allow: &'static str) -> Reply {
     let mut reply = plain(StatusCode::METHOD_NOT_ALLOWED, "405 method not allowed\n");
     reply
@@ -373,7 +370,7 @@ pub(super) fn not_allowed(allow: &'static str) -> Reply {
     reply
 }
 
-/// The same page, elsewhere, for the same method.
+/// Redirect the request, with the same method; none if `url` is not valid in a header.
 pub(super) fn redirect(url: &str) -> Option<Reply> {
     let location = HeaderValue::from_str(url).ok()?;
     let mut reply = empty();
@@ -382,8 +379,8 @@ pub(super) fn redirect(url: &str) -> Option<Reply> {
     Some(reply)
 }
 
-/// A moment as RFC 3339 has it: UTC, with as many digits of the nanoseconds as are not zero.
-pub(super) fn time(out: &mut BytesMut, time: Timestamp) {
+/// Append a time as in RFC 3339: UTC, without trailing zeros of the nanoseconds.
+fn time(out: &mut BytesMut, time: Timestamp) {
     out.put_u8(b'"');
     out.extend_from_slice(time.to_string().as_bytes());
     out.put_u8(b'"');
@@ -472,7 +469,7 @@ fn list(out: &mut BytesMut, listing: &Listing, clock: &Clock) {
     node(out, &listing.node, &listing.nodes, clock);
 }
 
-/// A node with what is listed below it; keys are at most 128 levels deep, and so is this.
+/// Append a node with the nodes listed below it. The recursion is bounded: keys have at most 128 levels.
 fn node(out: &mut BytesMut, node: &NodeView, below: &[Listing], clock: &Clock) {
     out.extend_from_slice(b"{\"key\":");
     json::string(out, node.path.text().as_bytes());
@@ -488,8 +485,8 @@ fn node(out: &mut BytesMut, node: &NodeView, below: &[Listing], clock: &Clock) {
         time(out, clock.wall(deadline));
     }
     count(out, b",\"ttl\":", node.ttl);
-    for (place, listing) in below.iter().enumerate() {
-        out.extend_from_slice(if place == 0 {
+    for (index, listing) in below.iter().enumerate() {
+        out.extend_from_slice(if index == 0 {
             b",\"nodes\":[".as_slice()
         } else {
             b","
@@ -504,7 +501,7 @@ fn node(out: &mut BytesMut, node: &NodeView, below: &[Listing], clock: &Clock) {
     out.put_u8(b'}');
 }
 
-/// A number that is left out when it is zero.
+/// Append a number, unless it is zero.
 fn count(out: &mut BytesMut, name: &[u8], number: u64) {
     if number != 0 {
         out.extend_from_slice(name);

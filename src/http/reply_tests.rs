@@ -107,7 +107,7 @@ fn deadlines_become_wall_time_on_either_side_of_now() {
 }
 
 #[tokio::test]
-async fn refusals_say_whether_the_write_may_still_happen() {
+async fn refusals_say_whether_the_write_may_still_be_applied() {
     for (why, may) in [
         (Refused::NoLeader, false),
         (Refused::Unanswered, true),
@@ -122,7 +122,7 @@ async fn refusals_say_whether_the_write_may_still_happen() {
             body.starts_with("{\"errorCode\":300,\"message\":\"Raft Internal Error\",\"cause\":\""),
             "{body}"
         );
-        assert_eq!(body.contains("may still happen"), may, "{body}");
+        assert_eq!(body.contains("may still be applied"), may, "{body}");
         assert!(body.ends_with(",\"index\":4}\n"), "{body}");
     }
     let (status, body) = text(leaderless(4)).await;
@@ -138,7 +138,7 @@ async fn refusals_say_whether_the_write_may_still_happen() {
 #[test]
 fn only_an_answer_of_hypers_own_is_replaced() {
     let own = b"HTTP/1.1 431 Request Header Fields Too Large\r\nConnection: close\r\nContent-Length: 0\r\n\r\n";
-    let instead = unparsed(own, || 5).expect("it is replaced");
+    let instead = malformed(own, || 5).expect("it is replaced");
     let instead = std::str::from_utf8(&instead).expect("text");
     assert!(
         instead.starts_with("HTTP/1.1 431 Request Header Fields Too Large\r\n"),
@@ -153,6 +153,6 @@ fn only_an_answer_of_hypers_own_is_replaced() {
         "HTTP/1.1 4",
         "",
     ] {
-        assert_eq!(unparsed(other.as_bytes(), || 5), None, "{other}");
+        assert_eq!(malformed(other.as_bytes(), || 5), None, "{other}");
     }
 }

@@ -1,4 +1,4 @@
-//! Connections: accepting them, their limits, their end.
+//! Accepting connections, serving them within their limits, and closing them.
 
 use std::convert::Infallible;
 use std::io;
@@ -19,36 +19,37 @@ use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::{Semaphore, watch};
 use tracing::{debug, warn};
 
+use super::activity::Activity;
 use super::reply::Reply;
-use super::socket::{Activity, Socket};
+use super::socket::Socket;
 use super::{Endpoint, cors, reply};
 use crate::net::tls::Acceptor;
 use crate::transport::RateLimit;
 
-/// How long the head of a request may be, in bytes; a longer one is answered 431. The number of headers is
-/// bounded too, by 100.
+/// Maximum length of the head of a request, in bytes; a longer one is answered with 431. The number of headers
+/// is limited too, to 100.
 pub const HEADER_BYTES_MAX: usize = 128 << 10;
 
-/// How long requests may take to end once the server stops; then their connections are closed.
+/// How long requests may still take when the server stops; then their connections are closed.
 pub const GRACE: Duration = Duration::from_secs(1);
 
-/// How long to wait before accepting again when there are no descriptors left.
+/// Pause before the next accept when one failed, for example because no file descriptors are left.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
 
-/// After this long without a word a client is asked by TCP whether it is still there, and again at this
-/// interval, three times in all: watchers of machines that vanished must not pile up.
+/// Time without traffic before TCP keepalive probes a client, and between its three probes. Watchers on hosts
+/// that disappeared must not accumulate.
 const KEEPALIVE: Duration = Duration::from_secs(30);
 
-/// Serve whatever `sites` shows, each connection what it showed when it began. Once nobody can change that
-/// any more no connection is taken, and it returns when the last request has ended, which takes no longer
-/// than [`GRACE`] from the last site's stop signal. As many connections as the limits allow are served at
-/// once; more wait. With `tls` the port speaks nothing else.
+/// Serve the current value of `endpoints`; a connection keeps the one it was accepted with. When the sender is
+/// dropped, no connection is accepted any more, and the function returns when the last request has ended: at
+/// most [`GRACE`] after the stop signal of the last endpoint. No more connections are served at once than the
+/// limits allow; further ones wait. With `tls` the port only serves TLS.
 pub async fn serve(
     listener: TcpListener,
-    mut sites: watch::Receiver<Endpoint>,
+    mut endpoints: watch::Receiver<Endpoint>,
     tls: Option<Acceptor>,
 ) {
-    let connections_max = u32::try_from(sites.borrow().manners().limits.connections)
+    let connections_max = u32::try_from(endpoints.borrow().policy().limits.connections)
         .unwrap_or(u32::MAX)
         .max(1);
     let permits = Arc::new(Semaphore::new(connections_max as usize));
@@ -59,30 +60,30 @@ pub async fn serve(
         };
         let (permit, accepted) = tokio::select! {
             biased;
-            _ = sites.wait_for(|_| false) => break,
+            _ = endpoints.wait_for(|_| false) => break,
             next = next => next,
         };
         let Ok(permit) = permit else { break };
         match accepted {
             Ok((stream, _)) => {
-                let (site, tls) = (sites.borrow().clone(), tls.clone());
+                let (endpoint, tls) = (endpoints.borrow().clone(), tls.clone());
                 tokio::spawn(async move {
-                    accepted_one(stream, site, tls).await;
+                    serve_stream(stream, endpoint, tls).await;
                     drop(permit);
                 });
             }
             Err(error) => {
-                warn!("a connection could not be accepted: {error}");
+                warn!("cannot accept a connection: {error}");
                 tokio::time::sleep(ACCEPT_PAUSE).await;
             }
         }
     }
     drop(listener);
-    // Each connection ends by itself within the grace; all permits are back when the last has.
+    // All permits are returned when the last connection has ended, within the grace period.
     let _ = permits.acquire_many(connections_max).await;
 }
 
-async fn accepted_one(stream: TcpStream, site: Endpoint, tls: Option<Acceptor>) {
+async fn serve_stream(stream: TcpStream, endpoint: Endpoint, tls: Option<Acceptor>) {
     let keepalive = TcpKeepalive::new()
         .with_time(KEEPALIVE)
         .with_interval(KEEPALIVE)
@@ -91,49 +92,49 @@ async fn accepted_one(stream: TcpStream, site: Endpoint, tls: Option<Acceptor>) 
         .set_nodelay(true)
         .and_then(|()| SockRef::from(&stream).set_tcp_keepalive(&keepalive));
     if let Err(error) = prepared {
-        debug!("a connection was over before it began: {error}");
+        debug!("connection closed before the first request: {error}");
         return;
     }
     let Some(tls) = tls else {
-        return connection(stream, site).await;
+        return serve_connection(stream, endpoint).await;
     };
-    let caller = stream.peer_addr();
-    let mut stop = site.manners().stop.clone();
+    let client = stream.peer_addr();
+    let mut stop = endpoint.policy().stop.clone();
     let agreed = tokio::select! {
         biased;
         _ = stop.wait_for(|&stop| stop) => return,
         agreed = tls.accept(stream) => agreed,
     };
     match agreed {
-        Ok(stream) => connection(stream, site).await,
-        Err(error) => refused(caller, &error),
+        Ok(stream) => serve_connection(stream, endpoint).await,
+        Err(error) => log_failed_handshake(client, &error),
     }
 }
 
-/// Tell people who could not be served, now and then: a stranger may call as often as he likes.
-fn refused(caller: io::Result<SocketAddr>, error: &io::Error) {
-    static PACE: RateLimit = RateLimit::new();
-    let caller = caller.map_or_else(|_| "somebody".to_owned(), |caller| caller.to_string());
-    // Whoever only looks whether the port is open has said nothing.
+/// Log a failed TLS handshake, at a limited rate: anyone may connect as often as they like.
+fn log_failed_handshake(client: io::Result<SocketAddr>, error: &io::Error) {
+    static RATE_LIMIT: RateLimit = RateLimit::new();
+    let client = client.map_or_else(|_| "unknown".to_owned(), |client| client.to_string());
+    // A port scan or a health check closes the connection without a word.
     if error.kind() == io::ErrorKind::UnexpectedEof {
-        debug!("{caller} hung up during the TLS handshake");
-    } else if let Some(others) = PACE.allow(Instant::now()) {
-        warn!("{caller} is not served, since TLS with it fails: {error} ({others} more before)");
+        debug!(client, "connection closed during the TLS handshake");
+    } else if let Some(suppressed) = RATE_LIMIT.allow(Instant::now()) {
+        warn!(client, suppressed, "TLS handshake failed: {error}");
     }
 }
 
-async fn connection<S>(stream: S, site: Endpoint)
+async fn serve_connection<S>(stream: S, endpoint: Endpoint)
 where
     S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
 {
     let activity = Activity::new();
-    let limits = site.manners().limits.clone();
-    let mut stop = site.manners().stop.clone();
-    let socket = TokioIo::new(Socket::new(stream, activity.clone(), site.clone()));
+    let limits = endpoint.policy().limits.clone();
+    let mut stop = endpoint.policy().stop.clone();
+    let socket = TokioIo::new(Socket::new(stream, activity.clone(), endpoint.clone()));
     let noted = activity.clone();
     let service = service_fn(move |request| {
-        let (site, activity) = (site.clone(), noted.clone());
-        async move { Ok::<_, Infallible>(respond(&site, &activity, request).await) }
+        let (endpoint, activity) = (endpoint.clone(), noted.clone());
+        async move { Ok::<_, Infallible>(respond(&endpoint, &activity, request).await) }
     });
     let connection = http1::Builder::new()
         .title_case_headers(true)
@@ -145,35 +146,39 @@ where
         biased;
         ended = &mut connection => {
             if let Err(error) = ended {
-                debug!("a connection ended: {error}");
+                debug!("connection failed: {error}");
             }
             return;
         }
-        () = activity.overrun(&limits) => {
-            debug!("a connection is closed: nothing happened on it for too long");
+        () = activity.wait_for_timeout(&limits) => {
+            debug!("connection closed: timeout");
             return;
         }
         _ = stop.wait_for(|&stop| stop) => {}
     }
     connection.as_mut().graceful_shutdown();
     if tokio::time::timeout(GRACE, connection).await.is_err() {
-        debug!("a connection is cut off: the server stops");
+        debug!("connection closed: the server is stopping");
     }
 }
 
-async fn respond(site: &Endpoint, activity: &Arc<Activity>, request: Request<Incoming>) -> Reply {
-    let busy = activity.busy();
-    let origin = site.manners().cors.allowed(request.headers());
-    let mut reply = site.answer(request).await;
+async fn respond(
+    endpoint: &Endpoint,
+    activity: &Arc<Activity>,
+    request: Request<Incoming>,
+) -> Reply {
+    let guard = activity.start_request();
+    let origin = endpoint.policy().cors.allowed(request.headers());
+    let mut reply = endpoint.answer(request).await;
     if let Some(origin) = origin {
         cors::allow(reply.headers_mut(), origin);
     }
     reply.headers_mut().insert(SERVER, reply::SERVER_NAME);
     if reply.body().is_watch() {
-        busy.watches();
+        guard.set_watch();
     } else if reply::upgrades(&reply) {
-        busy.upgrades();
+        guard.set_upgraded();
     }
-    reply.body_mut().keep(busy);
+    reply.body_mut().keep(guard);
     reply
 }

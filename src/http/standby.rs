@@ -17,7 +17,7 @@ use crate::membership::api::PeerPage;
 pub struct StandbyPages {
     name: String,
     leader: watch::Receiver<Option<Member>>,
-    manners: ConnectionPolicy,
+    policy: ConnectionPolicy,
 }
 
 impl StandbyPages {
@@ -25,18 +25,18 @@ impl StandbyPages {
     pub fn new(
         name: String,
         leader: watch::Receiver<Option<Member>>,
-        manners: ConnectionPolicy,
+        policy: ConnectionPolicy,
     ) -> Arc<Self> {
         Arc::new(Self {
             name,
             leader,
-            manners,
+            policy,
         })
     }
 
     /// The policy for its connections.
-    pub(super) fn manners(&self) -> &ConnectionPolicy {
-        &self.manners
+    pub(super) fn policy(&self) -> &ConnectionPolicy {
+        &self.policy
     }
 
     /// Answer one request. The peer port has none of a member's pages: tools of 0.4 recognise a standby by that.

@@ -1,22 +1,22 @@
-//! Watches: an answer that waits for changes.
+//! Watches: a response that waits for changes.
 //!
-//! Nothing is sent ahead of its reader: an event is made into JSON when there is room for it, and until then
-//! waits in the watch's own queue, which is bounded; a watch that lags behind it is ended, and its client
-//! resumes at the next index.
+//! An event becomes JSON when the connection has room for it, and waits in the watch's bounded queue until then.
+//! A watch whose queue overflows is ended, and its client resumes at the next index.
 
 use std::collections::VecDeque;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use bytes::Bytes;
+use futures_util::stream;
 
 use super::Pages;
-use super::body::{Body, Events, Piece};
+use super::body::{Body, Chunks};
 use super::reply::{self, Clock, Reply};
 use crate::consensus::{StartedWatch, WatchRest};
 use crate::store::{Event, Interest};
 
-/// One watch on its way.
+/// One watch.
 struct Watch {
     pages: Arc<Pages>,
     interest: Interest,
@@ -26,11 +26,11 @@ struct Watch {
     _counted: Counted,
 }
 
-/// Held by each watch that is alive, for the statistics.
+/// Counts a watch in the statistics while it lives.
 struct Counted(Arc<AtomicU64>);
 
-/// Begin to watch; the answer's head is ready at once, its body when something happens. A `silent` watch has
-/// no body: it only tells whether it could begin.
+/// Start a watch. The response's head is sent at once, its body with the first event. A `silent` watch (HEAD) has
+/// no body: its head shows whether the watch can start.
 pub(super) async fn answer(
     pages: &Arc<Pages>,
     interest: Interest,
@@ -54,8 +54,8 @@ pub(super) async fn answer(
         return reply::watching(position, Body::whole(Bytes::new()));
     }
     if !stream && let Some(event) = past.first() {
-        // Nothing to wait for: an answer like any other, with a length. Our own client takes an answer
-        // without one as the word that there is nothing up to the index in its head.
+        // An event is there: send it with a length. This project's client takes a response without a length
+        // as the statement that there are no changes up to the index in its head.
         let clock = Clock::new(&pages.handle.applied());
         return reply::watching(position, Body::whole(reply::event_json(event, &clock)));
     }
@@ -67,34 +67,37 @@ pub(super) async fn answer(
         next,
         _counted: Counted::new(&pages.watchers),
     };
-    reply::watching(position, Body::events(watch.events()))
+    reply::watching(position, Body::stream(watch.into_chunks()))
 }
 
 impl Watch {
-    fn events(self) -> Events {
-        Box::pin(self.piece())
+    /// The events as JSON: one, or with `stream` all of them.
+    fn into_chunks(self) -> Chunks {
+        Box::pin(stream::unfold(
+            Some(self),
+            |watch: Option<Self>| async move {
+                let mut watch = watch?;
+                let chunk = watch.next_chunk().await?;
+                Some((chunk, watch.stream.then_some(watch)))
+            },
+        ))
     }
 
-    async fn piece(mut self) -> Option<Piece> {
-        let mut stop = self.pages.manners.stop.clone();
+    /// The JSON of the next event; none when the watch ends.
+    async fn next_chunk(&mut self) -> Option<Bytes> {
+        let mut stop = self.pages.policy.stop.clone();
         let event = tokio::select! {
             biased;
-            event = self.event() => event?,
-            // An end that says it is one: the client resumes elsewhere.
+            event = self.next_event() => event?,
+            // A regular end of the body: the client resumes at another member.
             _ = stop.wait_for(|&stop| stop) => return None,
         };
         let clock = Clock::new(&self.pages.handle.applied());
-        let bytes = reply::event_json(&event, &clock);
-        let rest = if self.stream {
-            self.events()
-        } else {
-            Box::pin(std::future::ready(None))
-        };
-        Some(Piece { bytes, rest })
+        Some(reply::event_json(&event, &clock))
     }
 
-    /// The next event. None when there are no more, or none can be promised to follow without a gap.
-    async fn event(&mut self) -> Option<Arc<Event>> {
+    /// The next event; none when there are no more, or they would have a gap.
+    async fn next_event(&mut self) -> Option<Arc<Event>> {
         loop {
             if let Some(event) = self.past.pop_front() {
                 return Some(event);
@@ -105,7 +108,7 @@ impl Watch {
                 WatchRest::Live(live) => match live.next().await {
                     Some(event) => return Some(event),
                     None if self.stream => return None,
-                    // Nothing was sent yet, so it can go on as if nothing had happened.
+                    // Nothing was sent yet, so the watch can be started again.
                     None => live.resume_at(),
                 },
             };

@@ -1,7 +1,7 @@
-//! TLS 1.2 and 1.3: what a port answers with, and what connections of ours speak.
+//! TLS 1.2 and 1.3, as a server and as a client.
 //!
-//! An [`Acceptor`] is one port's, a [`Connector`] belongs to whoever opens connections. Both are cheap to
-//! clone; all clones read their files again at once with `reload`, for the connections made from then on.
+//! An [`Acceptor`] belongs to a port, a [`Connector`] to the code that opens connections. Both are cheap to clone.
+//! `reload` reads the files again for all clones; it applies to new connections.
 
 use std::fmt;
 use std::io;
@@ -22,67 +22,67 @@ use tokio_rustls::{TlsAcceptor, TlsConnector, client, server};
 
 use crate::config::TlsFiles;
 
-/// How long both sides may take to agree; then the connection is closed.
+/// The timeout for a TLS handshake; then the connection is closed.
 pub const HANDSHAKE_TIMEOUT: Duration = Duration::from_secs(10);
 
 const VERSIONS: &[&SupportedProtocolVersion] = &[&rustls::version::TLS13, &rustls::version::TLS12];
 
-/// Turns connections that were accepted into TLS.
+/// Performs the handshake of accepted connections.
 #[derive(Clone)]
 pub struct Acceptor {
     files: Arc<TlsFiles>,
     current: Arc<RwLock<TlsAcceptor>>,
 }
 
-/// Turns connections that were opened into TLS. The default one trusts whom the system trusts.
+/// Performs the handshake of opened connections. The default one trusts the system's CA certificates.
 #[derive(Clone, Default)]
 pub struct Connector {
     trust: Arc<Trust>,
     identity: Option<Arc<TlsFiles>>,
-    /// None until it is needed for the first time: most clients never speak TLS.
+    /// None until it is first needed: most clients do not use TLS.
     current: Arc<RwLock<Option<TlsConnector>>>,
 }
 
-/// Whose signature on a server's certificate will do.
+/// The CA certificates for verifying servers.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Trust {
-    /// That of the authorities in this file.
+    /// Those in this file.
     Only(PathBuf),
-    /// That of the system's authorities, and of those in these files.
+    /// Those of the system, and those in these files.
     SystemAnd(Vec<PathBuf>),
 }
 
-/// Why certificates, keys or authorities are of no use. The text says which file.
+/// Why certificates or keys cannot be used. The message names the file.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Error {
     /// A file cannot be read.
     Unreadable(PathBuf, String),
-    /// A file holds something else.
+    /// A file has other content.
     Content(PathBuf, &'static str),
-    /// The key is not that of the certificate.
+    /// The private key does not match the certificate.
     Mismatch(PathBuf, PathBuf),
-    /// TLS cannot work with what the files hold.
+    /// The TLS library does not support the content of a file.
     Unusable(PathBuf, String),
-    /// The system trusts nobody.
-    NoAuthorities,
+    /// The system has no CA certificates.
+    NoCaCertificates,
 }
 
 impl fmt::Display for Error {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::Unreadable(path, why) => write!(f, "{} cannot be read: {why}", path.display()),
-            Self::Content(path, what) => write!(f, "{} holds {what}", path.display()),
+            Self::Unreadable(path, why) => write!(f, "cannot read {}: {why}", path.display()),
+            Self::Content(path, what) => write!(f, "{}: {what}", path.display()),
             Self::Mismatch(cert, key) => write!(
                 f,
-                "the key in {} is not that of the certificate in {}",
+                "the private key in {} does not match the certificate in {}",
                 key.display(),
                 cert.display()
             ),
-            Self::Unusable(path, why) => write!(f, "{} is of no use: {why}", path.display()),
-            Self::NoAuthorities => write!(
+            Self::Unusable(path, why) => write!(f, "cannot use {}: {why}", path.display()),
+            Self::NoCaCertificates => write!(
                 f,
-                "this system trusts no authority, so no https server can be believed: install its \
-                 ca-certificates, or name a file of authorities"
+                "no CA certificates on this system to verify an https server: install the package \
+                 ca-certificates, or set a CA file"
             ),
         }
     }
@@ -97,12 +97,12 @@ impl Default for Trust {
 }
 
 impl Acceptor {
-    /// Shows the certificate of `files`; with authorities in them, only those who show one that they
-    /// signed are served.
+    /// Serve with the certificate of `files`; if they have a CA file, clients without a certificate signed by it
+    /// are rejected.
     ///
     /// # Errors
     ///
-    /// The first file that is of no use.
+    /// The [`Error`] of the first file that cannot be used.
     pub fn open(files: TlsFiles) -> Result<Self, Error> {
         let current = acceptor(&files)?;
         Ok(Self {
@@ -115,18 +115,18 @@ impl Acceptor {
     ///
     /// # Errors
     ///
-    /// The first file that is of no use; what was read before is used on.
+    /// The [`Error`] of the first file that cannot be used; the previous certificates stay in use.
     pub fn reload(&self) -> Result<(), Error> {
-        let fresh = acceptor(&self.files)?;
-        *self.current.write().unwrap_or_else(PoisonError::into_inner) = fresh;
+        let new = acceptor(&self.files)?;
+        *self.current.write().unwrap_or_else(PoisonError::into_inner) = new;
         Ok(())
     }
 
-    /// Agree with who called, within [`HANDSHAKE_TIMEOUT`].
+    /// Perform the handshake with a client, within [`HANDSHAKE_TIMEOUT`].
     ///
     /// # Errors
     ///
-    /// Why there is no agreement.
+    /// The handshake failed, or timed out.
     pub async fn accept<S>(&self, stream: S) -> io::Result<server::TlsStream<S>>
     where
         S: AsyncRead + AsyncWrite + Unpin,
@@ -135,16 +135,16 @@ impl Acceptor {
             let current = self.current.read();
             current.unwrap_or_else(PoisonError::into_inner).clone()
         };
-        in_time(current.accept(stream)).await
+        with_timeout(current.accept(stream)).await
     }
 }
 
 impl Connector {
-    /// Believes whom `trust` says, and shows the certificate of `identity` to servers that ask for one.
+    /// Verify servers by `trust`, and send the client certificate of `identity` to servers that request one.
     ///
     /// # Errors
     ///
-    /// The first file that is of no use.
+    /// The [`Error`] of the first file that cannot be used.
     pub fn open(trust: Trust, identity: Option<TlsFiles>) -> Result<Self, Error> {
         let connector = Self {
             trust: Arc::new(trust),
@@ -155,23 +155,23 @@ impl Connector {
         Ok(connector)
     }
 
-    /// As members talk to each other: with the certificate of `files`, and trusting their authorities if
-    /// there are any, else the system's.
+    /// The connector of a member: with the certificate of `files`, and their CA certificates, or those of the
+    /// system without a CA file.
     ///
     /// # Errors
     ///
-    /// The first file that is of no use.
+    /// The [`Error`] of the first file that cannot be used.
     pub fn of_member(files: TlsFiles) -> Result<Self, Error> {
         let trust = files.ca.clone().map_or_else(Trust::default, Trust::Only);
         Self::open(trust, Some(files))
     }
 
-    /// As a client that may be told whom to trust and what to show; that of nothing reads nothing until it
-    /// is used.
+    /// The connector of a client with an optional CA file and client certificate. Without both it reads no file
+    /// until it is used.
     ///
     /// # Errors
     ///
-    /// The first file that is of no use.
+    /// The [`Error`] of the first file that cannot be used.
     pub fn of_client(ca: Option<PathBuf>, identity: Option<TlsFiles>) -> Result<Self, Error> {
         match (ca, identity) {
             (None, None) => Ok(Self::default()),
@@ -179,11 +179,11 @@ impl Connector {
         }
     }
 
-    /// Read the files, or those of the system, again; what was never needed is not read now.
+    /// Read the files, or those of the system, again, if they were read before.
     ///
     /// # Errors
     ///
-    /// The first file that is of no use; what was read before is used on.
+    /// The [`Error`] of the first file that cannot be used; the previous certificates stay in use.
     pub fn reload(&self) -> Result<(), Error> {
         let current = self.current.read();
         let is_read = current.unwrap_or_else(PoisonError::into_inner).is_some();
@@ -193,11 +193,11 @@ impl Connector {
         Ok(())
     }
 
-    /// Agree with the server that was called as `host`, within [`HANDSHAKE_TIMEOUT`].
+    /// Perform the handshake with the server `host`, within [`HANDSHAKE_TIMEOUT`].
     ///
     /// # Errors
     ///
-    /// Why there is no agreement, or that there is nobody to trust.
+    /// The handshake failed or timed out; `host` is not a valid name; there are no CA certificates.
     pub async fn connect<S>(&self, host: &str, stream: S) -> io::Result<client::TlsStream<S>>
     where
         S: AsyncRead + AsyncWrite + Unpin,
@@ -211,22 +211,22 @@ impl Connector {
             None => self.load().map_err(io::Error::other)?,
         };
         let name = ServerName::try_from(host.to_owned()).map_err(io::Error::other)?;
-        in_time(connector.connect(name, stream)).await
+        with_timeout(connector.connect(name, stream)).await
     }
 
     fn load(&self) -> Result<TlsConnector, Error> {
-        let fresh = connector(&self.trust, self.identity.as_deref())?;
+        let new = connector(&self.trust, self.identity.as_deref())?;
         let mut current = self.current.write().unwrap_or_else(PoisonError::into_inner);
-        *current = Some(fresh.clone());
-        Ok(fresh)
+        *current = Some(new.clone());
+        Ok(new)
     }
 }
 
-async fn in_time<T>(agreeing: impl Future<Output = io::Result<T>>) -> io::Result<T> {
-    timeout(HANDSHAKE_TIMEOUT, agreeing)
+async fn with_timeout<T>(handshake: impl Future<Output = io::Result<T>>) -> io::Result<T> {
+    timeout(HANDSHAKE_TIMEOUT, handshake)
         .await
         .unwrap_or_else(|_| {
-            let what = "nobody answered the TLS handshake in time";
+            let what = "TLS handshake timed out";
             Err(io::Error::new(io::ErrorKind::TimedOut, what))
         })
 }
@@ -242,7 +242,7 @@ fn acceptor(files: &TlsFiles) -> Result<TlsAcceptor, Error> {
         None => builder.with_no_client_auth(),
         Some(ca) => {
             let mut roots = RootCertStore::empty();
-            add_authorities(&mut roots, ca)?;
+            add_ca_certificates(&mut roots, ca)?;
             let verifier = WebPkiClientVerifier::builder_with_provider(Arc::new(roots), provider);
             builder.with_client_cert_verifier(verifier.build().map_err(|e| unusable(ca, &e))?)
         }
@@ -257,21 +257,21 @@ fn acceptor(files: &TlsFiles) -> Result<TlsAcceptor, Error> {
 fn connector(trust: &Trust, own: Option<&TlsFiles>) -> Result<TlsConnector, Error> {
     let mut roots = RootCertStore::empty();
     match trust {
-        Trust::Only(path) => add_authorities(&mut roots, path)?,
+        Trust::Only(path) => add_ca_certificates(&mut roots, path)?,
         Trust::SystemAnd(paths) => {
-            // One that is damaged is passed over, as every program on the system does.
+            // Damaged certificates are skipped, as by other programs of the system.
             roots.add_parsable_certificates(rustls_native_certs::load_native_certs().certs);
             for path in paths {
-                add_authorities(&mut roots, path)?;
+                add_ca_certificates(&mut roots, path)?;
             }
         }
     }
     if roots.is_empty() {
-        return Err(Error::NoAuthorities);
+        return Err(Error::NoCaCertificates);
     }
     let builder = ClientConfig::builder_with_provider(provider())
         .with_protocol_versions(VERSIONS)
-        .map_err(|_| Error::NoAuthorities)?
+        .map_err(|_| Error::NoCaCertificates)?
         .with_root_certificates(roots);
     let config = match own {
         None => builder.with_no_client_auth(),
@@ -291,12 +291,12 @@ fn provider() -> Arc<CryptoProvider> {
 
 type Identity = (Vec<CertificateDer<'static>>, PrivateKeyDer<'static>);
 
-/// The certificate with its chain, and its key.
+/// The certificate with its chain, and the private key.
 fn identity(files: &TlsFiles) -> Result<Identity, Error> {
     let chain = certificates(&files.cert)?;
     let pem = read(&files.key)?;
     let key = PrivateKeyDer::from_pem_slice(&pem).map_err(|_| {
-        let what = "no private key in PEM that can be used without a passphrase";
+        let what = "not a private key in PEM format without a passphrase";
         Error::Content(files.key.clone(), what)
     })?;
     Ok((chain, key))
@@ -312,7 +312,7 @@ fn mismatch(files: &TlsFiles, error: &rustls::Error) -> Error {
     Error::Unusable(files.cert.clone(), error.to_string())
 }
 
-fn add_authorities(roots: &mut RootCertStore, path: &Path) -> Result<(), Error> {
+fn add_ca_certificates(roots: &mut RootCertStore, path: &Path) -> Result<(), Error> {
     for certificate in certificates(path)? {
         let added = roots.add(certificate);
         added.map_err(|error| Error::Unusable(path.to_path_buf(), error.to_string()))?;
@@ -320,15 +320,18 @@ fn add_authorities(roots: &mut RootCertStore, path: &Path) -> Result<(), Error> 
     Ok(())
 }
 
-/// The certificates in a file, at least one.
+/// The certificates in a file: at least one.
 fn certificates(path: &Path) -> Result<Vec<CertificateDer<'static>>, Error> {
     let pem = read(path)?;
-    let damaged = |_| Error::Content(path.to_path_buf(), "PEM that is damaged");
+    let damaged = |_| Error::Content(path.to_path_buf(), "damaged PEM");
     let found: Result<Vec<_>, Error> = CertificateDer::pem_slice_iter(&pem)
         .map(|certificate| certificate.map_err(damaged))
         .collect();
     match found? {
-        none if none.is_empty() => Err(Error::Content(path.to_path_buf(), "no certificate in PEM")),
+        none if none.is_empty() => Err(Error::Content(
+            path.to_path_buf(),
+            "no certificate in PEM format",
+        )),
         some => Ok(some),
     }
 }

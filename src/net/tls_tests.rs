@@ -14,7 +14,7 @@ fn folder() -> TempDir {
     tempfile::tempdir().expect("a folder")
 }
 
-/// What `authority` signed for `name`; with `strict`, who calls must show a certificate too.
+/// Files signed by `authority` for `name`; with `strict`, clients need a certificate too.
 fn files(authority: &Authority, name: &str, strict: bool) -> TlsFiles {
     let (cert, key) = authority.sign(name);
     let ca = strict.then(|| authority.certificate());
@@ -25,7 +25,7 @@ fn trusting(authority: &Authority) -> Connector {
     Connector::open(Trust::Only(authority.certificate()), None).expect("an authority")
 }
 
-/// One word from one side to the other and back, and what either side has to say about it.
+/// Send a word from the client to the server and back; the result of each side.
 async fn exchange(from: &Connector, to: &Acceptor, host: &str) -> (io::Result<()>, io::Result<()>) {
     let (near, far): (DuplexStream, DuplexStream) = duplex(4096);
     let serving = async {
@@ -46,7 +46,7 @@ async fn exchange(from: &Connector, to: &Acceptor, host: &str) -> (io::Result<()
 }
 
 #[tokio::test]
-async fn who_is_trusted_is_talked_to() {
+async fn a_trusted_server_is_accepted() {
     let folder = folder();
     let authority = Authority::new(folder.path());
     let port = Acceptor::open(files(&authority, "server", false)).expect("good files");
@@ -62,7 +62,7 @@ async fn who_is_trusted_is_talked_to() {
 }
 
 #[tokio::test]
-async fn with_authorities_a_caller_must_show_a_certificate() {
+async fn with_a_ca_file_clients_need_a_certificate() {
     let folder = folder();
     let authority = Authority::new(folder.path());
     let member = files(&authority, "member", true);
@@ -85,12 +85,12 @@ async fn with_authorities_a_caller_must_show_a_certificate() {
 }
 
 #[tokio::test]
-async fn the_older_version_is_spoken_too() {
+async fn tls_1_2_is_supported() {
     let folder = folder();
     let authority = Authority::new(folder.path());
     let port = Acceptor::open(files(&authority, "server", false)).expect("good files");
     let mut roots = RootCertStore::empty();
-    add_authorities(&mut roots, &authority.certificate()).expect("an authority");
+    add_ca_certificates(&mut roots, &authority.certificate()).expect("an authority");
     let config = ClientConfig::builder_with_provider(provider())
         .with_protocol_versions(&[&rustls::version::TLS12])
         .expect("a version")
@@ -103,13 +103,13 @@ async fn the_older_version_is_spoken_too() {
 }
 
 #[tokio::test]
-async fn files_are_read_again() {
+async fn reload_applies_to_all_clones() {
     let folder = folder();
     let first = Authority::new(folder.path());
     let served_files = files(&first, "server", false);
     let port = Acceptor::open(served_files.clone()).expect("good files");
     let clone = port.clone();
-    // An authority of the same place that signs anew: old and new files have the same names.
+    // A second authority in the same directory: old and new files have the same names.
     let second = Authority::new(folder.path());
     let caller = trusting(&second);
     assert!(exchange(&caller, &clone, "localhost").await.0.is_err());
@@ -125,7 +125,7 @@ async fn files_are_read_again() {
 }
 
 #[test]
-fn files_of_no_use_are_named() {
+fn errors_name_the_file() {
     let folder = folder();
     let authority = Authority::new(folder.path());
     let good = files(&authority, "good", true);
@@ -146,9 +146,9 @@ fn files_of_no_use_are_named() {
         for error in [cert, ca] {
             let kind = match error {
                 Error::Unreadable(..) => 0,
-                Error::Content(_, "PEM that is damaged") => 1,
+                Error::Content(_, "damaged PEM") => 1,
                 Error::Content(..) => 2,
-                Error::Mismatch(..) | Error::Unusable(..) | Error::NoAuthorities => 3,
+                Error::Mismatch(..) | Error::Unusable(..) | Error::NoCaCertificates => 3,
             };
             assert_eq!(kind, at, "{error}");
             assert!(error.to_string().contains(&path.display().to_string()));

@@ -1,275 +1,301 @@
-//! A server under signals and a service manager: started, told to read its options again, watched, stopped.
+//! A server as a daemon: signals, readiness, status, watchdog, and reloading the configuration.
 
+use std::fmt;
 use std::time::Duration;
 
 use tokio::sync::watch;
 use tokio::time::{Instant, sleep, timeout};
 use tracing::{error, info, warn};
 
-use crate::config::{Asked, Config, Error, Ready};
+use crate::config::{Config, Error, Invocation, Ready};
 use crate::consensus::{AppliedState, Role};
-use crate::host::logging::Journal;
+use crate::host::logging::Logging;
 use crate::host::systemd::{self, Sockets};
 use crate::host::{Failure, signals};
 use crate::server::{Condition, Server, Tls};
 
-/// How much time the service manager is asked for while it starts, and how often: replaying a large log,
-/// or waiting for others, takes as long as it takes.
+/// The extension of the start timeout, and how often it is sent: replaying a large log, and waiting for other
+/// members, has no time limit.
 const START_EXTENSION: Duration = Duration::from_secs(60);
-const START_EXTENDED_EVERY: Duration = Duration::from_secs(10);
+const START_EXTENSION_INTERVAL: Duration = Duration::from_secs(10);
 
-/// How often the service's status is looked at; it is told only when it changed.
-const STATUS_LOOK: Duration = Duration::from_secs(5);
+/// Time between two checks of the status; it is reported if it changed.
+const STATUS_INTERVAL: Duration = Duration::from_secs(5);
 
-/// How often to look for a leader while that is waited for.
-const READY_LOOK: Duration = Duration::from_millis(250);
+/// Time between two checks for a leader, with `-ready quorum`.
+const LEADER_INTERVAL: Duration = Duration::from_millis(250);
 
-/// Run a server with `config` until a signal stops it. `read` reads the options again.
+/// Run a server until a signal stops it. `read` reads the configuration again, for a reload.
 ///
 /// # Errors
 ///
-/// Why it did not start or does not go on.
+/// Those of [`Server::bind`] and [`Server::run`], and [`Failure::Other`]: an inherited socket cannot be used, or
+/// the runtime or the signal handlers cannot be set up.
 pub fn run(
     config: Config,
-    journal: Journal,
-    read: impl Fn() -> Result<Asked, Error> + Send + 'static,
+    logging: Logging,
+    read: impl Fn() -> Result<Invocation, Error> + Send + 'static,
 ) -> Result<(), Failure> {
-    // Before there are other threads.
+    // Before other threads are started.
     let sockets = Sockets::inherited()?;
-    let runtime =
-        tokio::runtime::Runtime::new().map_err(|error| format!("cannot start: {error}"))?;
-    let ended = runtime.block_on(serve(config, sockets, journal, read));
-    // What is still being written to clients that do not read is not waited for.
+    let runtime = tokio::runtime::Runtime::new()
+        .map_err(|error| format!("cannot start the async runtime: {error}"))?;
+    let result = runtime.block_on(serve(config, sockets, logging, read));
+    // Responses to clients that do not read are not waited for.
     runtime.shutdown_background();
-    ended
+    result
 }
 
 async fn serve(
     config: Config,
     sockets: Sockets,
-    journal: Journal,
-    read: impl Fn() -> Result<Asked, Error> + Send + 'static,
+    logging: Logging,
+    read: impl Fn() -> Result<Invocation, Error> + Send + 'static,
 ) -> Result<(), Failure> {
-    let no_signals = |error| format!("no signals: {error}");
+    let no_signals = |error| format!("cannot listen for signals: {error}");
     let shutdown = signals::shutdown().map_err(no_signals)?;
     let hangups = signals::hangups().map_err(no_signals)?;
     tokio::pin!(shutdown);
     let current = config.clone();
-    journal.set_starting(true);
-    let starting = tokio::spawn(extend_start());
+    logging.set_starting(true);
+    let extending = tokio::spawn(extend_start());
     let server = tokio::select! {
         server = Server::bind(config, sockets) => server,
         signal = &mut shutdown => {
-            info!("{signal}: stopped before it served");
-            starting.abort();
+            info!(signal, "stopped before serving");
+            extending.abort();
             return Ok(());
         }
     };
-    starting.abort();
-    journal.set_starting(false);
+    extending.abort();
+    logging.set_starting(false);
     let server = server?;
-    let options = Options {
+    let reload = Reload {
         current,
-        journal,
+        logging,
         tls: server.tls(),
         read,
     };
-    let attending = tokio::spawn(attend(server.condition(), hangups, options));
+    let supervising = tokio::spawn(supervise(server.condition(), hangups, reload));
     let stopping = async {
         let signal = shutdown.await;
-        attending.abort();
-        systemd::stopping(&format!("{signal}: stopping"));
+        supervising.abort();
+        systemd::stopping(&format!("stopping after {signal}"));
         signal
     };
     server.run(stopping).await
 }
 
-/// Ask for more time, until it is aborted.
+/// Extend the start timeout until the task is aborted.
 async fn extend_start() {
     loop {
         systemd::extend_start(START_EXTENSION);
-        sleep(START_EXTENDED_EVERY).await;
+        sleep(START_EXTENSION_INTERVAL).await;
     }
 }
 
-/// Tell the service manager when the member is ready, how it is and that it is alive, and read the options
-/// again when told to, until it is aborted.
-async fn attend(
+/// Report readiness, status and watchdog keep-alives to the service manager, and reload at SIGHUP, until the task
+/// is aborted.
+async fn supervise(
     condition: watch::Receiver<Condition>,
     mut hangups: signals::Hangups,
-    options: Options<impl Fn() -> Result<Asked, Error>>,
+    reload: Reload<impl Fn() -> Result<Invocation, Error>>,
 ) {
-    if options.current.ready == Ready::Quorum {
+    if reload.current.ready == Ready::Quorum {
         wait_for_leader(&condition).await;
     }
-    let mut told = status(&condition.borrow()).text;
-    systemd::ready(&told);
+    let mut reported = describe(&condition.borrow()).text;
+    systemd::ready(&reported);
     let watchdog = systemd::watchdog();
-    // Three in each period: one may be late.
-    let pause = watchdog.map_or(STATUS_LOOK, |period| STATUS_LOOK.min(period / 3));
+    // Three keep-alives in each period, so that one may be late.
+    let interval = watchdog.map_or(STATUS_INTERVAL, |period| STATUS_INTERVAL.min(period / 3));
     loop {
         if let Some(period) = watchdog {
-            match alive(&condition, period / 3).await {
+            match check_liveness(&condition, period / 3).await {
                 Ok(()) => systemd::alive(),
-                Err(why) => error!("{why}"),
+                Err(stalled) => error!("watchdog: {stalled}"),
             }
         }
-        let now = status(&condition.borrow()).text;
-        if now != told {
-            systemd::status(&now);
-            told = now;
+        let current = describe(&condition.borrow()).text;
+        if current != reported {
+            systemd::status(&current);
+            reported = current;
         }
         tokio::select! {
             true = hangups.next() => {
                 systemd::reloading();
-                options.read_again();
-                systemd::ready(&told);
+                reload.run();
+                systemd::ready(&reported);
             }
-            () = sleep(pause) => {}
+            () = sleep(interval) => {}
         }
     }
 }
 
-/// Wait until the member knows a leader, and say so.
+/// Wait until there is a leader, and report the status meanwhile.
 async fn wait_for_leader(condition: &watch::Receiver<Condition>) {
-    let mut told = String::new();
+    let mut reported = String::new();
     loop {
-        let now = status(&condition.borrow());
-        if now.led {
+        let current = describe(&condition.borrow());
+        if current.has_leader {
             return;
         }
-        if now.text != told {
-            systemd::status(&format!("{}; ready once there is one", now.text));
-            told = now.text;
+        if current.text != reported {
+            systemd::status(&format!("{}, waiting for a leader", current.text));
+            reported = current.text;
         }
         systemd::extend_start(START_EXTENSION);
-        sleep(READY_LOOK).await;
+        sleep(LEADER_INTERVAL).await;
     }
 }
 
-/// Whether a member's driver gets round and its disk does its work, each within `limit`. A standby has
-/// neither: that this runs is all there is.
-async fn alive(condition: &watch::Receiver<Condition>, limit: Duration) -> Result<(), String> {
+/// Why a member is not alive.
+enum Stalled {
+    /// The oldest write to disk has not been synced for this time.
+    Disk(Duration),
+    /// The driver thread has not answered for this time.
+    Driver(Duration),
+}
+
+impl fmt::Display for Stalled {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Disk(time) => write!(
+                f,
+                "a write to disk has not completed for {:.1} s",
+                time.as_secs_f32()
+            ),
+            Self::Driver(time) => write!(
+                f,
+                "the driver thread has not responded for {:.1} s",
+                time.as_secs_f32()
+            ),
+        }
+    }
+}
+
+/// Check that the driver thread of a member and its disk respond within `limit`. A standby has neither: it is
+/// alive if this task runs.
+async fn check_liveness(
+    condition: &watch::Receiver<Condition>,
+    limit: Duration,
+) -> Result<(), Stalled> {
     let handle = match &*condition.borrow() {
         Condition::Member(handle) => handle.clone(),
         Condition::Starting | Condition::Standby(_) => return Ok(()),
     };
-    let asked = Instant::now();
+    let start = Instant::now();
     match timeout(limit, handle.driver_health()).await {
-        Ok(Ok(pulse)) if pulse.unsynced < limit => Ok(()),
-        Ok(Ok(pulse)) => Err(format!(
-            "the disk has been busy with one write for {:.1} s",
-            pulse.unsynced.as_secs_f32()
-        )),
-        // It stops, and that has limits of its own.
+        Ok(Ok(health)) if health.unsynced < limit => Ok(()),
+        Ok(Ok(health)) => Err(Stalled::Disk(health.unsynced)),
+        // The member is stopping, which has timeouts of its own.
         Ok(Err(_)) => Ok(()),
-        Err(_) => Err(format!(
-            "the driver has not come round for {:.1} s",
-            asked.elapsed().as_secs_f32()
-        )),
+        Err(_) => Err(Stalled::Driver(start.elapsed())),
     }
 }
 
-/// How a server is.
+/// The status of a server.
 struct Status {
-    /// In a line.
+    /// One line.
     text: String,
-    /// Whether it knows a leader.
-    led: bool,
+    /// Whether a leader is known.
+    has_leader: bool,
 }
 
-fn status(condition: &Condition) -> Status {
+fn describe(condition: &Condition) -> Status {
     match condition {
         Condition::Starting => Status {
             text: String::from("starting"),
-            led: false,
+            has_leader: false,
         },
         Condition::Member(handle) => {
             let view = handle.applied();
             Status {
-                text: describe(&view),
-                led: view.raft_status.leader.is_some(),
+                text: describe_member(&view),
+                has_leader: view.raft_status.leader.is_some(),
             }
         }
         Condition::Standby(leader) => match &*leader.borrow() {
             Some(leader) => Status {
-                text: format!("standby, {} leads", leader.name),
-                led: true,
+                text: format!("standby, leader {}", leader.name),
+                has_leader: true,
             },
             None => Status {
-                text: String::from("standby, no leader is known"),
-                led: false,
+                text: String::from("standby, no known leader"),
+                has_leader: false,
             },
         },
     }
 }
 
-/// A member in a line.
-fn describe(view: &AppliedState) -> String {
-    let standing = &view.raft_status;
+/// The role of a member, its leader, and its indexes, on one line.
+fn describe_member(view: &AppliedState) -> String {
+    let status = &view.raft_status;
     let members = view.configuration.voters.len();
     let leader = view
         .store
         .members()
-        .find(|member| Some(member.id) == standing.leader)
+        .find(|member| Some(member.id) == status.leader)
         .map(|member| member.name.as_str());
-    let role = match (standing.role, standing.leader, leader) {
+    let role = match (status.role, status.leader, leader) {
         (Role::Leader, _, _) => format!("leader of {members}"),
         (Role::Follower | Role::Candidate, Some(_), Some(leader)) => {
-            format!("follows {leader}, one of {members}")
+            format!("follower of {leader}, one of {members}")
         }
         (Role::Follower | Role::Candidate, Some(_), None) => format!("follower, one of {members}"),
         (Role::Follower | Role::Candidate, None, _) => format!("no leader among {members}"),
     };
-    let damage = if standing.diverged {
-        ", DIFFERS FROM ANOTHER MEMBER"
+    let damage = if status.diverged {
+        ", STORE DIFFERS FROM ANOTHER MEMBER"
     } else {
         ""
     };
     format!(
         "{role}, index {}, term {}{damage}",
         view.store.index(),
-        standing.term
+        status.term
     )
 }
 
-/// What it runs with, and how to read that again.
-struct Options<Read> {
+/// The current configuration, and how to reload it.
+struct Reload<Read> {
     current: Config,
-    journal: Journal,
+    logging: Logging,
     tls: Tls,
     read: Read,
 }
 
-impl<Read: Fn() -> Result<Asked, Error>> Options<Read> {
-    /// Read the options again, and do what can be done without a new start.
-    fn read_again(&self) {
+impl<Read: Fn() -> Result<Invocation, Error>> Reload<Read> {
+    /// Reload the certificates and the configuration, as far as possible without a restart.
+    fn run(&self) {
         match self.tls.reload() {
-            Ok(true) => info!("SIGHUP: read the certificates again"),
+            Ok(true) => info!("certificates reloaded"),
             Ok(false) => {}
-            Err(why) => error!("SIGHUP: certificates are not read again: {why}"),
+            Err(error) => {
+                error!("cannot reload certificates, the old ones stay in effect: {error}")
+            }
         }
         match (self.read)() {
-            Ok(Asked::Run { config, notes }) => {
+            Ok(Invocation::Run { config, notes }) => {
                 for note in notes {
                     warn!("{note}");
                 }
-                self.journal.set_verbosity(config.verbosity);
-                let same = Config {
+                self.logging.set_verbosity(config.verbosity);
+                let unchanged = Config {
                     verbosity: config.verbosity,
                     ..self.current.clone()
                 };
-                if *config == same {
-                    info!("SIGHUP: read the options again");
+                if *config == unchanged {
+                    info!("configuration reloaded");
                 } else {
-                    warn!(
-                        "SIGHUP: read the options again; some of what is new in them needs a new start"
-                    );
+                    warn!("configuration reloaded; some changes need a restart to take effect");
                 }
             }
-            // No file and no variable asks for these, and the flags are the same.
-            Ok(Asked::Help | Asked::Version | Asked::Print { .. }) => {}
-            Err(error) => error!("SIGHUP: everything stays as it is: {error}"),
+            // Only flags request these, and the flags have not changed.
+            Ok(Invocation::Help | Invocation::Version | Invocation::PrintConfig { .. }) => {}
+            Err(error) => {
+                error!("cannot reload the configuration, the old one stays in effect: {error}")
+            }
         }
     }
 }

@@ -16,7 +16,7 @@ use crate::consensus::driver::SaveSnapshot;
 use crate::consensus::message::{Body, Message, RaftKind};
 use crate::consensus::{End, Handle, Input, Inputs, Running, Settings, Start};
 use crate::host::Failure;
-use crate::http::{Endpoint, Facts, Pages, PeerPages, Port};
+use crate::http::{Endpoint, MemberDescription, Pages, PeerPages, Port};
 use crate::membership::{Membership, api};
 use crate::net::tls::Connector;
 use crate::store::image::{self, ImageError};
@@ -113,9 +113,9 @@ impl Member {
         let announcing = tokio::spawn(membership.clone().announce(member.clone()));
         let (stop, stopped) = watch::channel(false);
         let policy = super::connection_policy(config, stopped);
-        let facts = facts(&member, tls, stats);
+        let description = describe(&member, tls, stats);
         Ok(Self {
-            pages: Pages::new(handle.clone(), facts, policy),
+            pages: Pages::new(handle.clone(), description, policy),
             running,
             handle,
             listener,
@@ -228,8 +228,8 @@ impl Member {
 }
 
 /// What the pages show of this member.
-fn facts(member: &Identity, tls: Connector, traffic: Arc<Stats>) -> Facts {
-    Facts {
+fn describe(member: &Identity, tls: Connector, traffic: Arc<Stats>) -> MemberDescription {
+    MemberDescription {
         id: member.id,
         name: member.name.clone(),
         client_url: member.client_url.clone(),

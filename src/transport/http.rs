@@ -15,14 +15,19 @@ use tokio::sync::oneshot;
 use tokio::time::timeout;
 
 use crate::cluster::Address;
-use crate::net::connect;
 use crate::net::tls::Connector;
+use crate::net::{ConnectOptions, connect};
 
 /// The largest body of an answer in bytes; a longer one is a [`Failure::Answer`].
 pub const ANSWER_BYTES_MAX: usize = 1 << 20;
 
 /// The timeout for connecting, including the lookup of the host name.
 pub const CONNECT_TIMEOUT: Duration = Duration::from_secs(2);
+
+const CONNECT_OPTIONS: ConnectOptions = ConnectOptions {
+    timeout: CONNECT_TIMEOUT,
+    keepalive: None,
+};
 
 /// Why a request has no valid answer.
 #[derive(Debug)]
@@ -95,20 +100,12 @@ pub(super) async fn open(
     to: &Address,
     mut request: Request<Full<Bytes>>,
 ) -> Result<Response<Incoming>, Failure> {
-    let stream = connect(to, CONNECT_TIMEOUT)
+    let stream = connect(to, tls, CONNECT_OPTIONS)
         .await
-        .map_err(Failure::Unreachable)?;
+        .map_err(|error| Failure::Unreachable(error.into()))?;
     let host = to.to_string().parse();
     let host = host.map_err(|_| Failure::Answer(format!("{to} is not a valid Host header")))?;
     request.headers_mut().insert(HOST, host);
-    if to.tls {
-        let agreed = tls.connect(&to.host, stream).await;
-        let stream = agreed.map_err(|error| {
-            let what = format!("TLS handshake failed: {error}");
-            Failure::Unreachable(io::Error::new(error.kind(), what))
-        })?;
-        return exchange(stream, request).await;
-    }
     exchange(stream, request).await
 }
 

@@ -9,6 +9,7 @@
 mod authority;
 mod cluster;
 mod discovery;
+mod discovery_notify;
 mod discovery_service;
 mod durability;
 mod etcdctl_directories;

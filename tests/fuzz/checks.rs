@@ -8,7 +8,8 @@ use oxetcd::cloud_config::plan::{File, Step};
 use oxetcd::cloud_config::report::Report;
 use oxetcd::cloud_config::substitute::{find_unknown, substitute};
 use oxetcd::cloud_config::{Context, Outcome, prepare};
-use oxetcd::config::{Layer, file};
+use oxetcd::config::options::OPTIONS;
+use oxetcd::config::{Merged, file};
 
 use crate::systemd;
 
@@ -179,7 +180,7 @@ pub fn drop_in(text: &[u8]) {
 pub fn configuration(text: &[u8]) {
     match file::parse("etcd.conf", &String::from_utf8_lossy(text)) {
         Ok(layer) => {
-            let _ = layer.or(Layer::defaults()).validate(Some("host1"));
+            let _ = Merged::new(OPTIONS, [layer]).validate(Some("host1"));
         }
         Err(error) => assert!(!error.to_string().is_empty()),
     }

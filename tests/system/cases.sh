@@ -114,7 +114,7 @@ case_package() {
 
   # A reload reads the options.
   host_run h1 'echo "verbose = true" >/etc/etcd/etcd.conf && systemctl reload etcd'
-  within 5 host_run h1 'journalctl -u etcd -o cat | grep -q "read the options again"'
+  within 5 host_run h1 'journalctl -u etcd -o cat | grep -q "configuration reloaded"'
   # It stops in time and has its data after a reboot.
   local begun
   begun=$(date +%s%N)
@@ -411,7 +411,7 @@ case_readme() {
   host_run h2 "set -e; $(print_block operations.md "Install it" 3)"
   within 30 has_voters h2 2
   is "h1 n2" print_names h2
-  within 10 host_run h2 'systemctl status etcd | grep -q "follows h1\|leader of 2"'
+  within 10 host_run h2 'systemctl status etcd | grep -q "follower of h1\|leader of 2"'
   # All units and paths in it exist.
   for unit in $(print_section operations.md "Install it" | sed -n 's/^| \(.*\) | .*/\1/p' | grep -o '`[^`]*`' | tr -d '`'); do
     host_run h2 "systemctl cat ${unit/NAME/x}" >/dev/null || fail "no $unit"
@@ -582,7 +582,7 @@ case_race_drop_in() {
   host_run h1 systemctl start --no-block etcd
   # It does not found a cluster and is restarted.
   within 20 host_run h1 '[ "$(systemctl show -P NRestarts etcd)" -ge 2 ]'
-  host_run h1 'journalctl -u etcd -o cat | grep -q "ETCD_NAME in the files of etcd.service is not what"'
+  host_run h1 'journalctl -u etcd -o cat | grep -q "ETCD_NAME in the files of etcd.service differs"'
   host_run h1 'test ! -e /var/lib/etcd/member'
   host_run h1 systemctl daemon-reload
   within 20 is_active h1 etcd

@@ -183,7 +183,7 @@ impl TokenDirectory {
         let value = claim_of(id);
         let answer = match self.write(&path, &[("value", &value)]).await {
             Ok(answer) => answer,
-            Err(Error::Unanswered { .. }) => return Ok(Claim::Unknown),
+            Err(Error::NoResponse { .. }) => return Ok(Claim::Unknown),
             Err(error) => return Err(TokenError::Unavailable(error)),
         };
         match answer.event() {
@@ -339,9 +339,9 @@ impl TokenDirectory {
                 TokenError::UnknownToken(url)
             }
             Error::Api(api) => TokenError::Refused(url, api),
-            error @ (Error::NoMember(_) | Error::Unanswered { .. } | Error::Garbage { .. }) => {
-                TokenError::NotAToken(url, error)
-            }
+            error @ (Error::NoMember(_)
+            | Error::NoResponse { .. }
+            | Error::InvalidResponse { .. }) => TokenError::NotAToken(url, error),
         })
     }
 }

@@ -1,263 +1,268 @@
-//! From member to member, event by event.
+//! The task of a watch: from member to member, event by event.
 
 use std::sync::Arc;
 use std::time::Duration;
 
 use http_body_util::BodyExt;
 use hyper::body::Incoming;
-use hyper::{Response, StatusCode};
 use tokio::time::{Instant, sleep, timeout};
 
-use super::heartbeat::{self, BEAT_TIMEOUT, First, Heartbeat, Pulse};
-use super::split::{Split, trimmed};
-use super::told::{Deaf, Teller};
-use super::{Change, Heard, Watched};
-use crate::client::connection::{Failure, collect};
+use super::channel::{Closed, Sender};
+use super::heartbeat::{self, First, HEARTBEAT_TIMEOUT, Heartbeat, MemberStatus};
+use super::split::{Split, trim};
+use super::{Change, WatchEvent, WatchSubject};
+use crate::client::error::{Cause, Failure};
+use crate::client::response::Response;
 use crate::client::{Answer, Client, Error, Request};
 use crate::cluster::Address;
 
-/// How long to wait after a round in which no member could be watched; the wait doubles with each.
-const PAUSE: Duration = Duration::from_millis(100);
+/// The delay after a round in which no member could be watched; it doubles with each.
+const RETRY_AFTER: Duration = Duration::from_millis(100);
 
-/// The longest wait between rounds.
-const PAUSE_MAX: Duration = Duration::from_secs(3);
+/// The longest delay between rounds.
+const RETRY_AFTER_MAX: Duration = Duration::from_secs(3);
 
-/// A server that ends long polls more quickly than this without an event is given a [`PAUSE`].
+/// After a long poll without an event that ended earlier than this, the next one is delayed by [`RETRY_AFTER`].
 const POLL_SHORT: Duration = Duration::from_secs(1);
 
 /// How a watch at one member ended.
 enum End {
-    /// The member said so; the watch may resume there or anywhere.
-    Over,
-    /// The member is lost, or never was there.
-    Lost(String),
-    /// The server will not do it, now or later.
+    /// The member ended it; the watch may resume at any member.
+    Ended,
+    /// The member does not respond.
+    Lost(Cause),
+    /// The API refused the watch for good.
     Refused(Error),
-    /// Nobody listens.
-    Deaf,
+    /// The receiver was dropped.
+    Closed,
 }
 
-impl From<Deaf> for End {
-    fn from(_: Deaf) -> Self {
-        Self::Deaf
+impl From<Closed> for End {
+    fn from(_: Closed) -> Self {
+        Self::Closed
     }
 }
 
-/// One watch over its whole life.
+/// The state of one watch.
 struct Follow {
     client: Arc<Client>,
-    /// `since` moves on with each event.
-    watched: Watched,
-    teller: Teller,
-    /// Whether it was ever established, and whether it was since this was last set to false.
-    ever: bool,
+    /// `since` is raised with each event.
+    subject: WatchSubject,
+    sender: Sender,
+    /// Whether the watch was established at any member so far.
+    was_established: bool,
+    /// Whether it was established at the current member.
     established: bool,
 }
 
-/// Follow what happens, until nobody listens or the server refuses.
-pub(super) async fn follow(client: Arc<Client>, watched: Watched, teller: Teller) {
+/// Deliver events until the receiver is dropped or the API refuses the watch.
+pub(super) async fn follow(client: Arc<Client>, subject: WatchSubject, sender: Sender) {
     let mut follow = Follow {
         client,
-        watched,
-        teller,
-        ever: false,
+        subject,
+        sender,
+        was_established: false,
         established: false,
     };
     if let Some(error) = follow.run().await {
-        follow.teller.end(error).await;
+        follow.sender.close(error).await;
     }
 }
 
 impl Follow {
     async fn run(&mut self) -> Option<Error> {
         let members = self.client.members.clone();
-        let mut place = self.client.first();
-        let mut pause = PAUSE;
+        let mut index = self.client.preferred();
+        let mut delay = RETRY_AFTER;
         loop {
             let mut tried = Vec::new();
             while tried.len() < members.len() {
-                let member = members.get(place % members.len())?;
+                let member = members.get(index % members.len())?;
                 self.established = false;
                 match self.watch_at(member).await {
-                    End::Over => {
-                        // A member that ends every watch at once must not keep us busy.
-                        sleep(PAUSE).await;
+                    End::Ended => {
+                        // A member may end every watch at once.
+                        sleep(RETRY_AFTER).await;
                     }
                     End::Lost(cause) => {
                         if self.established {
                             tried.clear();
-                            pause = PAUSE;
+                            delay = RETRY_AFTER;
                         }
                         tried.push((member.clone(), cause));
-                        place = place.wrapping_add(1);
+                        index = index.wrapping_add(1);
                     }
                     End::Refused(error) => return Some(error),
-                    End::Deaf => return None,
+                    End::Closed => return None,
                 }
             }
             let error = Error::NoMember(tried);
-            if !self.ever {
+            if !self.was_established {
                 return Some(error);
             }
             let cause = error.to_string();
-            if self.teller.tell(Heard::Lost { cause }).await.is_err() {
+            if self.sender.send(WatchEvent::Lost { cause }).await.is_err() {
                 return None;
             }
-            sleep(pause).await;
-            pause = (pause * 2).min(PAUSE_MAX);
+            sleep(delay).await;
+            delay = (delay * 2).min(RETRY_AFTER_MAX);
         }
     }
 
     async fn watch_at(&mut self, member: &Address) -> End {
-        let ended = match self.greet(member).await {
-            Ok(pulse) if pulse.ours => self.stream(pulse).await,
-            Ok(pulse) => self.poll(pulse).await,
+        let ended = match self.prepare(member).await {
+            Ok(status) if status.is_oxetcd => self.stream(status).await,
+            Ok(status) => self.poll(status).await,
             Err(cause) => Err(End::Lost(cause)),
         };
         match ended {
-            Ok(()) => End::Over,
+            Ok(()) => End::Ended,
             Err(end) => end,
         }
     }
 
-    /// Who is there, and from which index on to watch.
-    async fn greet(&mut self, member: &Address) -> Result<Pulse, String> {
-        let mut pulse = heartbeat::pulse(&self.client, member).await?;
-        if pulse.ours {
-            pulse = heartbeat::with_quorum(&self.client, &pulse.member).await?;
+    /// Fetch the status of a member, and set the first index if it is not set.
+    async fn prepare(&mut self, member: &Address) -> Result<MemberStatus, Cause> {
+        let mut status = heartbeat::fetch_status(&self.client, member).await?;
+        if status.is_oxetcd {
+            status = heartbeat::fetch_status_with_quorum(&self.client, &status.member).await?;
         }
-        self.watched
+        self.subject
             .since
-            .get_or_insert(pulse.index.saturating_add(1));
-        Ok(pulse)
+            .get_or_insert(status.index.saturating_add(1));
+        Ok(status)
     }
 
-    async fn establish(&mut self, pulse: &Pulse) -> Result<(), End> {
-        self.ever = true;
+    async fn establish(&mut self, status: &MemberStatus) -> Result<(), End> {
+        self.was_established = true;
         self.established = true;
-        let heard = Heard::Established {
-            member: pulse.member.clone(),
-            index: pulse.index,
+        let event = WatchEvent::Established {
+            member: status.member.clone(),
+            index: status.index,
             since: self.since(),
-            raft_index: pulse.raft.0,
-            raft_term: pulse.raft.1,
+            raft_index: status.raft.0,
+            raft_term: status.raft.1,
         };
-        Ok(self.teller.tell(heard).await?)
+        Ok(self.sender.send(event).await?)
     }
 
-    /// Events as one stream, until it ends.
-    async fn stream(&mut self, pulse: Pulse) -> Result<(), End> {
-        let Watched {
+    /// Deliver the events of one stream until it ends.
+    async fn stream(&mut self, status: MemberStatus) -> Result<(), End> {
+        let WatchSubject {
             key,
             recursive,
             since,
-        } = &self.watched;
+        } = &self.subject;
         let request = Request::stream(key, *recursive, *since);
-        self.client.asking(&pulse.member, &request);
-        let opening = self.client.pool.open(&pulse.member, &request);
-        let response = match timeout(BEAT_TIMEOUT, opening).await {
+        self.client.observe(&status.member, &request);
+        let opening = self.client.pool.open(&status.member, &request);
+        let response = match timeout(HEARTBEAT_TIMEOUT, opening).await {
             Ok(response) => response.map_err(lost)?,
-            Err(_) => return Err(End::Lost(String::from("no answer to the watch in time"))),
+            Err(_) => return Err(End::Lost(Cause::Timeout(HEARTBEAT_TIMEOUT))),
         };
-        if response.status() != StatusCode::OK {
-            return Err(self.refused(&pulse, response).await);
+        if !response.status().is_success() {
+            return Err(read_refusal(&status, response).await);
         }
-        self.establish(&pulse).await?;
-        let mut heartbeat = Heartbeat::new(Arc::clone(&self.client), pulse);
+        self.establish(&status).await?;
+        let mut heartbeat = Heartbeat::new(Arc::clone(&self.client), status);
         let mut body = response.into_body();
         let mut split = Split::default();
         loop {
-            let frame = match heartbeat.beside(&self.watched, body.frame()).await {
+            let frame = match heartbeat.beside(&self.subject, body.frame()).await {
                 Ok(First::Work(Some(frame))) => frame,
                 Ok(First::Work(None)) => return Ok(()),
-                Ok(First::Quiet(index)) => {
-                    self.quiet(index).await?;
+                Ok(First::Progress(index)) => {
+                    self.advance(index).await?;
                     continue;
                 }
                 Err(cause) => return Err(End::Lost(cause)),
             };
-            let frame =
-                frame.map_err(|error| End::Lost(format!("the watch broke off ({error})")))?;
+            let frame = frame.map_err(|error| End::Lost(Cause::Interrupted(error.to_string())))?;
             if let Some(bytes) = frame.data_ref() {
                 split.add(bytes);
             }
             while let Some(change) = split.next().map_err(End::Lost)? {
-                self.pass_on(change).await?;
+                self.deliver(change).await?;
             }
         }
     }
 
-    /// Events one by one, until something is wrong.
-    async fn poll(&mut self, pulse: Pulse) -> Result<(), End> {
-        self.establish(&pulse).await?;
-        let member = pulse.member.clone();
-        let mut heartbeat = Heartbeat::new(Arc::clone(&self.client), pulse);
+    /// Deliver events of long polls until one fails.
+    async fn poll(&mut self, status: MemberStatus) -> Result<(), End> {
+        self.establish(&status).await?;
+        let member = status.member.clone();
+        let mut heartbeat = Heartbeat::new(Arc::clone(&self.client), status);
         loop {
             let client = Arc::clone(&self.client);
-            let Watched {
+            let WatchSubject {
                 key,
                 recursive,
                 since,
-            } = &self.watched;
+            } = &self.subject;
             let request = Request::watch(key, *recursive, *since);
-            self.client.asking(&member, &request);
-            let asked = Instant::now();
-            let mut asking = Box::pin(client.send_to(&member, &request));
+            self.client.observe(&member, &request);
+            let sent_at = Instant::now();
+            let mut sending = Box::pin(client.send_to(&member, &request));
             let answer = loop {
-                match heartbeat.beside(&self.watched, &mut asking).await {
+                match heartbeat.beside(&self.subject, &mut sending).await {
                     Ok(First::Work(answer)) => break answer.map_err(lost)?,
-                    Ok(First::Quiet(index)) => self.quiet(index).await?,
+                    Ok(First::Progress(index)) => self.advance(index).await?,
                     Err(cause) => return Err(End::Lost(cause)),
                 }
             };
             if answer.is_success() && answer.body.is_empty() {
-                // A server may end a watch that saw nothing for long.
-                if asked.elapsed() < POLL_SHORT {
-                    sleep(PAUSE).await;
+                // A server may end a watch without an event.
+                if sent_at.elapsed() < POLL_SHORT {
+                    sleep(RETRY_AFTER).await;
                 }
                 continue;
             }
-            let event = answer.event().map_err(refusal)?;
-            let json = trimmed(&answer.body);
+            let event = answer.event().map_err(to_end)?;
+            let json = trim(&answer.body);
             if event.node.modified_index < self.since() {
-                return Err(End::Lost(String::from("it sent an event again")));
+                return Err(End::Lost(Cause::RepeatedEvent));
             }
-            self.pass_on(Change { event, json }).await?;
+            self.deliver(Change { event, json }).await?;
         }
     }
 
-    /// Tell an event, unless it was told before.
-    async fn pass_on(&mut self, change: Change) -> Result<(), End> {
+    /// Deliver a change, unless it was delivered before.
+    async fn deliver(&mut self, change: Change) -> Result<(), End> {
         let index = change.event.node.modified_index;
         if index < self.since() {
             return Ok(());
         }
-        self.teller.tell(Heard::Change(Arc::new(change))).await?;
-        self.watched.since = Some(index.saturating_add(1));
+        self.sender
+            .send(WatchEvent::Change(Arc::new(change)))
+            .await?;
+        self.subject.since = Some(index.saturating_add(1));
         Ok(())
     }
 
-    async fn quiet(&mut self, index: u64) -> Result<(), End> {
+    /// There are no changes up to `index`.
+    async fn advance(&mut self, index: u64) -> Result<(), End> {
         if index >= self.since() {
-            self.watched.since = Some(index.saturating_add(1));
-            self.teller.tell(Heard::Quiet { index }).await?;
+            self.subject.since = Some(index.saturating_add(1));
+            self.sender.send(WatchEvent::Progress { index }).await?;
         }
         Ok(())
     }
 
     fn since(&self) -> u64 {
-        self.watched.since.unwrap_or(0)
+        self.subject.since.unwrap_or(0)
     }
+}
 
-    async fn refused(&self, pulse: &Pulse, response: Response<Incoming>) -> End {
-        match timeout(BEAT_TIMEOUT, collect(response)).await {
-            Ok(Ok(response)) => match Answer::new(pulse.member.clone(), response).event() {
-                Ok(_) => End::Lost(String::from("it gave no answer to a watch")),
-                Err(error) => refusal(error),
-            },
-            Ok(Err(failure)) => lost(failure),
-            Err(_) => End::Lost(String::from("the answer did not end in time")),
-        }
+/// Read the response to a watch that was not accepted.
+async fn read_refusal(status: &MemberStatus, response: hyper::Response<Incoming>) -> End {
+    let code = response.status().as_u16();
+    match timeout(HEARTBEAT_TIMEOUT, Response::read(response)).await {
+        Ok(Ok(response)) => match Answer::new(status.member.clone(), response).event() {
+            Ok(_) => End::Lost(Cause::Status(code)),
+            Err(error) => to_end(error),
+        },
+        Ok(Err(failure)) => lost(failure),
+        Err(_) => End::Lost(Cause::Timeout(HEARTBEAT_TIMEOUT)),
     }
 }
 
@@ -265,13 +270,13 @@ fn lost(failure: Failure) -> End {
     End::Lost(failure.cause)
 }
 
-/// What the API says itself holds for every member, unless it is about the cluster's state just now.
-fn refusal(error: Error) -> End {
+/// An error of the API holds for every member, except one about the current state of the cluster (300 to 399).
+fn to_end(error: Error) -> End {
     match error {
-        Error::Api(api) if (300..400).contains(&api.error_code) => End::Lost(api.to_string()),
+        Error::Api(api) if (300..400).contains(&api.error_code) => End::Lost(Cause::Api(api)),
         Error::Api(api) => End::Refused(Error::Api(api)),
-        Error::NoMember(_) | Error::Unanswered { .. } | Error::Garbage { .. } => {
-            End::Lost(error.to_string())
-        }
+        Error::InvalidResponse { cause, .. } => End::Lost(Cause::NotAnEvent(cause)),
+        Error::NoResponse { cause, .. } => End::Lost(*cause),
+        Error::NoMember(_) => End::Lost(Cause::NotTheApi),
     }
 }

@@ -1,4 +1,4 @@
-//! The small request beside a watch: whether its member is there, and how far its store is.
+//! The small request beside a watch: whether its member responds, and the index of its store.
 
 use std::future::Future;
 use std::pin::Pin;
@@ -8,97 +8,101 @@ use std::time::Duration;
 use hyper::header::CONTENT_LENGTH;
 use tokio::time::{Instant, Interval, MissedTickBehavior, timeout};
 
-use super::Watched;
-use crate::client::{Client, Request};
+use super::WatchSubject;
+use crate::client::error::Cause;
+use crate::client::response::read_number;
+use crate::client::{Client, Error, Request};
 use crate::cluster::Address;
 
-/// How often it is sent while nothing comes by itself.
-const BEAT_EVERY: Duration = Duration::from_secs(2);
+/// The time between two of these requests while no event arrives.
+const HEARTBEAT_EVERY: Duration = Duration::from_secs(2);
 
-/// How long its answer may take; then the member is given up.
-pub(super) const BEAT_TIMEOUT: Duration = Duration::from_secs(3);
+/// Timeout for its response; then the member counts as lost.
+pub(super) const HEARTBEAT_TIMEOUT: Duration = Duration::from_secs(3);
 
-/// By how much a store must have gone ahead of a quiet watch before it is worth asking whether the watch
-/// may resume later. An event history is longer than this on any server.
-const QUIET_STRETCH: u64 = 900;
+/// When the store's index is this much ahead of the watch, the member is asked whether the watch may resume at
+/// a later index. The event history of every server is longer than this.
+const PROGRESS_AFTER: u64 = 900;
 
-/// A small page on every server, with the store's index.
-const PULSE: &str = "/v2/keys/_etcd";
+/// A small page of every server, with the store's index.
+const STATUS_PAGE: &str = "/v2/keys/_etcd";
 
-/// A member that answers.
+/// The status of a member that responds.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) struct Pulse {
-    /// Who it is, after redirects.
+pub(super) struct MemberStatus {
+    /// The member, after redirects.
     pub(super) member: Address,
-    /// Its store's index.
+    /// The index of its store.
     pub(super) index: u64,
-    /// The index of its log, and the term, if it says so.
+    /// Its Raft index and term, if it sends them.
     pub(super) raft: (Option<u64>, Option<u64>),
-    /// Whether it is of this project.
-    pub(super) ours: bool,
+    /// Whether it is a server of this project.
+    pub(super) is_oxetcd: bool,
 }
 
-/// What happened first.
+/// What happened first beside a heartbeat.
 pub(super) enum First<T> {
+    /// The work is done.
     Work(T),
-    /// No event that is watched has an index from where the watch is up to this.
-    Quiet(u64),
+    /// There are no changes up to this index.
+    Progress(u64),
 }
 
-type Beat = Pin<Box<dyn Future<Output = Result<Option<u64>, String>> + Send>>;
+type Pending = Pin<Box<dyn Future<Output = Result<Option<u64>, Cause>> + Send>>;
 
-/// The beats of one watch at one member.
+/// The heartbeat of one watch at one member.
 pub(super) struct Heartbeat {
     client: Arc<Client>,
-    pulse: Pulse,
+    status: MemberStatus,
     clock: Interval,
-    beat: Option<Beat>,
-    /// Whether something came since the clock ticked last.
-    heard: bool,
+    pending: Option<Pending>,
+    /// Whether an event arrived since the last tick of the clock.
+    active: bool,
 }
 
 impl Heartbeat {
-    pub(super) fn new(client: Arc<Client>, pulse: Pulse) -> Self {
-        let mut clock = tokio::time::interval_at(Instant::now() + BEAT_EVERY, BEAT_EVERY);
+    /// A heartbeat of the member with this status.
+    pub(super) fn new(client: Arc<Client>, status: MemberStatus) -> Self {
+        let mut clock = tokio::time::interval_at(Instant::now() + HEARTBEAT_EVERY, HEARTBEAT_EVERY);
         clock.set_missed_tick_behavior(MissedTickBehavior::Delay);
         Self {
             client,
-            pulse,
+            status,
             clock,
-            beat: None,
-            heard: false,
+            pending: None,
+            active: false,
         }
     }
 
-    /// Do `work` of a watch that is at `watched`, and see meanwhile that the member lives. Nothing is lost
-    /// of work that can be dropped and begun again.
+    /// Do `work` for a watch of `subject`, and check meanwhile that the member responds. The work must be
+    /// cancel safe.
     ///
     /// # Errors
     ///
-    /// Why the member is given up.
+    /// The cause why the member counts as lost: no connection, no response in time, an error of the API.
     pub(super) async fn beside<T>(
         &mut self,
-        watched: &Watched,
+        subject: &WatchSubject,
         work: impl Future<Output = T>,
-    ) -> Result<First<T>, String> {
+    ) -> Result<First<T>, Cause> {
         tokio::pin!(work);
         loop {
             tokio::select! {
                 biased;
                 done = &mut work => {
-                    self.heard = true;
+                    self.active = true;
                     return Ok(First::Work(done));
                 }
-                quiet = finished(&mut self.beat) => {
-                    self.beat = None;
-                    if let Some(index) = quiet? {
-                        return Ok(First::Quiet(index));
+                progress = finished(&mut self.pending) => {
+                    self.pending = None;
+                    if let Some(index) = progress? {
+                        return Ok(First::Progress(index));
                     }
                 }
-                _ = self.clock.tick(), if self.beat.is_none() => {
-                    if !std::mem::take(&mut self.heard) {
-                        let (client, pulse) = (Arc::clone(&self.client), self.pulse.clone());
-                        self.beat = Some(Box::pin(beat(client, pulse, watched.clone())));
+                _ = self.clock.tick(), if self.pending.is_none() => {
+                    if !std::mem::take(&mut self.active) {
+                        let (client, status) = (Arc::clone(&self.client), self.status.clone());
+                        self.pending = Some(Box::pin(check(client, status, subject.clone())));
                     }
                 }
             }
@@ -106,71 +110,85 @@ impl Heartbeat {
     }
 }
 
-/// The end of a beat; never, if there is none.
-async fn finished(beat: &mut Option<Beat>) -> Result<Option<u64>, String> {
-    match beat {
-        Some(beat) => beat.await,
+/// The result of a heartbeat; pending for ever if there is none.
+async fn finished(pending: &mut Option<Pending>) -> Result<Option<u64>, Cause> {
+    match pending {
+        Some(pending) => pending.await,
         None => std::future::pending().await,
     }
 }
 
-async fn beat(client: Arc<Client>, known: Pulse, watched: Watched) -> Result<Option<u64>, String> {
-    let pulse = if known.ours {
-        with_quorum(&client, &known.member).await?
+async fn check(
+    client: Arc<Client>,
+    known: MemberStatus,
+    subject: WatchSubject,
+) -> Result<Option<u64>, Cause> {
+    let status = if known.is_oxetcd {
+        fetch_status_with_quorum(&client, &known.member).await?
     } else {
-        pulse(&client, &known.member).await?
+        fetch_status(&client, &known.member).await?
     };
-    let since = watched.since.unwrap_or(pulse.index);
-    if pulse.ours && pulse.index > since.saturating_add(QUIET_STRETCH) {
-        return Ok(quiet_to(&client, &pulse.member, &watched).await);
+    let since = subject.since.unwrap_or(status.index);
+    if status.is_oxetcd && status.index > since.saturating_add(PROGRESS_AFTER) {
+        return Ok(fetch_progress(&client, &status.member, &subject).await);
     }
     Ok(None)
 }
 
-/// Whether a member is there.
-pub(super) async fn pulse(client: &Client, member: &Address) -> Result<Pulse, String> {
-    ask(client, member, PULSE).await
+/// The status of a member.
+///
+/// # Errors
+///
+/// The cause why it sent no usable response.
+pub(super) async fn fetch_status(client: &Client, member: &Address) -> Result<MemberStatus, Cause> {
+    fetch(client, member, STATUS_PAGE).await
 }
 
-/// Whether a member is there, and not cut off from the rest of its cluster. On servers that are not of this
-/// project such a question is written to the log.
-pub(super) async fn with_quorum(client: &Client, member: &Address) -> Result<Pulse, String> {
-    ask(client, member, &format!("{PULSE}?quorum=true")).await
+/// The status of a member that has a quorum. Other servers than this project's write such a read to the log.
+///
+/// # Errors
+///
+/// The cause why it sent no usable response; [`Cause::Api`] if it has no quorum.
+pub(super) async fn fetch_status_with_quorum(
+    client: &Client,
+    member: &Address,
+) -> Result<MemberStatus, Cause> {
+    fetch(client, member, &format!("{STATUS_PAGE}?quorum=true")).await
 }
 
-async fn ask(client: &Client, member: &Address, page: &str) -> Result<Pulse, String> {
+async fn fetch(client: &Client, member: &Address, page: &str) -> Result<MemberStatus, Cause> {
     let request = Request {
-        timeout: Some(BEAT_TIMEOUT),
+        timeout: Some(HEARTBEAT_TIMEOUT),
         ..Request::page(page)
     };
-    // The client's own patience may be longer.
-    let answer = match timeout(BEAT_TIMEOUT, client.send_to(member, &request)).await {
+    // The timeout of the client may be longer.
+    let answer = match timeout(HEARTBEAT_TIMEOUT, client.send_to(member, &request)).await {
         Ok(answer) => answer.map_err(|failure| failure.cause)?,
-        Err(_) => return Err(format!("no answer within {} s", BEAT_TIMEOUT.as_secs())),
+        Err(_) => return Err(Cause::Timeout(HEARTBEAT_TIMEOUT)),
     };
     match answer.index {
-        Some(index) if answer.status < 500 => Ok(Pulse {
+        Some(index) if answer.status < 500 => Ok(MemberStatus {
             raft: (answer.raft_index, answer.raft_term),
             member: answer.member,
             index,
-            ours: answer.ours,
+            is_oxetcd: answer.is_oxetcd,
         }),
         Some(_) => Err(match answer.event() {
-            Ok(_) => format!("it answered {}", answer.status),
-            Err(error) => error.to_string(),
+            Err(Error::Api(error)) => Cause::Api(error),
+            Ok(_) | Err(_) => Cause::Status(answer.status),
         }),
-        None => Err(String::from("it is no server of the v2 API")),
+        None => Err(Cause::NotTheApi),
     }
 }
 
-/// Up to which index nothing has happened from `watched.since` on, if that can be told. A member of this
-/// project answers a long poll with a length when it has an event at once, and without when it has none up
-/// to the index in the answer's head.
-async fn quiet_to(client: &Client, member: &Address, watched: &Watched) -> Option<u64> {
-    let request = Request::watch(&watched.key, watched.recursive, watched.since);
+/// The index up to which there are no changes from `subject.since` on, if it is known. A member of this project
+/// responds to a long poll with a length if it has an event, and without a length if it has none up to the
+/// index in the response's headers.
+async fn fetch_progress(client: &Client, member: &Address, subject: &WatchSubject) -> Option<u64> {
+    let request = Request::watch(&subject.key, subject.recursive, subject.since);
     let opening = client.pool.open(member, &request);
-    let response = timeout(BEAT_TIMEOUT, opening).await.ok()?.ok()?;
+    let response = timeout(HEARTBEAT_TIMEOUT, opening).await.ok()?.ok()?;
     let waits = response.status().is_success() && !response.headers().contains_key(CONTENT_LENGTH);
-    let index = crate::client::answer::number(response.headers(), "x-etcd-index");
+    let index = read_number(response.headers(), "x-etcd-index");
     index.filter(|_| waits)
 }

@@ -1,15 +1,14 @@
-//! A watch that goes on: every event from an index on, in order, once, whatever becomes of connections and
-//! members.
+//! A continuous watch: every event from an index on, in order and once, across lost connections and members.
 //!
-//! A task follows the changes at one member after the other and always resumes at the index after the last
-//! event it passed on. Where the server is of this project the events come as one stream; elsewhere by long
-//! polls, since other servers lose events of a stream that begins in the past. A small request beside the
-//! watch notices a connection that is silently dead, and a member that is cut off from the others.
+//! A task watches at one member at a time and always resumes at the index after the last event it delivered.
+//! A server of this project sends the events as one stream; other servers are polled, since they lose events
+//! of a stream that starts in the past. A small request beside the watch detects a dead connection, and a
+//! member without a quorum.
 
+mod channel;
 mod follow;
 mod heartbeat;
 mod split;
-mod told;
 
 #[cfg(test)]
 mod tests;
@@ -21,86 +20,86 @@ use tokio::task::JoinHandle;
 
 use super::{Client, Error, Event};
 use crate::cluster::Address;
-use told::Inbox;
+use channel::Receiver;
 
-/// What to watch.
+/// The subject of a watch.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Watched {
+pub struct WatchSubject {
     /// The key.
     pub key: String,
-    /// All below it too.
+    /// Include all keys below it.
     pub recursive: bool,
-    /// From this index on; none for what happens from now on.
+    /// The first index; none for the current one.
     pub since: Option<u64>,
 }
 
-/// A change, and the text it came as.
+/// A change, and its JSON.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Change {
-    /// What happened.
+    /// The event.
     pub event: Event,
-    /// The same as the JSON that the server sent.
+    /// The JSON that the server sent.
     pub json: Bytes,
 }
 
-/// What a watch has to tell.
+/// An item of a watch.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Heard {
-    /// A member answers. Each event from `since` on will be told.
+pub enum WatchEvent {
+    /// A member accepted the watch. Each change from `since` on follows.
     Established {
-        /// Which member.
+        /// The member.
         member: Address,
-        /// The store's index there. If it is below `since`, that member lags, or its store is another one.
+        /// The index of its store. If it is below `since`, the member is behind or its store was replaced.
         index: u64,
-        /// From where on.
+        /// The first index that is watched.
         since: u64,
-        /// The index of the log there, if the member says so.
+        /// The Raft index of the member, if it sends it.
         raft_index: Option<u64>,
-        /// The term, if it says so.
+        /// The Raft term of the member, if it sends it.
         raft_term: Option<u64>,
     },
-    /// The next event.
+    /// The next change.
     Change(Arc<Change>),
-    /// Nothing that is watched has happened up to this index.
-    Quiet {
-        /// The index; the watch resumes after it.
+    /// There are no more changes up to this index.
+    Progress {
+        /// The index; the watch continues after it.
         index: u64,
     },
-    /// The member is lost; the others are tried, without end.
+    /// No member can be watched; all are retried without end.
     Lost {
-        /// Why, with the members' addresses.
+        /// The cause for each member.
         cause: String,
     },
 }
 
-/// A watch on its way. It ends when it is dropped.
+/// A running watch. It ends when it is dropped.
 pub struct Watch {
-    inbox: Inbox,
+    receiver: Receiver,
     task: JoinHandle<()>,
 }
 
 impl Watch {
-    /// Begin to watch; must be called in a runtime.
+    /// Start a watch; must be called in a runtime.
     ///
-    /// At most 1,024 events and 8 MiB of them wait here to be [taken](Watch::next). Beyond that the server
-    /// is read no further; should it give up, the watch reads on from the index.
-    pub fn start(client: Arc<Client>, watched: Watched) -> Self {
-        let (teller, inbox) = told::channel();
-        let task = tokio::spawn(follow::follow(client, watched, teller));
-        Self { inbox, task }
+    /// At most 1,024 events or 8 MiB wait for [`Watch::next`]. Then no more is read from the server; if the
+    /// server ends the watch meanwhile, it is resumed at its index.
+    pub fn start(client: Arc<Client>, subject: WatchSubject) -> Self {
+        let (sender, receiver) = channel::channel();
+        let task = tokio::spawn(follow::follow(client, subject, sender));
+        Self { receiver, task }
     }
 
-    /// What comes next. Nothing is lost if the future is dropped before it is ready.
+    /// The next item. Cancel safe.
     ///
     /// # Errors
     ///
-    /// They end the watch, and whoever asks again gets the same:
-    /// - [`Error::NoMember`] if no member could be reached at the start. Once one was, losing it is told as
-    ///   [`Heard::Lost`] instead.
-    /// - [`Error::Api`] if the server will not do it. Number 401 says that events from there on are
-    ///   forgotten ([`Error::is_forgotten`]): read the key again and watch from the index of that answer.
-    pub async fn next(&mut self) -> Result<Heard, Error> {
-        self.inbox.next().await
+    /// An error ends the watch, and each later call returns it again:
+    /// - [`Error::NoMember`] if no member could be watched at the start. Later this is a
+    ///   [`WatchEvent::Lost`] instead.
+    /// - [`Error::Api`] if the server refused the watch. Code 401 means that the events are no longer in the
+    ///   history ([`Error::is_history_cleared`]): read the key and watch from the index of that response.
+    pub async fn next(&mut self) -> Result<WatchEvent, Error> {
+        self.receiver.next().await
     }
 }
 

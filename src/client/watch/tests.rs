@@ -1,4 +1,4 @@
-//! Watches of members played by scripts.
+//! Watches of scripted members.
 
 use std::sync::{Arc, Mutex};
 
@@ -6,30 +6,30 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
 
 use super::split::Split;
-use super::{Heard, Watch, Watched};
+use super::{Watch, WatchEvent, WatchSubject};
 use crate::client::{Client, Error};
 use crate::cluster::Address;
 
-/// What a member answers to one watch.
+/// The response of a member to one watch.
 #[derive(Clone)]
 enum Act {
     /// A status and a whole body.
     Whole(u16, String),
-    /// A body in pieces; then the connection breaks.
+    /// A body in pieces; then the connection is closed.
     Pieces(Vec<String>),
 }
 
-/// Whose member it plays.
+/// The server that it plays.
 #[derive(Clone, Copy)]
 enum Kind {
-    Ours,
-    Theirs,
-    /// One of ours that is cut off from the others.
+    Oxetcd,
+    Other,
+    /// A member of this project without a quorum.
     WithoutQuorum,
 }
 
-/// A member whose store is at index 100. It acts on watches in order, hangs when it has none left, and notes
-/// what is asked of it but for the small requests beside.
+/// A member whose store is at index 100. It responds to watches in order, does not respond after the last one, and
+/// records the targets of all requests except heartbeats.
 async fn member(kind: Kind, acts: Vec<Act>) -> (Address, Arc<Mutex<Vec<String>>>) {
     let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port");
     let address = listener.local_addr().expect("bound").to_string();
@@ -47,8 +47,8 @@ type Acts = Arc<Mutex<std::vec::IntoIter<Act>>>;
 
 async fn serve(mut stream: TcpStream, kind: Kind, acts: Acts, noted: Arc<Mutex<Vec<String>>>) {
     let server = match kind {
-        Kind::Ours | Kind::WithoutQuorum => "Server: oxetcd/0.1.0\r\n",
-        Kind::Theirs => "",
+        Kind::Oxetcd | Kind::WithoutQuorum => "Server: oxetcd/0.1.0\r\n",
+        Kind::Other => "",
     };
     let head = format!("X\r\nX-Etcd-Index: 100\r\n{server}");
     while let Some(target) = read_target(&mut stream).await {
@@ -102,19 +102,19 @@ fn event(index: u64) -> String {
 }
 
 fn watch(members: Vec<Address>, since: Option<u64>) -> Watch {
-    let watched = Watched {
+    let subject = WatchSubject {
         key: String::from("/w"),
         recursive: true,
         since,
     };
-    Watch::start(Arc::new(Client::new(members)), watched)
+    Watch::start(Arc::new(Client::new(members)), subject)
 }
 
 /// The indices of the next events.
 async fn indices(watch: &mut Watch, count: usize) -> Vec<u64> {
     let mut indices = Vec::new();
     while indices.len() < count {
-        if let Heard::Change(change) = watch.next().await.expect("it goes on") {
+        if let WatchEvent::Change(change) = watch.next().await.expect("it goes on") {
             assert_eq!(change.json, event(change.event.node.modified_index));
             indices.push(change.event.node.modified_index);
         }
@@ -133,21 +133,21 @@ fn seen(notes: &Arc<Mutex<Vec<String>>>) -> Vec<String> {
 }
 
 #[tokio::test]
-async fn a_stream_of_ours_is_resumed_behind_the_last_event() {
+async fn a_stream_is_resumed_after_the_last_event() {
     let whole = event(101);
     let (first, second) = whole.split_at(20);
     let acts = vec![
-        // In pieces, two in one, and one that is cut off.
+        // In pieces, two in one, and an incomplete one.
         Act::Pieces(vec![
             first.to_owned(),
             format!("{second}{} {}", event(105), &event(107)[..30]),
         ]),
-        // One that was told before does no harm.
+        // A repeated event is ignored.
         Act::Pieces(vec![event(105), event(107)]),
     ];
-    let (address, notes) = member(Kind::Ours, acts).await;
+    let (address, notes) = member(Kind::Oxetcd, acts).await;
     let mut watch = watch(vec![address.clone()], None);
-    let established = Heard::Established {
+    let established = WatchEvent::Established {
         member: address,
         index: 100,
         since: 101,
@@ -160,33 +160,33 @@ async fn a_stream_of_ours_is_resumed_behind_the_last_event() {
 }
 
 #[tokio::test]
-async fn elsewhere_it_polls() {
+async fn other_servers_are_polled() {
     let acts = vec![
         Act::Whole(200, event(51) + "\n"),
-        // A server may end a watch that saw nothing for long.
+        // A server may end a watch without an event.
         Act::Whole(200, String::new()),
         Act::Pieces(vec![event(60)[..40].to_owned()]),
         Act::Whole(200, event(60)),
     ];
-    let (address, notes) = member(Kind::Theirs, acts).await;
+    let (address, notes) = member(Kind::Other, acts).await;
     let mut watch = watch(vec![address], Some(50));
     assert_eq!(indices(&mut watch, 2).await, [51, 60]);
     assert_eq!(seen(&notes)[..4], ["50", "52", "52", "52"]);
 }
 
 #[tokio::test]
-async fn another_member_goes_on_where_one_broke_off() {
-    let (first, _) = member(Kind::Ours, vec![Act::Pieces(vec![event(101)])]).await;
-    let (second, notes) = member(Kind::Theirs, vec![Act::Whole(200, event(102))]).await;
+async fn another_member_resumes_the_watch() {
+    let (first, _) = member(Kind::Oxetcd, vec![Act::Pieces(vec![event(101)])]).await;
+    let (second, notes) = member(Kind::Other, vec![Act::Whole(200, event(102))]).await;
     let mut watch = watch(vec![first, second], Some(101));
     assert_eq!(indices(&mut watch, 2).await, [101, 102]);
     assert_eq!(seen(&notes)[0], "102");
 }
 
 #[tokio::test]
-async fn a_member_without_quorum_is_passed_over() {
+async fn a_member_without_quorum_is_skipped() {
     let (cut_off, notes) = member(Kind::WithoutQuorum, vec![Act::Pieces(vec![event(101)])]).await;
-    let (good, _) = member(Kind::Ours, vec![Act::Pieces(vec![event(102)])]).await;
+    let (good, _) = member(Kind::Oxetcd, vec![Act::Pieces(vec![event(102)])]).await;
     let mut watch = watch(vec![cut_off.clone(), good], Some(101));
     assert_eq!(indices(&mut watch, 1).await, [102]);
     assert!(seen(&notes).is_empty());
@@ -195,25 +195,25 @@ async fn a_member_without_quorum_is_passed_over() {
 }
 
 #[tokio::test]
-async fn that_events_are_forgotten_ends_it() {
+async fn a_cleared_history_ends_the_watch() {
     let gone = r#"{"errorCode":401,"message":"The event in requested index is outdated and cleared","cause":"x","index":100}"#;
-    for kind in [Kind::Ours, Kind::Theirs] {
+    for kind in [Kind::Oxetcd, Kind::Other] {
         let (address, _) = member(kind, vec![Act::Whole(400, gone.to_owned())]).await;
         let mut watch = watch(vec![address], Some(3));
         let error = loop {
             match watch.next().await {
-                Ok(Heard::Established { .. }) => {}
-                Ok(heard) => panic!("{heard:?}"),
+                Ok(WatchEvent::Established { .. }) => {}
+                Ok(event) => panic!("{event:?}"),
                 Err(error) => break error,
             }
         };
-        assert!(error.is_forgotten(), "{error}");
+        assert!(error.is_history_cleared(), "{error}");
         assert_eq!(watch.next().await, Err(error));
     }
 }
 
 #[tokio::test]
-async fn trouble_of_the_cluster_passes() {
+async fn temporary_errors_are_retried() {
     let trouble =
         r#"{"errorCode":300,"message":"Raft Internal Error","cause":"no leader","index":100}"#;
     let acts = vec![
@@ -221,8 +221,8 @@ async fn trouble_of_the_cluster_passes() {
         Act::Pieces(vec![String::from("<html>")]),
         Act::Pieces(vec![event(101)]),
     ];
-    let (address, _) = member(Kind::Ours, acts).await;
-    // The first trouble is told, since no member could be watched yet.
+    let (address, _) = member(Kind::Oxetcd, acts).await;
+    // The first error is returned, since no member could be watched yet.
     let error = watch(vec![address.clone()], Some(101)).next().await;
     assert!(matches!(error, Err(Error::NoMember(_))), "{error:?}");
     let mut watch = watch(vec![address], Some(101));
@@ -230,7 +230,7 @@ async fn trouble_of_the_cluster_passes() {
 }
 
 #[test]
-fn events_are_split_wherever_the_bytes_are() {
+fn events_are_split_at_any_byte() {
     let text = format!("{}\n{}{}", event(1), event(2), event(33));
     for piece in [1, 7, 100, text.len()] {
         let mut split = Split::default();

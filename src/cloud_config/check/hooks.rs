@@ -106,7 +106,7 @@ fn to_file(hook: &document::Hook, report: &mut Report) -> Option<HookFile> {
         }
     };
     // The schema of hook files is that of etcdctl.
-    let problems = hook::problems(&content);
+    let problems = hook::parse(&content).err().unwrap_or_default();
     for problem in &problems {
         report.error(hook.position, format!("hook {name}: {problem}"));
     }

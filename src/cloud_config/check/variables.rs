@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use crate::cloud_config::document::{Document, Variables};
 use crate::cloud_config::quote;
 use crate::cloud_config::report::{Report, quoted};
-use crate::config::refused;
+use crate::config::invalid_variables::find_invalid_variables;
 
 pub(super) fn environments(
     document: &Document,
@@ -42,7 +42,7 @@ pub(super) fn environments(
 /// Reports the values that etcd does not start with, in the words of etcd. They are passed on as they are.
 fn check_etcd(etcd: &Variables, report: &mut Report) {
     let lookup = |name: &str| etcd.values.get(name).map(|one| one.value.clone());
-    let mut refused = refused::refused(lookup);
+    let mut refused = find_invalid_variables(lookup);
     if let Some(discovery) = etcd.values.get("ETCD_DISCOVERY")
         && !is_discovery(&discovery.value)
     {
@@ -180,7 +180,7 @@ mod tests {
         (
             "ETCD_NAME",
             "a/b",
-            "warning: etcd will not start: ETCD_NAME: \"a/b\" has a /",
+            "warning: etcd will not start: ETCD_NAME: \"a/b\" contains a /",
         ),
         (
             "ETCD_READY",
@@ -190,7 +190,7 @@ mod tests {
         (
             "ETCD_CERT_FILE",
             "/c",
-            "warning: etcd will not start: ETCD_CERT_FILE: \"/c\" needs -key-file",
+            "warning: etcd will not start: ETCD_CERT_FILE: \"/c\" requires -key-file",
         ),
         (
             "ETCD_DATA_DIR",

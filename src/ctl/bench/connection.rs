@@ -1,35 +1,31 @@
-//! One client's connection: a request out, an answer in, and no more than that.
+//! One client's connection: writes a request and reads the response, with as little work as possible.
 
 use std::io::{Error, ErrorKind};
 use std::time::Duration;
 
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
-use tokio::net::TcpStream;
-use tokio_rustls::client::TlsStream;
 
 use super::parse::{self, BODY_MAX, Body, Head};
 use crate::cluster::Address;
 use crate::net::tls::Connector;
+use crate::net::{ConnectOptions, Stream, connect};
 
-/// How long a member may take to accept a connection.
-const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
+/// How a connection is opened.
+const OPTIONS: ConnectOptions = ConnectOptions {
+    timeout: Duration::from_secs(5),
+    keepalive: None,
+};
 
-/// A connection to a member, with what came in on it.
+/// A connection to a member, with its input buffer.
 pub(super) struct Connection {
     stream: Stream,
     input: Vec<u8>,
     chunks: Vec<u8>,
-    /// Whether it can take one more request.
+    /// Whether it can be used for another request.
     pub(super) alive: bool,
 }
 
-/// What goes over the wire. Most servers are measured without TLS, which is to cost them nothing.
-enum Stream {
-    Plain(TcpStream),
-    Tls(Box<TlsStream<TcpStream>>),
-}
-
-/// An answer, as far as it matters.
+/// The parts of a response that are used.
 pub(super) struct Reply<'a> {
     pub(super) status: u16,
     pub(super) index: Option<u64>,
@@ -38,38 +34,32 @@ pub(super) struct Reply<'a> {
 }
 
 impl Connection {
-    /// Connect, by TLS if the member's URL says so.
+    /// Connect, with TLS if the member's URL is `https`.
+    ///
+    /// # Errors
+    ///
+    /// The error of [`connect`].
     pub(super) async fn open(member: &Address, tls: &Connector) -> Result<Self, Error> {
-        let connecting = TcpStream::connect((member.host.as_str(), member.port));
-        let stream = tokio::time::timeout(CONNECT_TIMEOUT, connecting)
-            .await
-            .map_err(|_| Error::from(ErrorKind::TimedOut))??;
-        stream.set_nodelay(true)?;
-        let stream = match member.tls {
-            false => Stream::Plain(stream),
-            true => Stream::Tls(Box::new(tls.connect(&member.host, stream).await?)),
-        };
         Ok(Self {
-            stream,
+            stream: connect(member, tls, OPTIONS).await?,
             input: Vec::with_capacity(4096),
             chunks: Vec::new(),
             alive: true,
         })
     }
 
-    /// Send one request and read its whole answer. After an error the connection is of no more use.
+    /// Send one request and read the whole response. After an error the connection cannot be used any more.
+    ///
+    /// # Errors
+    ///
+    /// The connection failed, was closed (`UnexpectedEof`), or the response is not valid HTTP (`InvalidData`).
     pub(super) async fn exchange(&mut self, request: &[u8]) -> Result<Reply<'_>, Error> {
         self.alive = false;
         self.input.clear();
-        match &mut self.stream {
-            Stream::Plain(stream) => stream.write_all(request).await?,
-            Stream::Tls(stream) => {
-                stream.write_all(request).await?;
-                stream.flush().await?;
-            }
-        }
-        let head = self.head().await?;
-        let whole = self.body(&head).await?;
+        self.stream.write_all(request).await?;
+        self.stream.flush().await?;
+        let head = self.read_head().await?;
+        let whole = self.read_body(&head).await?;
         self.alive = head.keep_alive && whole == self.input.len();
         let body = match head.body {
             Body::Chunked => &self.chunks,
@@ -85,22 +75,22 @@ impl Connection {
         })
     }
 
-    async fn head(&mut self) -> Result<Head, Error> {
+    async fn read_head(&mut self) -> Result<Head, Error> {
         loop {
-            self.more().await?;
+            self.read_more().await?;
             if let Some(head) = parse::head(&self.input)? {
                 return Ok(head);
             }
         }
     }
 
-    /// Read the body; gives where it ends in the input.
-    async fn body(&mut self, head: &Head) -> Result<usize, Error> {
+    /// Read the body; returns its end in the input.
+    async fn read_body(&mut self, head: &Head) -> Result<usize, Error> {
         match head.body {
             Body::Fixed(length) => {
                 let whole = head.length + length;
                 while self.input.len() < whole {
-                    self.more().await?;
+                    self.read_more().await?;
                 }
                 Ok(whole)
             }
@@ -109,10 +99,10 @@ impl Connection {
                 if let Some(length) = parse::chunked(rest, &mut self.chunks)? {
                     return Ok(head.length + length);
                 }
-                self.more().await?;
+                self.read_more().await?;
             },
             Body::UntilEnd => loop {
-                match self.more().await {
+                match self.read_more().await {
                     Ok(()) if self.input.len() <= BODY_MAX => {}
                     Ok(()) => return Err(Error::from(ErrorKind::InvalidData)),
                     Err(error) if error.kind() == ErrorKind::UnexpectedEof => {
@@ -124,12 +114,8 @@ impl Connection {
         }
     }
 
-    async fn more(&mut self) -> Result<(), Error> {
-        let read = match &mut self.stream {
-            Stream::Plain(stream) => stream.read_buf(&mut self.input).await?,
-            Stream::Tls(stream) => stream.read_buf(&mut self.input).await?,
-        };
-        match read {
+    async fn read_more(&mut self) -> Result<(), Error> {
+        match self.stream.read_buf(&mut self.input).await? {
             0 => Err(Error::from(ErrorKind::UnexpectedEof)),
             _ => Ok(()),
         }

@@ -1,12 +1,14 @@
-//! `etcdctl bench`: how fast a cluster answers, in plain v2, so that it measures any etcd of that age.
+//! `etcdctl bench`: throughput and latency of a cluster, with plain v2 requests, so that any etcd with the v2 API
+//! can be measured.
 //!
-//! [`Plan`] says what to do. `load` does it: a few threads, each with its share of the clients, each
-//! client with a connection of its own (`connection`, which does no more than it must). They count into
-//! a [`histogram`](Histogram); `report` prints it.
+//! A [`Plan`] is what the command line asks for. `load` runs it on one thread per core, each with its share of
+//! the clients. A `client` has one `connection`, and counts into an `outcome`; `report` prints the sum of all.
 
+mod client;
 mod connection;
-mod histogram;
+mod failure;
 mod load;
+mod outcome;
 mod parse;
 mod plan;
 mod progress;
@@ -17,7 +19,6 @@ mod workload;
 #[cfg(test)]
 mod tests;
 
-pub use histogram::Histogram;
 pub use plan::{Limit, Plan, Workload, command};
 
 use std::time::Duration;
@@ -28,21 +29,21 @@ use tokio::runtime::Builder;
 use super::{Exit, Global, Output};
 use crate::client::{Client, Delete, Request};
 
-/// Measure, and print what came out.
+/// Measure, and print the report.
 ///
 /// # Errors
 ///
-/// Arguments that will not do; nobody there; or not one request that was answered well.
+/// Invalid arguments; no member reachable; not a single successful response.
 pub fn run(global: &Global, matches: &ArgMatches) -> Result<(), Exit> {
     let plan = Plan::read(global, matches)?;
     let runtime = Builder::new_current_thread()
         .enable_all()
         .build()
-        .map_err(|error| Exit::unreachable(format!("no runtime: {error}")))?;
+        .map_err(|error| Exit::unreachable(format!("cannot start the runtime: {error}")))?;
     let client = Client::new(plan.members.clone()).with_tls(global.tls.clone());
     let server = runtime
         .block_on(client.send(&Request::page("/version")))
-        .map_err(|error| Exit::unreachable(format!("no member answers: {error}")))?;
+        .map_err(|error| Exit::unreachable(format!("no member reachable: {error}")))?;
     let server = String::from_utf8_lossy(&server.body).trim().to_owned();
 
     let outcome = load::run(&plan, &global.tls);
@@ -55,17 +56,17 @@ pub fn run(global: &Global, matches: &ArgMatches) -> Result<(), Exit> {
     });
     let outcome = outcome?;
     if !matches!(removed, Ok(Ok(_))) {
-        eprintln!("etcdctl: {} could not be removed", plan.directory);
+        eprintln!("etcdctl: cannot remove {}", plan.directory);
     }
     match global.output {
         Output::Simple | Output::Extended => report::print_text(&plan, &server, &outcome),
         Output::Json => report::print_json(&plan, &server, &outcome),
     }
-    if outcome.latency.count() == 0 {
-        return Err(Exit::unreachable("no request was answered well"));
+    if outcome.count() == 0 {
+        return Err(Exit::unreachable("no request succeeded"));
     }
     Ok(())
 }
 
-/// How long removing the keys may take.
+/// The timeout for removing the keys.
 const CLEAN_UP_TIMEOUT: Duration = Duration::from_secs(30);

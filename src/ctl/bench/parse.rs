@@ -1,4 +1,5 @@
-//! The little of HTTP/1.1 that a measuring client needs to read.
+//! The part of HTTP/1.1 that a load generator needs to parse. It is written by hand because a general HTTP client
+//! takes a large part of the time that is to be measured.
 
 use std::io::{Error, ErrorKind};
 
@@ -8,43 +9,43 @@ pub(super) const HEAD_MAX: usize = 64 << 10;
 /// The longest body that is read; a longer one is an error.
 pub(super) const BODY_MAX: usize = 64 << 20;
 
-/// The first part of an answer.
+/// The head of a response.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Head {
     /// The status.
     pub(super) status: u16,
-    /// Where the body begins.
+    /// The length of the head: the body starts here.
     pub(super) length: usize,
-    /// How long it is.
+    /// How the body's length is determined.
     pub(super) body: Body,
     /// Whether another request may follow on this connection.
     pub(super) keep_alive: bool,
-    /// Where a redirect points.
+    /// The `Location` of a redirect.
     pub(super) location: Option<String>,
     /// `X-Etcd-Index`.
     pub(super) index: Option<u64>,
 }
 
-/// How long a body is.
+/// How the length of a body is determined.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Body {
-    /// So many bytes.
+    /// This number of bytes.
     Fixed(usize),
-    /// As many as its chunks say.
+    /// By its chunks.
     Chunked,
-    /// All until the connection ends.
+    /// All bytes until the connection is closed.
     UntilEnd,
 }
 
-/// The head of an answer; none while it is not all there.
+/// Parse the head of a response; none while it is incomplete.
 ///
 /// # Errors
 ///
-/// What is no answer.
+/// `InvalidData` if it is too long, has no valid status line or no valid length.
 pub(super) fn head(input: &[u8]) -> Result<Option<Head>, Error> {
     let Some(end) = find(input, b"\r\n\r\n") else {
         if input.len() > HEAD_MAX {
-            return Err(bad("too long a header"));
+            return Err(invalid("header section too long"));
         }
         return Ok(None);
     };
@@ -72,12 +73,12 @@ pub(super) fn head(input: &[u8]) -> Result<Option<Head>, Error> {
     Ok(Some(head))
 }
 
-/// A chunked body from its beginning: how many bytes it took, with its content in `body`; none while it
-/// is not all there.
+/// Parse a chunked body: returns its length in the input and puts its content into `body`; none while it is
+/// incomplete.
 ///
 /// # Errors
 ///
-/// What is no chunked body.
+/// `InvalidData` if a chunk's size is not valid or too large, or the end is not an empty line.
 pub(super) fn chunked(input: &[u8], body: &mut Vec<u8>) -> Result<Option<usize>, Error> {
     body.clear();
     let mut at = 0;
@@ -92,13 +93,13 @@ pub(super) fn chunked(input: &[u8], body: &mut Vec<u8>) -> Result<Option<usize>,
             .ok()
             .and_then(|digits| usize::from_str_radix(digits.trim(), 16).ok())
             .filter(|size| body.len().saturating_add(*size) <= BODY_MAX)
-            .ok_or_else(|| bad("a bad chunk"))?;
+            .ok_or_else(|| invalid("invalid chunk size"))?;
         at += line + 2;
         if size == 0 {
-            // Trailers are not expected: an empty line ends it.
+            // Trailers are not supported: an empty line ends the body.
             return match input.get(at..at + 2) {
                 Some(b"\r\n") => Ok(Some(at + 2)),
-                Some(_) => Err(bad("a bad end of chunks")),
+                Some(_) => Err(invalid("invalid end of chunks")),
                 None => Ok(None),
             };
         }
@@ -123,7 +124,7 @@ fn status(line: &[u8]) -> Result<u16, Error> {
         .and_then(|rest| rest.get(2..5))
         .and_then(decimal)
         .and_then(|status| u16::try_from(status).ok())
-        .ok_or_else(|| bad("what is no HTTP"))
+        .ok_or_else(|| invalid("not HTTP"))
 }
 
 fn field(head: &mut Head, line: &[u8]) -> Result<(), Error> {
@@ -132,13 +133,13 @@ fn field(head: &mut Head, line: &[u8]) -> Result<(), Error> {
     };
     let (name, value) = line.split_at(colon);
     let value = value.get(1..).unwrap_or_default().trim_ascii();
-    // By length first: most fields are none of these.
+    // Compare the length first: most fields are not among these.
     match name.len() {
         14 if name.eq_ignore_ascii_case(b"content-length") => {
             let length = decimal(value)
                 .and_then(|length| usize::try_from(length).ok())
                 .filter(|length| *length <= BODY_MAX)
-                .ok_or_else(|| bad("a bad length"))?;
+                .ok_or_else(|| invalid("invalid Content-Length"))?;
             if head.body != Body::Chunked {
                 head.body = Body::Fixed(length);
             }
@@ -156,7 +157,7 @@ fn field(head: &mut Head, line: &[u8]) -> Result<(), Error> {
     Ok(())
 }
 
-/// The number at the beginning of a text.
+/// The number at the start of a text.
 fn decimal(text: &[u8]) -> Option<u64> {
     let digits = text.iter().take_while(|byte| byte.is_ascii_digit()).count();
     std::str::from_utf8(text.get(..digits)?).ok()?.parse().ok()
@@ -166,7 +167,7 @@ fn find(text: &[u8], what: &[u8]) -> Option<usize> {
     text.windows(what.len()).position(|window| window == what)
 }
 
-fn bad(what: &str) -> Error {
+fn invalid(what: &str) -> Error {
     Error::new(ErrorKind::InvalidData, what)
 }
 

@@ -1,4 +1,4 @@
-//! What to measure.
+//! The plan of a run, from the command line.
 
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
@@ -8,16 +8,16 @@ use clap::{Arg, ArgMatches, Command, value_parser};
 use crate::cluster::Address;
 use crate::ctl::{Exit, Global};
 
-/// The most clients; a larger number is refused.
+/// The largest number of clients.
 const CLIENTS_MAX: u64 = 20_000;
 
-/// The most keys; a larger number is refused.
+/// The largest number of keys.
 const KEYS_MAX: u64 = 10_000_000;
 
-/// The longest value in bytes; a longer one is refused.
+/// The largest value, in bytes.
 const VALUE_MAX: u64 = 16 << 20;
 
-/// What the clients do.
+/// The requests of the clients.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Workload {
     /// Write keys.
@@ -26,13 +26,13 @@ pub enum Workload {
     Get,
     /// Read keys with `quorum=true`.
     QuorumGet,
-    /// Four reads to a write.
+    /// Four reads for each write.
     Mixed,
-    /// All wait for changes of one key, which one more client writes.
+    /// Watch one key, which one more client writes.
     Watch,
 }
 
-/// When it ends.
+/// When a run ends.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Limit {
     /// After this time.
@@ -41,24 +41,24 @@ pub enum Limit {
     Total(u64),
 }
 
-/// What to measure.
+/// The plan of a run.
 #[derive(Clone, Debug)]
 pub struct Plan {
-    /// Who is asked: the clients take them in turn.
+    /// The members; the clients are distributed over them.
     pub members: Vec<Address>,
-    /// What the clients do.
+    /// The requests of the clients.
     pub workload: Workload,
-    /// How many there are.
+    /// The number of clients.
     pub clients: usize,
-    /// Requests a second, however long they take; none for one after the other on each client.
+    /// Requests per second of all clients, independent of the responses; none for a closed loop.
     pub rate: Option<f64>,
-    /// When it ends.
+    /// When the run ends.
     pub limit: Limit,
-    /// The size of a value in bytes.
+    /// The size of a value, in bytes.
     pub value_size: usize,
-    /// How many keys there are.
+    /// The number of keys.
     pub keys: u64,
-    /// The directory they are in, removed afterwards.
+    /// The directory of the keys; removed after the run.
     pub directory: String,
 }
 
@@ -82,7 +82,7 @@ impl Workload {
         }
     }
 
-    /// Whether the keys must be there before it begins.
+    /// Whether the keys must exist before the run.
     pub fn reads(self) -> bool {
         match self {
             Self::Get | Self::QuorumGet | Self::Mixed => true,
@@ -99,7 +99,7 @@ pub fn command() -> Command {
             .value_parser(RangedU64ValueParser::<u64>::new().range(1..=max))
     };
     Command::new("bench")
-        .about("Measure how fast the cluster answers")
+        .about("Measure throughput and latency of the cluster.")
         .after_help(
             "Example: etcdctl -C http://10.0.0.1:4001 bench --workload put --clients 64 --duration 10",
         )
@@ -108,43 +108,49 @@ pub fn command() -> Command {
                 .long("workload")
                 .value_parser(Workload::ALL.map(Workload::name))
                 .default_value("put")
-                .help("What the clients do"),
+                .help("Requests to send; mixed is four reads for each write."),
             number("clients", CLIENTS_MAX)
                 .value_name("N")
                 .default_value("1")
-                .help("How many ask at the same time, each on its own connection"),
+                .help("Number of concurrent clients, each with its own connection."),
             Arg::new("rate")
                 .long("rate")
                 .value_name("R")
                 .value_parser(value_parser!(f64))
                 .help(
-                    "Ask this often a second whatever comes back, and count the time from when it \
-                     was due; without it, each client asks again when it was answered",
+                    "Requests per second of all clients, sent independently of the responses; latency \
+                     counts from the time a request was due (default: each client sends its next \
+                     request after the response).",
                 ),
             Arg::new("duration")
                 .long("duration")
                 .value_name("SECONDS")
                 .value_parser(value_parser!(f64))
                 .conflicts_with("total")
-                .help("How long to go on [default: 10]"),
+                .help("Duration of the run, in seconds (default: 10)."),
             number("total", u64::MAX)
                 .value_name("N")
-                .help("How many requests to make instead"),
+                .help("Number of requests, instead of a duration."),
             number("value-size", VALUE_MAX)
                 .value_name("BYTES")
                 .default_value("256")
-                .help("How long a value is"),
+                .help("Size of a value, in bytes."),
             number("keys", KEYS_MAX)
                 .value_name("N")
                 .default_value("1000")
-                .help("How many keys there are; each request takes one at random"),
+                .help("Number of keys; each request uses a random one."),
         ])
 }
 
 impl Plan {
+    /// The plan that the command line asks for.
+    ///
+    /// # Errors
+    ///
+    /// A rate or duration out of range.
     pub(super) fn read(global: &Global, matches: &ArgMatches) -> Result<Self, Exit> {
         let number = |name: &str| matches.get_one::<u64>(name).copied();
-        // What does not fit was refused by the parser's bounds.
+        // The parser checks the bounds, so every number fits.
         let size = |name: &str| number(name).map_or(1, |n| usize::try_from(n).unwrap_or(1));
         let workload = matches.get_one::<String>("workload");
         let workload = Workload::ALL
@@ -178,12 +184,12 @@ fn duration(matches: &ArgMatches) -> Result<Duration, Exit> {
     match Duration::try_from_secs_f64(seconds) {
         Ok(duration) if !duration.is_zero() && duration <= MAX => Ok(duration),
         _ => Err(Exit::usage(
-            "--duration: expected seconds above 0, at most 30 days",
+            "--duration: expected a number of seconds above 0, at most 2592000",
         )),
     }
 }
 
-/// A directory no other run uses.
+/// A directory that no other run uses.
 fn directory() -> String {
     let now = SystemTime::now()
         .duration_since(UNIX_EPOCH)

@@ -1,15 +1,15 @@
-//! The line that moves while it runs, on a terminal only.
+//! The progress line during a run, on a terminal only.
 
 use std::io::{IsTerminal, Write};
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 
-use super::load::Shared;
+use super::client::Shared;
 
-/// How often it moves.
+/// The time between two updates.
 pub(super) const PERIOD: Duration = Duration::from_millis(500);
 
-/// The line.
+/// The progress line.
 pub(super) struct Line {
     shown: bool,
     done: u64,
@@ -25,7 +25,7 @@ impl Line {
         }
     }
 
-    /// How far it is, and how fast it was since the last time.
+    /// Show the number of requests, and the rate since the last update.
     pub(super) fn show(&mut self, shared: &Shared) {
         if !self.shown {
             return;
@@ -42,7 +42,7 @@ impl Line {
         ));
     }
 
-    /// Take the line away.
+    /// Clear the line.
     pub(super) fn clear(&self) {
         if self.shown {
             write("\r\x1b[K");
@@ -52,7 +52,7 @@ impl Line {
 
 fn write(text: &str) {
     let mut stderr = std::io::stderr();
-    // A terminal that went away misses nothing.
+    // Fails only if the terminal is closed.
     let _ = stderr.write_all(text.as_bytes());
     let _ = stderr.flush();
 }

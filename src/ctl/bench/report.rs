@@ -1,4 +1,4 @@
-//! What came out, for people and for programs.
+//! The report, as text and as JSON.
 
 use std::fmt::Write as _;
 use std::io::Write as _;
@@ -6,14 +6,14 @@ use std::time::Duration;
 
 use serde::Serialize;
 
-use super::load::Outcome;
-use super::{Histogram, Limit, Plan};
+use super::outcome::Outcome;
+use super::{Limit, Plan};
 
 /// The percentiles that are shown.
 const PERCENTILES: [(&str, f64); 4] =
     [("p50", 50.0), ("p90", 90.0), ("p99", 99.0), ("p99.9", 99.9)];
 
-/// How wide the longest bar is, in columns.
+/// The width of the longest bar, in columns.
 const BAR: u64 = 40;
 
 #[derive(Serialize)]
@@ -50,40 +50,39 @@ struct Row {
     count: u64,
 }
 
-/// For people.
+/// Print the report as text.
 pub(super) fn print_text(plan: &Plan, server: &str, outcome: &Outcome) {
     print(&text(plan, server, outcome));
 }
 
-/// For programs: one JSON object on one line.
+/// Print the report as one JSON object on one line.
 pub(super) fn print_json(plan: &Plan, server: &str, outcome: &Outcome) {
     print(&json(plan, server, outcome));
 }
 
 fn print(text: &str) {
     let mut stdout = std::io::stdout();
-    // Whoever closed the pipe has read enough.
+    // Fails only if stdout is closed.
     let _ = stdout.write_all(text.as_bytes());
     let _ = stdout.flush();
 }
 
 fn text(plan: &Plan, server: &str, outcome: &Outcome) -> String {
-    let latency = &outcome.latency;
     let failed: u64 = outcome.failures.values().sum();
-    let loop_form = match plan.rate {
-        Some(rate) => format!("{rate} requests a second"),
-        None => String::from("each asks again when answered"),
+    let pace = match plan.rate {
+        Some(rate) => format!("{rate} requests/s"),
+        None => String::from("closed loop"),
     };
     let limit = match plan.limit {
         Limit::Duration(duration) => format!("for {} s", duration.as_secs_f64()),
-        Limit::Total(total) => format!("{total} in all"),
+        Limit::Total(total) => format!("{total} requests"),
     };
     // Writing to a string cannot fail.
     let mut text = String::new();
     let _ = writeln!(text, "server      {server}");
     let _ = writeln!(
         text,
-        "workload    {}, clients: {}, {loop_form}, {limit}; values of {} bytes, keys: {}",
+        "workload    {}, clients: {}, {pace}, {limit}; value size: {} bytes, keys: {}",
         plan.workload.name(),
         plan.clients,
         plan.value_size,
@@ -91,25 +90,28 @@ fn text(plan: &Plan, server: &str, outcome: &Outcome) -> String {
     );
     let _ = writeln!(
         text,
-        "answered    {} in {:.2} s: {:.1} a second; {failed} failed",
-        latency.count(),
+        "succeeded   {} in {:.2} s: {:.1} requests/s; {failed} failed",
+        outcome.count(),
         outcome.elapsed.as_secs_f64(),
         per_second(outcome)
     );
-    for (kind, count) in &outcome.failures {
-        let _ = writeln!(text, "  failed    {count} times: {kind}");
+    for (failure, count) in &outcome.failures {
+        let _ = writeln!(text, "  failed    {count}: {failure}");
     }
-    let _ = write!(text, "latency     mean {}", show(latency.mean()));
+    let _ = write!(text, "latency     mean {}", format_duration(outcome.mean()));
     for (name, percent) in PERCENTILES {
-        let _ = write!(text, "  {name} {}", show(latency.percentile(percent)));
+        let _ = write!(
+            text,
+            "  {name} {}",
+            format_duration(outcome.percentile(percent))
+        );
     }
-    let _ = writeln!(text, "  max {}", show(latency.max()));
-    bars(&mut text, latency);
+    let _ = writeln!(text, "  max {}", format_duration(outcome.max()));
+    write_bars(&mut text, outcome);
     text
 }
 
 fn json(plan: &Plan, server: &str, outcome: &Outcome) -> String {
-    let latency = &outcome.latency;
     let report = Report {
         server,
         workload: plan.workload.name(),
@@ -118,19 +120,19 @@ fn json(plan: &Plan, server: &str, outcome: &Outcome) -> String {
         value_size: plan.value_size,
         keys: plan.keys,
         seconds: outcome.elapsed.as_secs_f64(),
-        requests: latency.count(),
+        requests: outcome.count(),
         failed: outcome.failures.values().sum(),
         failures: &outcome.failures,
         per_second: per_second(outcome),
         latency_ms: Latency {
-            mean: ms(latency.mean()),
-            p50: ms(latency.percentile(50.0)),
-            p90: ms(latency.percentile(90.0)),
-            p99: ms(latency.percentile(99.0)),
-            p999: ms(latency.percentile(99.9)),
-            max: ms(latency.max()),
+            mean: ms(outcome.mean()),
+            p50: ms(outcome.percentile(50.0)),
+            p90: ms(outcome.percentile(90.0)),
+            p99: ms(outcome.percentile(99.0)),
+            p999: ms(outcome.percentile(99.9)),
+            max: ms(outcome.max()),
         },
-        histogram: rows(latency)
+        histogram: rows(outcome)
             .into_iter()
             .map(|(bound, count)| Row {
                 up_to_ms: ms(bound),
@@ -138,14 +140,14 @@ fn json(plan: &Plan, server: &str, outcome: &Outcome) -> String {
             })
             .collect(),
     };
-    // Numbers and texts always have a JSON form.
+    // Strings and numbers always have a JSON form.
     let mut text = serde_json::to_string(&report).unwrap_or_default();
     text.push('\n');
     text
 }
 
-fn bars(text: &mut String, latency: &Histogram) {
-    let rows = rows(latency);
+fn write_bars(text: &mut String, outcome: &Outcome) {
+    let rows = rows(outcome);
     let most = rows
         .iter()
         .map(|(_, count)| *count)
@@ -155,24 +157,28 @@ fn bars(text: &mut String, latency: &Histogram) {
     for (bound, count) in rows {
         let length = usize::try_from((count * BAR).div_ceil(most)).unwrap_or(0);
         #[expect(clippy::cast_precision_loss, reason = "shown to two digits")]
-        let percent = 100.0 * count as f64 / latency.count().max(1) as f64;
+        let percent = 100.0 * count as f64 / outcome.count().max(1) as f64;
         let bar = "#".repeat(length);
-        let _ = writeln!(text, "  <= {:>9}  {percent:6.2} %  {bar}", show(bound));
+        let _ = writeln!(
+            text,
+            "  <= {:>9}  {percent:6.2} %  {bar}",
+            format_duration(bound)
+        );
     }
 }
 
-/// Bounds 1, 2, 5, 10 and so on from the first to the last that has a count, with their counts.
-fn rows(latency: &Histogram) -> Vec<(Duration, u64)> {
+/// The bounds 1, 2, 5, 10 µs and so on from the first to the last with a count, with their counts.
+fn rows(outcome: &Outcome) -> Vec<(Duration, u64)> {
     let mut bounds = Vec::new();
     let mut decade = Duration::from_micros(1);
-    while decade < latency.max() * 10 && bounds.len() < 60 {
+    while decade < outcome.max() * 10 && bounds.len() < 60 {
         bounds.extend([decade, decade * 2, decade * 5]);
         decade *= 10;
     }
     let mut rows: Vec<(Duration, u64)> = bounds
         .iter()
         .copied()
-        .zip(latency.counts(&bounds))
+        .zip(outcome.counts(&bounds))
         .skip_while(|(_, count)| *count == 0)
         .collect();
     while rows.last().is_some_and(|(_, count)| *count == 0) {
@@ -183,7 +189,7 @@ fn rows(latency: &Histogram) -> Vec<(Duration, u64)> {
 
 fn per_second(outcome: &Outcome) -> f64 {
     #[expect(clippy::cast_precision_loss, reason = "shown to one digit")]
-    let count = outcome.latency.count() as f64;
+    let count = outcome.count() as f64;
     count / outcome.elapsed.as_secs_f64().max(1e-9)
 }
 
@@ -191,7 +197,7 @@ fn ms(duration: Duration) -> f64 {
     duration.as_secs_f64() * 1000.0
 }
 
-fn show(duration: Duration) -> String {
+fn format_duration(duration: Duration) -> String {
     let micros = duration.as_secs_f64() * 1e6;
     if micros < 1000.0 {
         format!("{micros:.0} us")

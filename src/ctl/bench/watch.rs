@@ -1,49 +1,51 @@
-//! The watch workload: how long after a change was asked for its watchers know.
+//! The watch workload: the time from sending a write until each watcher has its event.
 
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
 
 use super::Limit;
-use super::load::{Outcome, Worker};
+use super::client::Worker;
+use super::failure::Failure;
+use super::outcome::Outcome;
 
-/// The stamp of writes that are not measured.
+/// The number in the value of a write that is not measured.
 const UNMEASURED: u64 = 0;
 
-/// The stamp of the last write.
+/// The number in the value of the last write.
 const LAST: u64 = u64::MAX;
 
-/// One client watches: every event counts, from when its writer began to write it, until the last.
-pub(super) async fn listen(mut worker: Worker) -> Outcome {
+/// A watcher: the latency of every event counts from the start of its write, until the last event.
+pub(super) async fn watch(mut worker: Worker) -> Outcome {
     let shared = Arc::clone(&worker.shared);
     let mut since = match write_stamp(&mut worker, UNMEASURED).await {
         Ok(index) => index + 1,
-        Err(kind) => {
-            worker.outcome.fail(kind);
+        Err(failure) => {
+            worker.outcome.fail(&failure);
             return worker.outcome;
         }
     };
     loop {
-        let answered = worker
+        let result = worker
             .request(|requests, member| requests.watch(member, since))
             .await;
-        match answered {
-            Ok(answered) => {
-                since = answered.index + 1;
-                match answered.stamp {
+        match result {
+            Ok(summary) => {
+                since = summary.index + 1;
+                match summary.stamp {
                     Some(LAST) => break,
                     None | Some(UNMEASURED) => {}
                     Some(stamp) => {
-                        let begun = shared.start + Duration::from_nanos(stamp);
-                        worker.count(begun, Ok(())).await;
+                        let sent_at = shared.start + Duration::from_nanos(stamp);
+                        worker.count(sent_at, Ok(())).await;
                     }
                 }
             }
             // The last write may have been missed.
             Err(_) if shared.is_over() => break,
-            Err(kind) => {
-                worker.count(Instant::now(), Err(kind)).await;
-                // Its history may be gone: go on with what comes next.
+            Err(failure) => {
+                worker.count(Instant::now(), Err(failure)).await;
+                // The event history may be cleared: continue at the current index.
                 if let Ok(index) = write_stamp(&mut worker, UNMEASURED).await {
                     since = index + 1;
                 }
@@ -53,12 +55,12 @@ pub(super) async fn listen(mut worker: Worker) -> Outcome {
     worker.outcome
 }
 
-/// One more client writes the key they watch. Its own requests are not counted.
+/// The writer of the watched key. Its own requests are not counted.
 pub(super) async fn write(mut worker: Worker) -> Outcome {
     let shared = Arc::clone(&worker.shared);
     loop {
         let due = match shared.plan.rate {
-            Some(_) => shared.turn().await,
+            Some(_) => shared.next_due().await,
             None => (!shared.is_over()).then(Instant::now),
         };
         let Some(due) = due else {
@@ -66,29 +68,29 @@ pub(super) async fn write(mut worker: Worker) -> Outcome {
         };
         let stamp = due.saturating_duration_since(shared.start).as_nanos();
         let stamp = u64::try_from(stamp).unwrap_or(LAST).clamp(1, LAST - 1);
-        if let Err(kind) = write_stamp(&mut worker, stamp).await {
-            worker.outcome.fail(format!("writing: {kind}"));
+        if let Err(failure) = write_stamp(&mut worker, stamp).await {
+            worker.outcome.fail(&Failure::Write(Box::new(failure)));
             shared.failed.fetch_add(1, Ordering::Relaxed);
-            tokio::time::sleep(PAUSE).await;
+            tokio::time::sleep(RETRY_AFTER).await;
         }
     }
     if let Limit::Duration(duration) = shared.plan.limit {
         tokio::time::sleep(duration.saturating_sub(shared.start.elapsed())).await;
     }
     shared.stop.store(true, Ordering::Relaxed);
-    if let Err(kind) = write_stamp(&mut worker, LAST).await {
-        worker.outcome.fail(format!("writing: {kind}"));
+    if let Err(failure) = write_stamp(&mut worker, LAST).await {
+        worker.outcome.fail(&Failure::Write(Box::new(failure)));
     }
     worker.outcome
 }
 
-/// How long the writer waits after a failure.
-const PAUSE: Duration = Duration::from_millis(20);
+/// The delay of the writer after a failure.
+const RETRY_AFTER: Duration = Duration::from_millis(20);
 
-/// Write the key that is watched; gives the index of the change.
-async fn write_stamp(worker: &mut Worker, stamp: u64) -> Result<u64, String> {
+/// Write the watched key; returns the index of the change.
+async fn write_stamp(worker: &mut Worker, stamp: u64) -> Result<u64, Failure> {
     worker
         .request(|requests, member| requests.put_stamp(member, stamp))
         .await
-        .map(|answered| answered.index)
+        .map(|summary| summary.index)
 }

@@ -5,7 +5,7 @@ use std::io::Write;
 use super::{Plan, Workload};
 use crate::cluster::Address;
 
-/// Makes one client's requests, each in the same buffer.
+/// Formats one client's requests in one buffer.
 pub(super) struct Requests {
     workload: Workload,
     directory: String,
@@ -23,7 +23,7 @@ impl Requests {
             directory: plan.directory.clone(),
             keys: plan.keys,
             value: value(plan.value_size),
-            // Any number but zero; another one for each client.
+            // A different number other than zero for each client.
             random: (number as u64 + 1).wrapping_mul(0x9e37_79b9_7f4a_7c15),
             buffer: Vec::new(),
         }
@@ -40,12 +40,12 @@ impl Requests {
                 0 => self.put(member, key),
                 _ => self.get(member, key, ""),
             },
-            // The watchers make their own; this is the writer's.
+            // The watchers' requests are made by `watch`; this is the writer's.
             Workload::Watch => self.put(member, 0),
         }
     }
 
-    /// Write key number `key`.
+    /// The request that writes key number `key`.
     pub(super) fn put(&mut self, member: &Address, key: u64) -> &[u8] {
         self.buffer.clear();
         let (directory, length) = (&self.directory, self.value.len() + 6);
@@ -59,7 +59,7 @@ impl Requests {
         &self.buffer
     }
 
-    /// Write the key that is watched; its value begins with this number.
+    /// The request that writes the watched key with a value that starts with this number.
     pub(super) fn put_stamp(&mut self, member: &Address, stamp: u64) -> &[u8] {
         let digits = format!("{stamp:020}.");
         if self.value.len() < digits.len() {
@@ -71,7 +71,7 @@ impl Requests {
         self.put(member, 0)
     }
 
-    /// Wait for the key that is watched.
+    /// The request that watches the watched key.
     pub(super) fn watch(&mut self, member: &Address, since: u64) -> &[u8] {
         self.get(member, 0, &format!("?wait=true&waitIndex={since}"))
     }
@@ -86,7 +86,7 @@ impl Requests {
         &self.buffer
     }
 
-    /// Xorshift: which key is next needs no better randomness.
+    /// Xorshift, by hand: the choice of the next key needs no better randomness.
     fn random(&mut self) -> u64 {
         self.random ^= self.random << 13;
         self.random ^= self.random >> 7;
@@ -95,7 +95,7 @@ impl Requests {
     }
 }
 
-/// A value of letters, which a form leaves as they are.
+/// A value of letters, which need no escaping in a form.
 fn value(size: usize) -> Vec<u8> {
     (b'a'..=b'z').cycle().take(size).collect()
 }

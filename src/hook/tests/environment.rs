@@ -9,7 +9,7 @@ fn shown(json: &str) -> Vec<String> {
 }
 
 #[test]
-fn a_change_is_told_whole() {
+fn all_variables_are_set() {
     let json = r#"{"action":"compareAndSwap","node":{"key":"/a","value":"2","ttl":30,"modifiedIndex":9,"createdIndex":3},
         "prevNode":{"key":"/a","value":"1","modifiedIndex":3,"createdIndex":3}}"#;
     assert_eq!(
@@ -26,18 +26,18 @@ fn a_change_is_told_whole() {
     );
 }
 
-/// Where a command starts a daemon, that is not to wonder about them.
+/// A daemon that is started by a command does not warn about them.
 #[test]
-fn the_daemon_knows_them_all() {
+fn the_daemon_knows_all_variables() {
     let json = r#"{"action":"get","node":{"key":"/a","modifiedIndex":1,"createdIndex":1}}"#;
     let set = variables(&change(json)).set;
     let mut names: Vec<&str> = set.into_iter().map(|(name, _)| name).collect();
     names.sort_unstable();
-    assert_eq!(names, crate::config::env::OF_A_CHANGE);
+    assert_eq!(names, crate::config::env::CHANGE_VARIABLES);
 }
 
 #[test]
-fn what_there_is_none_of_is_empty() {
+fn missing_values_are_empty() {
     let json = r#"{"action":"delete","node":{"key":"/d","modifiedIndex":9,"createdIndex":3},
         "prevNode":{"key":"/d","dir":true,"modifiedIndex":3,"createdIndex":3}}"#;
     let all = [
@@ -53,7 +53,7 @@ fn what_there_is_none_of_is_empty() {
 }
 
 #[test]
-fn what_no_variable_can_hold_is_left_out() {
+fn invalid_values_are_left_out() {
     let long = "x".repeat(128 << 10);
     for value in [long.as_str(), r"a\u0000b"] {
         let json = format!(

@@ -1,18 +1,18 @@
 use std::time::Duration;
 
-use super::super::file::parse;
+use crate::hook::parse;
 
-/// What is said of a text: a line for each problem.
+/// The problems of a text, one line each.
 fn problems(text: &str) -> Vec<String> {
-    let wrong = parse(text).expect_err("it is wrong");
-    wrong
+    let problems = parse(text).expect_err("it is invalid");
+    problems
         .into_iter()
-        .map(|(line, text)| format!("{}: {text}", line.unwrap_or(0)))
+        .map(|problem| format!("{}: {problem}", problem.line.unwrap_or(0)))
         .collect()
 }
 
 #[test]
-fn a_hook_says_what_and_when() {
+fn every_key_is_read() {
     let hook = parse(
         "key: services/\nrecursive: true\ncommand: [reload, 1, 'a b']\nuser: www-data\n\
          environment:\n  SITE: one\n  PORT: 80\ntimeout: 2.5\ndebounce: 500\ninitial: true\njson: true\n\
@@ -32,7 +32,7 @@ fn a_hook_says_what_and_when() {
 }
 
 #[test]
-fn two_lines_are_enough() {
+fn only_two_keys_are_required() {
     let hook = parse("key: /a\ncommand: systemctl reload x; echo done\n").expect("a hook");
     assert_eq!(
         hook.words,
@@ -46,32 +46,32 @@ fn two_lines_are_enough() {
 }
 
 #[test]
-fn each_mistake_is_named_with_its_line_and_what_was_expected() {
+fn each_problem_has_its_line_and_what_is_expected() {
     assert_eq!(
         problems(
             "key: /a\nrecursive: sometimes\ncomand: x\ntimeout: -1\n\nenvironment:\n  A: x\n  B: [1]\n"
         ),
         [
-            "0: `command` is missing",
-            "2: `recursive`: expected true or false, found the text \"sometimes\"",
-            "3: `comand` is not known; did you mean `command`?",
-            "4: `timeout`: expected seconds above 0, at most a day, found -1",
-            "8: `environment.B`: expected a text (in quotes, if it looks like something else), found a list",
+            "0: required key `command` is missing",
+            "2: `recursive`: expected true or false, found the string \"sometimes\"",
+            "3: unknown key `comand`; did you mean `command`?",
+            "4: `timeout`: expected a number of seconds above 0, at most 86400, found -1",
+            "8: `environment.B`: expected a string (put it in quotes), found a list",
         ]
     );
     assert_eq!(
         problems("command: []\nkey: 7\nfrequency: 1\n"),
         [
-            "1: `command`: expected a line for the shell, or a list of a command and its arguments, found a list",
-            "2: `key`: expected a key, such as /services, found 7",
-            "3: `frequency` is not known; expected one of command, concurrency, debounce, environment, initial, \
+            "1: `command`: expected a shell command line, or a list of a command and its arguments, found a list",
+            "2: `key`: expected a key such as /services, found 7",
+            "3: unknown key `frequency`; expected one of command, concurrency, debounce, environment, initial, \
              json, key, on-failure, recursive, retry, timeout, user",
         ]
     );
 }
 
 #[test]
-fn values_have_bounds() {
+fn values_have_limits() {
     for line in [
         "concurrency: 0",
         "concurrency: 70000",
@@ -98,22 +98,22 @@ fn values_have_bounds() {
 }
 
 #[test]
-fn what_is_no_mapping_is_said() {
-    assert_eq!(problems(""), ["0: it says nothing"]);
+fn other_content_than_a_mapping_is_refused() {
+    assert_eq!(problems(""), ["0: the file is empty"]);
     assert_eq!(
         problems("- key: /a\n"),
-        ["1: expected lines such as `key: /services`"]
+        ["1: expected keys and values, as in `key: /services`"]
     );
     let said = problems("key: /a\ncommand: [x\n");
-    assert!(said[0].contains("this is no YAML"), "{said:?}");
+    assert!(said[0].contains("not valid YAML"), "{said:?}");
     let said = problems("key: /a\nkey: /b\ncommand: x\n");
     assert!(said[0].contains("duplicate"), "{said:?}");
 }
 
 proptest::proptest! {
-    /// Nothing that anybody writes makes it fall over.
+    /// No text makes the parser panic.
     #[test]
-    fn any_text_is_read_or_refused(text in ".{0,200}") {
+    fn any_text_is_parsed_or_refused(text in ".{0,200}") {
         let _ = parse(&text);
     }
 }

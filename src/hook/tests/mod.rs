@@ -1,4 +1,4 @@
-//! The pure parts, and the state file.
+//! Tests of the pure modules and of the state file.
 
 mod environment;
 mod file;
@@ -12,7 +12,7 @@ use std::sync::Arc;
 use super::queue::Item;
 use crate::client::watch::Change;
 
-/// A change as a server would send it.
+/// A change from the JSON of a server.
 fn change(json: &str) -> Arc<Change> {
     let event = serde_json::from_str(json).expect("an event");
     let json = bytes::Bytes::copy_from_slice(json.as_bytes());

@@ -1,6 +1,6 @@
 use std::time::{Duration, Instant};
 
-use super::super::queue::{CHANGES_MAX, Queue, Rules, Verdict};
+use super::super::queue::{CHANGES_MAX, Completion, Queue, Rules};
 use super::{removed_directory, set};
 
 const SECOND: Duration = Duration::from_secs(1);
@@ -21,12 +21,15 @@ fn started(queue: &mut Queue, now: Instant) -> Vec<u64> {
 }
 
 fn finish(queue: &mut Queue, key: &str, now: Instant) {
-    assert!(matches!(queue.ended(key, true, now), Verdict::Handled(_)));
+    assert!(matches!(
+        queue.complete(key, true, now),
+        Completion::Handled(_)
+    ));
     queue.settle(key);
 }
 
 #[test]
-fn keys_run_side_by_side_and_each_in_order() {
+fn keys_run_concurrently_and_each_in_order() {
     let now = Instant::now();
     let mut queue = Queue::new(rules(3));
     for item in [
@@ -36,7 +39,7 @@ fn keys_run_side_by_side_and_each_in_order() {
         set("/c", 4),
         set("/d", 5),
     ] {
-        queue.put(item, now);
+        queue.push(item, now);
     }
     assert_eq!(started(&mut queue, now), [1, 3, 4]);
     finish(&mut queue, "/b", now);
@@ -50,20 +53,23 @@ fn keys_run_side_by_side_and_each_in_order() {
 }
 
 #[test]
-fn a_place_is_taken_until_it_is_settled() {
+fn a_change_occupies_the_queue_until_it_is_settled() {
     let now = Instant::now();
     let mut queue = Queue::new(rules(1));
-    queue.put(set("/a", 1), now);
-    queue.put(set("/b", 2), now);
+    queue.push(set("/a", 1), now);
+    queue.push(set("/b", 2), now);
     assert_eq!(started(&mut queue, now), [1]);
-    assert!(matches!(queue.ended("/a", true, now), Verdict::Handled(_)));
+    assert!(matches!(
+        queue.complete("/a", true, now),
+        Completion::Handled(_)
+    ));
     assert_eq!(started(&mut queue, now), [0; 0]);
     queue.settle("/a");
     assert_eq!(started(&mut queue, now), [2]);
 }
 
 #[test]
-fn a_directory_keeps_its_place_among_what_is_below() {
+fn a_directory_stays_in_order_with_the_keys_below() {
     let now = Instant::now();
     let mut queue = Queue::new(rules(9));
     for item in [
@@ -73,7 +79,7 @@ fn a_directory_keeps_its_place_among_what_is_below() {
         set("/d/a", 4),
         set("/d/b/c", 5),
     ] {
-        queue.put(item, now);
+        queue.push(item, now);
     }
     assert_eq!(started(&mut queue, now), [1, 2]);
     finish(&mut queue, "/d/a", now);
@@ -83,60 +89,63 @@ fn a_directory_keeps_its_place_among_what_is_below() {
 }
 
 #[test]
-fn a_failure_is_retried_later_and_later() {
+fn retries_have_growing_delays() {
     let mut now = Instant::now();
     let mut queue = Queue::new(Rules {
         retries: 2,
         ..rules(1)
     });
-    queue.put(set("/a", 1), now);
-    queue.put(set("/a", 2), now);
-    queue.put(set("/b", 3), now);
+    queue.push(set("/a", 1), now);
+    queue.push(set("/a", 2), now);
+    queue.push(set("/b", 3), now);
     assert_eq!(started(&mut queue, now), [1]);
-    assert_eq!(queue.ended("/a", false, now), Verdict::Again(SECOND));
-    // Its key waits, others do not.
+    assert_eq!(queue.complete("/a", false, now), Completion::Retry(SECOND));
+    // Only its own key waits.
     assert_eq!(started(&mut queue, now), [3]);
     finish(&mut queue, "/b", now);
     assert_eq!(queue.due_at(now), Some(now + SECOND));
     now += SECOND;
     let job = queue.start(now).expect("it is due");
     assert_eq!(job.failures, 1);
-    assert_eq!(queue.ended("/a", false, now), Verdict::Again(2 * SECOND));
+    assert_eq!(
+        queue.complete("/a", false, now),
+        Completion::Retry(2 * SECOND)
+    );
     now += 2 * SECOND;
     assert_eq!(started(&mut queue, now), [1]);
     assert_eq!(
-        queue.ended("/a", false, now),
-        Verdict::Failed(vec![set("/a", 1)])
+        queue.complete("/a", false, now),
+        Completion::Failed(vec![set("/a", 1)])
     );
     queue.settle("/a");
     assert_eq!(started(&mut queue, now), [2]);
 }
 
 #[test]
-fn debounced_only_the_latest_runs_once_it_is_quiet() {
+fn with_debounce_only_the_latest_change_runs() {
     let begin = Instant::now();
     let mut queue = Queue::new(Rules {
         debounce: SECOND,
         ..rules(1)
     });
-    queue.put(set("/a", 1), begin);
+    queue.push(set("/a", 1), begin);
     assert_eq!(started(&mut queue, begin), [0; 0]);
-    queue.put(set("/a", 2), begin + SECOND / 2);
+    queue.push(set("/a", 2), begin + SECOND / 2);
     assert_eq!(started(&mut queue, begin + SECOND), [0; 0]);
     let due = begin + SECOND * 3 / 2;
     assert_eq!(queue.due_at(begin + SECOND), Some(due));
     assert_eq!(started(&mut queue, due), [2]);
-    // What comes while it runs is run for afterwards, and all that was passed over counts as handled.
-    queue.put(set("/a", 3), due);
-    queue.put(set("/a", 4), due);
-    let handled = Verdict::Handled(vec![set("/a", 1), set("/a", 2)]);
-    assert_eq!(queue.ended("/a", true, due), handled);
+    // Changes that arrive meanwhile run afterwards, and replaced changes count as handled.
+    queue.push(set("/a", 3), due);
+    queue.push(set("/a", 4), due);
+    let handled = Completion::Handled(vec![set("/a", 1), set("/a", 2)]);
+    assert_eq!(queue.complete("/a", true, due), handled);
     queue.settle("/a");
     assert_eq!(started(&mut queue, due + SECOND), [4]);
 }
 
 #[test]
-fn a_key_that_never_rests_is_not_put_off_for_ever() {
+fn debounce_has_a_maximum_delay() {
     let begin = Instant::now();
     let mut queue = Queue::new(Rules {
         debounce: SECOND,
@@ -146,7 +155,7 @@ fn a_key_that_never_rests_is_not_put_off_for_ever() {
     let mut index = 0;
     let first = loop {
         index += 1;
-        queue.put(set("/a", index), now);
+        queue.push(set("/a", index), now);
         now += SECOND / 2;
         if let Some(job) = queue.start(now) {
             break job;
@@ -163,7 +172,7 @@ fn the_queue_has_a_bound() {
     let mut index = 0;
     while queue.has_room() {
         index += 1;
-        queue.put(set("/a", index), now);
+        queue.push(set("/a", index), now);
     }
     assert_eq!(index, CHANGES_MAX as u64);
     assert_eq!(started(&mut queue, now), [1]);

@@ -1,5 +1,5 @@
-use super::super::ledger::Known;
-use super::super::relist::{Listing, Told};
+use super::super::ledger::KnownKeys;
+use super::super::relist::{Listing, Selection};
 use crate::client::Node;
 
 fn tree() -> Node {
@@ -14,8 +14,8 @@ fn tree() -> Node {
     .expect("a tree")
 }
 
-fn shown(listing: &Listing, known: &Known, told: Told) -> Vec<String> {
-    let items = listing.changes(known, told);
+fn shown(listing: &Listing, known: &KnownKeys, selection: Selection) -> Vec<String> {
+    let items = listing.changes(known, selection);
     let show = |item: &super::super::queue::Item| {
         let event = &item.change.event;
         format!(
@@ -26,14 +26,14 @@ fn shown(listing: &Listing, known: &Known, told: Told) -> Vec<String> {
     items.iter().map(show).collect()
 }
 
-fn known(keys: &[(&str, u64)]) -> Known {
+fn known(keys: &[(&str, u64)]) -> KnownKeys {
     keys.iter()
         .map(|(key, index)| ((*key).to_owned(), *index))
         .collect()
 }
 
 #[test]
-fn what_changed_and_what_is_gone_is_told() {
+fn changed_and_removed_keys_are_listed() {
     let listing = Listing::new(50, Some(tree()), true);
     let known = known(&[
         ("/w", 3),
@@ -43,7 +43,7 @@ fn what_changed_and_what_is_gone_is_told() {
         ("/w/gone/child", 7),
     ]);
     assert_eq!(
-        shown(&listing, &known, Told::Changed),
+        shown(&listing, &known, Selection::Changed),
         [
             "delete /w/gone/child 50",
             "delete /w/gone 50",
@@ -52,15 +52,15 @@ fn what_changed_and_what_is_gone_is_told() {
             "set /w/empty 41",
         ]
     );
-    // Once these are handled there is nothing more to tell.
+    // Afterwards there are no more changes.
     assert_eq!(
-        shown(&listing, &listing.known_at(50), Told::Changed),
+        shown(&listing, &listing.known_at(50), Selection::Changed),
         [""; 0]
     );
 }
 
 #[test]
-fn all_that_is_there_is_told_at_the_start() {
+fn all_keys_are_listed_at_start() {
     let listing = Listing::new(50, Some(tree()), true);
     let all = [
         "get /w/b 5",
@@ -68,30 +68,30 @@ fn all_that_is_there_is_told_at_the_start() {
         "get /w/a 40",
         "get /w/empty 41",
     ];
-    assert_eq!(shown(&listing, &Known::new(), Told::All), all);
+    assert_eq!(shown(&listing, &KnownKeys::new(), Selection::All), all);
 }
 
 #[test]
-fn a_key_alone_is_not_about_what_is_below() {
+fn without_recursive_only_the_key_itself_is_listed() {
     let listing = Listing::new(50, Some(tree()), false);
     assert_eq!(listing.known_at(50), known(&[("/w", 3)]));
     let gone = Listing::new(60, None, false);
     assert_eq!(
-        shown(&gone, &known(&[("/w", 3)]), Told::Changed),
+        shown(&gone, &known(&[("/w", 3)]), Selection::Changed),
         ["delete /w 60"]
     );
 }
 
 #[test]
-fn what_came_later_is_not_known_yet() {
+fn later_keys_are_not_known() {
     let listing = Listing::new(50, Some(tree()), true);
     assert_eq!(listing.known_at(10), known(&[("/w", 3), ("/w/b", 5)]));
 }
 
 #[test]
-fn the_text_is_that_of_an_event() {
+fn the_json_is_that_of_an_event() {
     let listing = Listing::new(50, Some(tree()), true);
-    let items = listing.changes(&Known::new(), Told::Changed);
+    let items = listing.changes(&KnownKeys::new(), Selection::Changed);
     for item in items {
         let read: crate::client::Event = serde_json::from_slice(&item.change.json).expect("JSON");
         assert_eq!(read, item.change.event);

@@ -1,7 +1,9 @@
 use std::fs;
 
-use super::super::ledger::{Effect, Known, Ledger};
-use super::super::state::{Found, State, Subject, line, position, whole};
+use super::super::ledger::{KeyUpdate, KnownKeys, Ledger};
+use super::super::state::{
+    Loaded, State, StateError, Subject, format_all, format_change, format_handled,
+};
 
 fn subject(key: &str) -> Subject {
     Subject {
@@ -12,51 +14,53 @@ fn subject(key: &str) -> Subject {
 
 fn ledger() -> Ledger {
     let known = [("/a", 7), ("/d", 8), ("/d/k", 8)].map(|(key, index)| (key.to_owned(), index));
-    Ledger::new(20, [], Known::from(known))
+    Ledger::new(20, [], KnownKeys::from(known))
 }
 
-struct Place {
+struct Scene {
     _directory: tempfile::TempDir,
     path: std::path::PathBuf,
 }
 
-fn place() -> Place {
+fn scene() -> Scene {
     let directory = tempfile::tempdir().expect("a directory");
     let path = directory.path().join("state");
-    Place {
+    Scene {
         _directory: directory,
         path,
     }
 }
 
-/// What a process that starts now would find.
-fn found(path: &std::path::Path) -> Result<Found, String> {
+/// What a process that starts now loads.
+fn load(path: &std::path::Path) -> Result<Loaded, StateError> {
     State::open(path, &subject("/")).map(|(_, found)| found)
 }
 
 #[test]
-fn what_is_written_is_found_again() {
-    let place = place();
-    let (mut state, before) = State::open(&place.path, &subject("/")).expect("a state");
-    assert_eq!(before, Found::Nothing);
+fn the_state_is_restored() {
+    let scene = scene();
+    let (mut state, before) = State::open(&scene.path, &subject("/")).expect("a state");
+    assert_eq!(before, Loaded::Missing);
     let mut ledger = ledger();
     assert!(state.is_long(&ledger));
     state
-        .replace(&whole(&subject("/"), &ledger))
+        .replace(&format_all(&subject("/"), &ledger))
         .expect("written");
     assert!(!state.is_long(&ledger));
     ledger.take(22);
     ledger.take(25);
-    for (index, effect) in [
-        (25, Effect::Gone("/d".into())),
-        (22, Effect::Set("/n".into(), 22)),
+    for (index, update) in [
+        (25, KeyUpdate::Removed("/d".into())),
+        (22, KeyUpdate::Set("/n".into(), 22)),
     ] {
-        ledger.done(index, &effect);
-        state.add(&line(index, &effect, &ledger)).expect("added");
-        // Also in the middle, when something above is handled.
+        ledger.complete(index, &update);
+        state
+            .append(&format_change(index, &update, &ledger))
+            .expect("added");
+        // Also while a later change is handled and an earlier one is open.
         drop(state);
-        let (next, after) = State::open(&place.path, &subject("/")).expect("a state");
-        let Found::Ledger(after) = after else {
+        let (next, after) = State::open(&scene.path, &subject("/")).expect("a state");
+        let Loaded::Ledger(after) = after else {
             panic!("{after:?}")
         };
         assert_eq!(after.handled(), ledger.handled());
@@ -67,33 +71,33 @@ fn what_is_written_is_found_again() {
         assert_eq!(after.known(), ledger.known());
         state = next;
         state
-            .replace(&whole(&subject("/"), &ledger))
+            .replace(&format_all(&subject("/"), &ledger))
             .expect("written");
     }
     ledger.skip_to(900);
-    state.add(&position(&ledger)).expect("added");
+    state.append(&format_handled(&ledger)).expect("added");
     drop(state);
-    let Ok(Found::Ledger(after)) = found(&place.path) else {
-        panic!("nothing found")
+    let Ok(Loaded::Ledger(after)) = load(&scene.path) else {
+        panic!("no ledger")
     };
     assert_eq!(after.handled(), 900);
 }
 
 #[test]
-fn half_a_last_line_is_dropped_and_damage_is_named() {
-    let place = place();
-    let text = whole(&subject("/"), &ledger());
-    fs::write(&place.path, format!("{text}{{\"handled\":3")).expect("written");
-    let Ok(Found::Ledger(after)) = found(&place.path) else {
-        panic!("nothing found")
+fn an_incomplete_last_line_is_ignored_and_damage_is_reported() {
+    let scene = scene();
+    let text = format_all(&subject("/"), &ledger());
+    fs::write(&scene.path, format!("{text}{{\"handled\":3")).expect("written");
+    let Ok(Loaded::Ledger(after)) = load(&scene.path) else {
+        panic!("no ledger")
     };
     assert_eq!(after.handled(), 20);
     fs::write(
-        &place.path,
+        &scene.path,
         format!("{text}{{\"handled\":3\n{{\"handled\":30}}\n"),
     )
     .expect("written");
-    let error = found(&place.path).expect_err("damage");
+    let error = load(&scene.path).expect_err("damage").to_string();
     assert!(
         error.contains("line 6 is damaged") && error.contains("remove it"),
         "{error}"
@@ -104,37 +108,35 @@ fn half_a_last_line_is_dropped_and_damage_is_named() {
         "some text\n",
         "{\"format\":\"etcdctl exec-watch 2\",\"key\":\"/\",\"recursive\":true}\n",
     ] {
-        fs::write(&place.path, text).expect("written");
-        let error = found(&place.path).expect_err("no state");
-        assert!(error.contains("no state of exec-watch"), "{error}");
+        fs::write(&scene.path, text).expect("written");
+        let error = load(&scene.path).expect_err("no state");
+        assert!(matches!(error, StateError::Format(_)), "{error}");
     }
 }
 
 #[test]
-fn a_file_of_another_watch_is_told_apart() {
-    let place = place();
-    fs::write(&place.path, whole(&subject("/other"), &ledger())).expect("written");
-    let Ok(Found::OfAnother(text)) = found(&place.path) else {
-        panic!("it was taken")
+fn the_file_of_another_watch_is_recognized() {
+    let scene = scene();
+    fs::write(&scene.path, format_all(&subject("/other"), &ledger())).expect("written");
+    let Ok(Loaded::OtherSubject(found)) = load(&scene.path) else {
+        panic!("it was accepted")
     };
-    assert!(text.ends_with(
-        "is the state of a watch of /other and all below it, not of / and all below it"
-    ));
+    assert_eq!(found.to_string(), "/other (recursive)");
 }
 
 #[test]
-fn two_processes_do_not_share_a_file() {
-    let place = place();
-    let held = State::open(&place.path, &subject("/")).expect("a state");
-    let error = found(&place.path).expect_err("it is held");
-    assert!(error.contains("in use by another process"), "{error}");
+fn the_file_is_locked() {
+    let scene = scene();
+    let held = State::open(&scene.path, &subject("/")).expect("a state");
+    let error = load(&scene.path).expect_err("it is held");
+    assert!(matches!(error, StateError::InUse(_)), "{error}");
     drop(held);
-    assert_eq!(found(&place.path), Ok(Found::Nothing));
+    assert_eq!(load(&scene.path).ok(), Some(Loaded::Missing));
 }
 
 #[test]
-fn a_place_that_cannot_be_written_is_named() {
-    let place = place();
-    let error = found(&place.path.join("below")).expect_err("no directory");
-    assert!(error.contains("cannot open"), "{error}");
+fn a_missing_directory_is_reported() {
+    let scene = scene();
+    let error = load(&scene.path.join("below")).expect_err("no directory");
+    assert!(matches!(error, StateError::Lock(..)), "{error}");
 }

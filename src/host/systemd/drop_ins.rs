@@ -1,7 +1,7 @@
-//! Whether this process was started with what the files of its unit say now.
+//! Whether the environment of this process agrees with the files of its unit.
 //!
-//! A machine that is set up while it boots writes the drop-in of a service that may be starting at that
-//! moment. A member must not found a cluster, or ask for a place, under the wrong name because of that.
+//! etcd-cloudinit may write a drop-in while the service is starting. A member must not found or join a cluster
+//! under the wrong name because of that.
 
 use std::collections::BTreeMap;
 use std::fs;
@@ -10,7 +10,7 @@ use std::path::{Path, PathBuf};
 use super::environment::{self, Environment};
 use crate::host::Failure;
 
-/// Where unit files and drop-ins are, what wins first: systemd.unit(5).
+/// The directories of unit files and drop-ins, the highest priority first: systemd.unit(5).
 const UNIT_PATHS: [&str; 12] = [
     "etc/systemd/system.control",
     "run/systemd/system.control",
@@ -26,59 +26,61 @@ const UNIT_PATHS: [&str; 12] = [
     "run/systemd/generator.late",
 ];
 
-/// What our variables begin with.
+/// The prefix of the variables to compare.
 const PREFIX: &str = "ETCD_";
 
-/// Whether the `ETCD_*` variables of this process are those that the files of its unit say now. Always so
-/// if it is no service of systemd's, and for whatever the files leave open.
+/// Check that the `ETCD_*` variables of this process are those in the files of its unit. Variables that the
+/// files do not decide are not compared, and a process that systemd did not start has nothing to compare.
 ///
 /// # Errors
 ///
-/// [`Failure::Environment`]: the service manager has to read its files again and start it again.
-pub fn environment_is_current() -> Result<(), Failure> {
+/// [`Failure::Environment`]: a variable differs; the service manager must reload the files and restart the
+/// service.
+pub fn check_environment() -> Result<(), Failure> {
     let Some(unit) = own_unit() else {
         return Ok(());
     };
     let root = Path::new("/");
-    let mut said = read(root, &unit);
-    leave_out_files(root, &mut said);
-    match difference(&said, |name| std::env::var(name).ok()) {
+    let mut expected = read_unit(root, &unit);
+    exclude_files(root, &mut expected);
+    match find_difference(&expected, |name| std::env::var(name).ok()) {
         None => Ok(()),
         Some(name) => Err(Failure::Environment(format!(
-            "{name} in the files of {unit} is not what this process was started with: the service \
-             manager has to read them (systemctl daemon-reload) and start it again"
+            "{name} in the files of {unit} differs from the environment of this process (run systemctl \
+             daemon-reload and restart the service)"
         ))),
     }
 }
 
-/// The first variable of ours whose value is another than the files say.
-fn difference(said: &Environment, own: impl Fn(&str) -> Option<String>) -> Option<&str> {
-    said.variables
+/// The first variable whose value differs from the files.
+fn find_difference(expected: &Environment, own: impl Fn(&str) -> Option<String>) -> Option<&str> {
+    expected
+        .variables
         .iter()
-        .filter(|(name, _)| name.starts_with(PREFIX) && !said.undecided.contains(*name))
+        .filter(|(name, _)| name.starts_with(PREFIX) && !expected.undecided.contains(*name))
         .find(|(name, value)| own(name).as_ref() != Some(value))
         .map(|(name, _)| name.as_str())
 }
 
-/// The service this process is the main one of, if systemd started it.
+/// The service of this process, if systemd started it.
 fn own_unit() -> Option<String> {
     std::env::var_os("INVOCATION_ID")?;
-    unit_of(&fs::read_to_string("/proc/self/cgroup").ok()?)
+    parse_unit(&fs::read_to_string("/proc/self/cgroup").ok()?)
 }
 
-/// The service whose control group this is: lines of `/proc/PID/cgroup`.
-fn unit_of(cgroups: &str) -> Option<String> {
-    let ours = |line: &&str| line.starts_with("0::") || line.contains(":name=systemd:");
-    cgroups.lines().filter(ours).find_map(|line| {
+/// The service of a control group, from the lines of `/proc/PID/cgroup`.
+fn parse_unit(cgroups: &str) -> Option<String> {
+    let is_systemd = |line: &&str| line.starts_with("0::") || line.contains(":name=systemd:");
+    cgroups.lines().filter(is_systemd).find_map(|line| {
         let (_, path) = line.split_once(":/")?;
         let unit = path.rsplit('/').next()?;
         unit.ends_with(".service").then(|| unit.to_owned())
     })
 }
 
-/// What the unit's file and drop-ins below `root` say.
-fn read(root: &Path, unit: &str) -> Environment {
-    let texts: Vec<String> = files(root, unit)
+/// Read the unit file and the drop-ins below `root`.
+fn read_unit(root: &Path, unit: &str) -> Environment {
+    let texts: Vec<String> = find_files(root, unit)
         .iter()
         .filter_map(|path| fs::read(path).ok())
         .filter_map(|bytes| String::from_utf8(bytes).ok())
@@ -87,19 +89,22 @@ fn read(root: &Path, unit: &str) -> Environment {
         let text = fs::read_to_string(root.join(path)).ok()?;
         text.lines().next().map(|line| line.trim().to_owned())
     };
-    environment::read(texts.iter().map(String::as_str), |letter| match letter {
-        'm' => line("etc/machine-id"),
-        'H' => line("proc/sys/kernel/hostname").or_else(|| line("etc/hostname")),
-        'n' => Some(unit.to_owned()),
-        'N' | 'p' => unit.strip_suffix(".service").map(str::to_owned),
-        'i' | 'I' => Some(String::new()),
-        _ => None,
-    })
+    environment::read(
+        texts.iter().map(String::as_str),
+        |specifier| match specifier {
+            'm' => line("etc/machine-id"),
+            'H' => line("proc/sys/kernel/hostname").or_else(|| line("etc/hostname")),
+            'n' => Some(unit.to_owned()),
+            'N' | 'p' => unit.strip_suffix(".service").map(str::to_owned),
+            'i' | 'I' => Some(String::new()),
+            _ => None,
+        },
+    )
 }
 
-/// The unit's file and its drop-ins, in the order in which systemd reads them: of files with one name the
-/// first found, drop-ins by their names.
-fn files(root: &Path, unit: &str) -> Vec<PathBuf> {
+/// The unit file and its drop-ins, in the order in which systemd reads them: drop-ins sorted by name, and of
+/// files with the same name the first one.
+fn find_files(root: &Path, unit: &str) -> Vec<PathBuf> {
     let folders = || UNIT_PATHS.iter().map(|path| root.join(path));
     let main = folders()
         .map(|folder| folder.join(unit))
@@ -124,18 +129,17 @@ fn files(root: &Path, unit: &str) -> Vec<PathBuf> {
     main.into_iter().chain(drop_ins.into_values()).collect()
 }
 
-/// What an environment file sets is not for the unit's files to say. Without the right to read one,
-/// nothing is known.
-fn leave_out_files(root: &Path, said: &mut Environment) {
-    for path in &said.files {
+/// Exclude the variables that environment files set. If one cannot be read, exclude all.
+fn exclude_files(root: &Path, expected: &mut Environment) {
+    for path in &expected.files {
         let path = root.join(path.trim_start_matches('/'));
         match fs::read_to_string(&path) {
             Ok(text) => {
                 let names = environment::names_in_file(&text).map(str::to_owned);
-                said.undecided.extend(names);
+                expected.undecided.extend(names);
             }
             Err(error) if error.kind() == std::io::ErrorKind::NotFound => {}
-            Err(_) => said.variables.clear(),
+            Err(_) => expected.variables.clear(),
         }
     }
 }
@@ -151,17 +155,17 @@ mod tests {
     }
 
     fn stale(root: &Path, own: &[(&str, &str)]) -> Option<String> {
-        let mut said = read(root, "etcd.service");
-        leave_out_files(root, &mut said);
+        let mut expected = read_unit(root, "etcd.service");
+        exclude_files(root, &mut expected);
         let own = |name: &str| {
             let found = own.iter().find(|(one, _)| *one == name);
             found.map(|(_, value)| String::from(*value))
         };
-        difference(&said, own).map(str::to_owned)
+        find_difference(&expected, own).map(str::to_owned)
     }
 
     #[test]
-    fn a_drop_in_that_came_later_is_noticed() {
+    fn a_drop_in_written_later_is_detected() {
         let folder = tempfile::tempdir().expect("a folder");
         let root = folder.path();
         put(root, "etc/machine-id", "0123\n");
@@ -188,7 +192,7 @@ mod tests {
         ];
         assert_eq!(stale(root, &own), None);
 
-        // A file of the administrator's wins over it.
+        // A file in /etc overrides it.
         put(
             root,
             "etc/systemd/system/etcd.service.d/20-cloudinit.conf",
@@ -211,7 +215,7 @@ mod tests {
             ("0::/\n", None),
             ("", None),
         ] {
-            assert_eq!(unit_of(text).as_deref(), unit, "{text}");
+            assert_eq!(parse_unit(text).as_deref(), unit, "{text}");
         }
     }
 }

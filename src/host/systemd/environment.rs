@@ -1,23 +1,23 @@
-//! Which environment the files of a unit give its service: pure, texts in.
+//! The environment that the files of a unit define. Pure.
 //!
-//! The rules are those of systemd.syntax(7), systemd.exec(5) and of specifiers in systemd.unit(5). What
-//! cannot be known from the files alone is left out.
+//! The rules are those of systemd.syntax(7), systemd.exec(5) and the specifiers of systemd.unit(5). Variables
+//! that the files alone do not decide are left out.
 
 use std::collections::{BTreeMap, BTreeSet};
 
-/// What the files of a unit say about its service's environment.
+/// The environment of a service, as far as its files decide it.
 #[derive(Debug, Default, PartialEq, Eq)]
 pub(super) struct Environment {
-    /// Values by `Environment=`.
+    /// Variables of `Environment=`.
     pub variables: BTreeMap<String, String>,
-    /// Files by `EnvironmentFile=`, which win over `variables`.
+    /// Files of `EnvironmentFile=`, which override `variables`.
     pub files: Vec<String>,
-    /// Names that something else than the files decides about.
+    /// Names of variables that the files do not decide.
     pub undecided: BTreeSet<String>,
 }
 
-/// The environment given by these texts of unit files, in the order in which they are read. `specifier`
-/// knows what stands for a letter after `%`.
+/// The environment defined by the texts of unit files, in the order in which they are read. `specifier` returns
+/// the value of a specifier, such as `m` for `%m`.
 pub(super) fn read<'a>(
     texts: impl IntoIterator<Item = &'a str>,
     specifier: impl Fn(char) -> Option<String>,
@@ -25,13 +25,13 @@ pub(super) fn read<'a>(
     let mut environment = Environment::default();
     for text in texts {
         for (key, value) in directives(text) {
-            take(&mut environment, &key, &value, &specifier);
+            apply(&mut environment, &key, &value, &specifier);
         }
     }
     environment
 }
 
-fn take(
+fn apply(
     environment: &mut Environment,
     key: &str,
     value: &str,
@@ -73,7 +73,7 @@ fn take(
     }
 }
 
-/// The names that an environment file sets.
+/// The names of the variables in an environment file.
 pub(super) fn names_in_file(text: &str) -> impl Iterator<Item = &str> {
     text.lines()
         .map(str::trim_start)
@@ -82,7 +82,7 @@ pub(super) fn names_in_file(text: &str) -> impl Iterator<Item = &str> {
         .map(|(name, _)| name.trim())
 }
 
-/// The keys and values of the `[Service]` section, lines that go on put together.
+/// The keys and values of the `[Service]` section, with continuation lines joined.
 fn directives(text: &str) -> Vec<(String, String)> {
     let mut found = Vec::new();
     let mut in_service = false;
@@ -92,8 +92,8 @@ fn directives(text: &str) -> Vec<(String, String)> {
         if physical.trim_start().starts_with(['#', ';']) {
             continue;
         }
-        if let Some(begun) = physical.strip_suffix('\\') {
-            line.push_str(begun);
+        if let Some(start) = physical.strip_suffix('\\') {
+            line.push_str(start);
             line.push(' ');
             continue;
         }
@@ -111,47 +111,44 @@ fn directives(text: &str) -> Vec<(String, String)> {
     found
 }
 
-/// A value's words, quotes and escapes resolved. A word whose escapes are wrong is left out.
+/// The words of a value, unquoted and unescaped. A word with an invalid escape is left out.
 fn words(value: &str) -> Vec<String> {
     let mut found = Vec::new();
-    let mut letters = value.chars().peekable();
+    let mut chars = value.chars().peekable();
     loop {
-        while letters
-            .next_if(|letter| letter.is_ascii_whitespace())
-            .is_some()
-        {}
-        if letters.peek().is_none() {
+        while chars.next_if(|c| c.is_ascii_whitespace()).is_some() {}
+        if chars.peek().is_none() {
             return found;
         }
         let mut word = Some(Vec::new());
         let mut quote = None;
-        while let Some(letter) = letters.next() {
-            match letter {
-                '\\' => match (unescape(&mut letters), &mut word) {
+        while let Some(c) = chars.next() {
+            match c {
+                '\\' => match (unescape(&mut chars), &mut word) {
                     (Some(bytes), Some(word)) => word.extend(bytes),
                     _ => word = None,
                 },
-                _ if Some(letter) == quote => quote = None,
-                '"' | '\'' if quote.is_none() => quote = Some(letter),
-                _ if letter.is_ascii_whitespace() && quote.is_none() => break,
+                _ if Some(c) == quote => quote = None,
+                '"' | '\'' if quote.is_none() => quote = Some(c),
+                _ if c.is_ascii_whitespace() && quote.is_none() => break,
                 _ => {
                     if let Some(word) = &mut word {
-                        word.extend(letter.to_string().bytes());
+                        word.extend(c.to_string().bytes());
                     }
                 }
             }
         }
-        // An open quote makes systemd ignore the rest of the line.
+        // systemd ignores the rest of a line with an unclosed quote.
         if quote.is_none() {
             found.extend(word.and_then(|bytes| String::from_utf8(bytes).ok()));
         }
     }
 }
 
-/// The bytes that an escape stands for, its backslash already read; none for one that is wrong.
-fn unescape(letters: &mut impl Iterator<Item = char>) -> Option<Vec<u8>> {
-    let letter = letters.next()?;
-    let byte = match letter {
+/// The bytes of an escape, after its backslash; none if it is not valid.
+fn unescape(chars: &mut impl Iterator<Item = char>) -> Option<Vec<u8>> {
+    let c = chars.next()?;
+    let byte = match c {
         'a' => 7,
         'b' => 8,
         'f' => 12,
@@ -160,26 +157,26 @@ fn unescape(letters: &mut impl Iterator<Item = char>) -> Option<Vec<u8>> {
         't' => b'\t',
         'v' => 11,
         's' => b' ',
-        '\\' | '"' | '\'' => u8::try_from(letter).ok()?,
-        'x' => u8::try_from(number("", letters, 2, 16)?).ok()?,
-        '0'..='7' => u8::try_from(number(letter.encode_utf8(&mut [0; 4]), letters, 2, 8)?).ok()?,
-        'u' => return character(number("", letters, 4, 16)?),
-        'U' => return character(number("", letters, 8, 16)?),
+        '\\' | '"' | '\'' => u8::try_from(c).ok()?,
+        'x' => u8::try_from(parse_number("", chars, 2, 16)?).ok()?,
+        '0'..='7' => u8::try_from(parse_number(c.encode_utf8(&mut [0; 4]), chars, 2, 8)?).ok()?,
+        'u' => return character(parse_number("", chars, 4, 16)?),
+        'U' => return character(parse_number("", chars, 8, 16)?),
         _ => return None,
     };
     (byte != 0).then(|| vec![byte])
 }
 
-/// The number that `begun` and this many more digits make.
-fn number(
-    begun: &str,
-    letters: &mut impl Iterator<Item = char>,
+/// The number of `start` and this many more digits.
+fn parse_number(
+    start: &str,
+    chars: &mut impl Iterator<Item = char>,
     more: usize,
     radix: u32,
 ) -> Option<u32> {
-    let text: String = begun.chars().chain(letters.take(more)).collect();
-    let digits = text.chars().all(|letter| letter.is_digit(radix));
-    let whole = text.len() == begun.len() + more;
+    let text: String = start.chars().chain(chars.take(more)).collect();
+    let digits = text.chars().all(|c| c.is_digit(radix));
+    let whole = text.len() == start.len() + more;
     (digits && whole)
         .then(|| u32::from_str_radix(&text, radix).ok())
         .flatten()
@@ -190,19 +187,19 @@ fn character(number: u32) -> Option<Vec<u8>> {
     Some(character.to_string().into_bytes())
 }
 
-/// A text with its specifiers resolved; none if there is one that `specifier` does not know.
+/// Expand the specifiers of a text; none if `specifier` does not know one of them.
 fn expand(text: &str, specifier: impl Fn(char) -> Option<String>) -> Option<String> {
     let mut expanded = String::new();
-    let mut letters = text.chars();
-    while let Some(letter) = letters.next() {
-        if letter != '%' {
-            expanded.push(letter);
+    let mut chars = text.chars();
+    while let Some(c) = chars.next() {
+        if c != '%' {
+            expanded.push(c);
             continue;
         }
-        match letters.next() {
+        match chars.next() {
             Some('%') => expanded.push('%'),
-            Some(letter) => expanded.push_str(&specifier(letter)?),
-            // A lone one at the end stays as it is.
+            Some(c) => expanded.push_str(&specifier(c)?),
+            // A single % at the end is kept.
             None => expanded.push('%'),
         }
     }
@@ -217,7 +214,7 @@ mod tests {
 
     fn variables(lines: &str) -> Vec<(String, String)> {
         let text = format!("[Service]\n{lines}\n");
-        let specifier = |letter| (letter == 'm').then(|| String::from("0123"));
+        let specifier = |c| (c == 'm').then(|| String::from("0123"));
         read([text.as_str()], specifier)
             .variables
             .into_iter()
@@ -225,7 +222,7 @@ mod tests {
     }
 
     #[test]
-    fn values_are_read_as_systemd_reads_them() {
+    fn values_are_parsed_as_by_systemd() {
         for (line, value) in [
             ("Environment=K=v", "v"),
             ("Environment = K=v ", "v"),
@@ -257,12 +254,12 @@ mod tests {
     }
 
     #[test]
-    fn what_cannot_be_known_is_left_out() {
+    fn undecided_variables_are_left_out() {
         assert_eq!(variables("Environment=\"K=\\q\" J=1").len(), 1);
         assert_eq!(variables("Environment=\"K=open"), []);
         let text = "[Unit]\nEnvironment=A=1\n[Service]\nEnvironment=B=%y\nEnvironmentFile=-/etc/default/%m\n\
                     UnsetEnvironment=C=1 D\n[Install]\nEnvironment=E=1\n";
-        let specifier = |letter| (letter == 'm').then(|| String::from("0123"));
+        let specifier = |c| (c == 'm').then(|| String::from("0123"));
         let found = read([text], specifier);
         assert_eq!(found.variables.len(), 0);
         assert_eq!(found.files, ["/etc/default/0123"]);
@@ -270,7 +267,7 @@ mod tests {
     }
 
     #[test]
-    fn names_of_an_environment_file() {
+    fn names_in_an_environment_file_are_found() {
         let text = "# A=1\n B=2\nC = 3\n;D=4\nno\n";
         assert_eq!(names_in_file(text).collect::<Vec<_>>(), ["B", "C"]);
     }
@@ -282,14 +279,14 @@ mod tests {
         }
 
         #[test]
-        fn what_is_quoted_is_read_back(value in "\\PC{0,40}|[\\x01-\\x7f]{0,40}") {
+        fn quoted_values_are_parsed_to_the_same(value in "\\PC{0,40}|[\\x01-\\x7f]{0,40}") {
             let mut quoted = String::new();
-            for letter in value.chars() {
-                match letter {
+            for c in value.chars() {
+                match c {
                     '%' => quoted.push_str("%%"),
-                    '"' | '\\' => quoted.extend(['\\', letter]),
-                    _ if letter.is_ascii_control() => quoted.push_str(&format!("\\x{:02x}", u32::from(letter))),
-                    _ => quoted.push(letter),
+                    '"' | '\\' => quoted.extend(['\\', c]),
+                    _ if c.is_ascii_control() => quoted.push_str(&format!("\\x{:02x}", u32::from(c))),
+                    _ => quoted.push(c),
                 }
             }
             let found = variables(&format!("Environment=\"K={quoted}\""));

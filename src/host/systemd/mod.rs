@@ -1,5 +1,5 @@
-//! The service manager: what it is told, the sockets it hands over, and what it has on disk about this
-//! service. Without one, all of this does nothing.
+//! The service manager: notifications, inherited sockets, and the unit files of this service. Without a service
+//! manager, these functions do nothing.
 
 mod drop_ins;
 mod environment;
@@ -9,62 +9,56 @@ use std::time::Duration;
 
 use sd_notify::NotifyState;
 
-pub use drop_ins::environment_is_current;
-pub use sockets::Sockets;
+pub use drop_ins::check_environment;
+pub use sockets::{SocketError, Sockets};
 
-/// Tell it something. One that is not there, or does not listen, misses nothing we need; and there is no
-/// line about it, since lines come through here, too.
-fn tell(states: &[NotifyState<'_>]) {
+/// Send a notification. A failure is ignored, and not logged either, since log messages are notifications too.
+fn notify(states: &[NotifyState<'_>]) {
     let _ = sd_notify::notify(states);
 }
 
-/// What it does is done: it serves. With a line for `systemctl status`.
+/// Report that starting or reloading is complete, with the status for `systemctl status`.
 pub fn ready(status: &str) {
-    tell(&[NotifyState::Ready, NotifyState::Status(&one_line(status))]);
+    notify(&[NotifyState::Ready, NotifyState::Status(&one_line(status))]);
 }
 
-/// A line for `systemctl status`.
+/// Set the status for `systemctl status`.
 pub fn status(status: &str) {
-    tell(&[NotifyState::Status(&one_line(status))]);
+    notify(&[NotifyState::Status(&one_line(status))]);
 }
 
-/// A start takes longer: at least this much from now.
+/// Extend the start timeout to at least this time from now.
 pub fn extend_start(by: Duration) {
     let micros = u32::try_from(by.as_micros()).unwrap_or(u32::MAX);
-    tell(&[NotifyState::ExtendTimeoutUsec(micros)]);
+    notify(&[NotifyState::ExtendTimeoutUsec(micros)]);
 }
 
-/// Options are being read again; [`ready`] says that it is done.
+/// Report that the configuration is being reloaded; [`ready`] completes it.
 pub fn reloading() {
     if let Ok(now) = NotifyState::monotonic_usec_now() {
-        tell(&[NotifyState::Reloading, now]);
+        notify(&[NotifyState::Reloading, now]);
     }
 }
 
-/// It stops.
+/// Report that the service is stopping.
 pub fn stopping(status: &str) {
-    tell(&[
+    notify(&[
         NotifyState::Stopping,
         NotifyState::Status(&one_line(status)),
     ]);
 }
 
-/// It is alive, which is to be said more often than every [`watchdog`].
+/// Send a watchdog keep-alive; at least one is required in each period of [`watchdog`].
 pub fn alive() {
-    tell(&[NotifyState::Watchdog]);
+    notify(&[NotifyState::Watchdog]);
 }
 
-/// How long it may be silent before it is taken for dead; none for as long as it likes.
+/// The watchdog period of the service; none without a watchdog.
 pub fn watchdog() -> Option<Duration> {
     sd_notify::watchdog_enabled().filter(|period| !period.is_zero())
 }
 
-/// Whether there is someone who listens.
-pub fn is_there() -> bool {
-    std::env::var_os("NOTIFY_SOCKET").is_some()
-}
-
-/// A status has one line; another one would be another message.
+/// A status is one line: a second line would be another notification.
 fn one_line(text: &str) -> String {
     text.replace(['\n', '\r'], " ")
 }

@@ -15,7 +15,7 @@ fn a_failure_is_logged_and_the_watch_continues() {
     scene.put("/a", "1");
     scene.put("/a", "2");
     wait_for_lines(&scene.out(), &["1", "2"]);
-    watcher.wait_until_said("/a: sh ended with exit code 3");
+    watcher.wait_until_said("/a: sh exited with code 3");
     watcher.wait_until_said("/a: sh was killed by SIGKILL");
     watcher.stop(0);
 }
@@ -51,7 +51,7 @@ fn a_failed_command_is_retried() {
     assert!(
         watcher
             .said()
-            .contains("ended with exit code 1; again in 1 s"),
+            .contains("exited with code 1; retrying in 1 s"),
         "{}",
         watcher.said()
     );
@@ -65,14 +65,14 @@ fn a_command_that_cannot_be_run_is_named() {
     assert!(
         watcher
             .said()
-            .contains("there is no command /no/such/command")
+            .contains("command /no/such/command not found")
     );
     for value in ["1", "2"] {
         scene.put("/a", value);
         let times = || {
             watcher
                 .said()
-                .matches("could not be run: /no/such/command")
+                .matches("cannot be started: /no/such/command")
                 .count()
         };
         wait(|| times().to_string() == value, || watcher.said());
@@ -100,7 +100,7 @@ fn a_command_that_hangs_is_killed_with_its_children() {
     let mut watcher = scene.watch(&arguments);
     scene.put("/a", "1");
     let began = Instant::now();
-    watcher.wait_until_said("took longer than 0.3 s and was ended");
+    watcher.wait_until_said("timed out after 0.3 s");
     // It ignores SIGTERM, so it ran until SIGKILL.
     assert!(began.elapsed() > Duration::from_secs(5));
     let child = lines(&scene.out())[0].clone();

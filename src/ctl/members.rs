@@ -1,4 +1,4 @@
-//! Who the members are, with names and both addresses, from whichever page a server has for it.
+//! The list of members with names and URLs, from the page that the server has for it.
 
 use serde::Deserialize;
 
@@ -7,48 +7,48 @@ use super::session::Session;
 use crate::client::{Client, Get, Request};
 use crate::cluster::Address;
 
-/// The peer port of etcd 0.4, which a URL without a port means.
+/// The port of a peer URL without one: the peer port of etcd 0.4.
 const PEER_PORT: u16 = 7001;
 
-/// A member as the cluster knows it.
+/// A member of the cluster.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "camelCase", default)]
-pub(super) struct Listed {
-    /// Its id; empty where members have none, in 0.4.
+pub(super) struct Member {
+    /// The id; empty in 0.4, which has no ids.
     pub(super) id: String,
-    /// Its name.
+    /// The name.
     pub(super) name: String,
-    /// Where clients reach it.
+    /// The URLs of the client port.
     #[serde(rename = "clientURLs")]
     pub(super) client_urls: Vec<String>,
-    /// Where peers reach it.
+    /// The URLs of the peer port.
     #[serde(rename = "peerURLs")]
     pub(super) peer_urls: Vec<String>,
-    /// Whether it leads, as far as that is known.
+    /// Whether it is the leader, as far as known.
     #[serde(skip)]
-    pub(super) leads: bool,
+    pub(super) is_leader: bool,
 }
 
 #[derive(Deserialize)]
 struct Page {
-    members: Vec<Listed>,
+    members: Vec<Member>,
 }
 
-/// All members, by name.
+/// All members, sorted by name.
 ///
 /// # Errors
 ///
-/// Nobody tells.
-pub(super) async fn members(session: &Session) -> Result<Vec<Listed>, Exit> {
+/// No member can be reached, or none returns a list of members.
+pub(super) async fn list(session: &Session) -> Result<Vec<Member>, Exit> {
     let answer = session.client.send(&Request::page("/v2/members")).await?;
     let page = serde_json::from_slice::<Page>(&answer.body);
     let mut members = match page.ok().filter(|_| answer.is_success()) {
         Some(page) => page.members,
-        None => machines(session).await?,
+        None => list_of_0_4(session).await?,
     };
-    let leader = leader(session).await?;
+    let leader = find_leader(session).await?;
     for member in &mut members {
-        member.leads = leader
+        member.is_leader = leader
             .as_ref()
             .is_some_and(|leader| *leader == member.id || member.peer_urls.contains(leader));
     }
@@ -56,11 +56,11 @@ pub(super) async fn members(session: &Session) -> Result<Vec<Listed>, Exit> {
     Ok(members)
 }
 
-/// As 0.4 keeps them in its tree.
-async fn machines(session: &Session) -> Result<Vec<Listed>, Exit> {
+/// The members in the tree of etcd 0.4.
+async fn list_of_0_4(session: &Session) -> Result<Vec<Member>, Exit> {
     let get = Get::default().request("/_etcd/machines");
-    let (_, event) = session.ask(&get).await?;
-    let machine = |node: &crate::client::Node| {
+    let (_, event) = session.send(&get).await?;
+    let to_member = |node: &crate::client::Node| {
         let value = node.value.as_deref().unwrap_or_default();
         let url = |wanted: &str| {
             form_urlencoded::parse(value.as_bytes())
@@ -68,7 +68,7 @@ async fn machines(session: &Session) -> Result<Vec<Listed>, Exit> {
                 .map(|(_, url)| url.into_owned())
                 .collect()
         };
-        Listed {
+        Member {
             id: String::new(),
             name: node
                 .key
@@ -77,19 +77,19 @@ async fn machines(session: &Session) -> Result<Vec<Listed>, Exit> {
                 .map_or_else(String::new, String::from),
             client_urls: url("etcd"),
             peer_urls: url("raft"),
-            leads: false,
+            is_leader: false,
         }
     };
-    Ok(event.node.nodes.iter().map(machine).collect())
+    Ok(event.node.nodes.iter().map(to_member).collect())
 }
 
-/// The leader's id or peer URL; none if there is none, or no page that tells.
-async fn leader(session: &Session) -> Result<Option<String>, Exit> {
+/// The leader's id or peer URL; none if there is no leader, or no page that names it.
+async fn find_leader(session: &Session) -> Result<Option<String>, Exit> {
     let answer = session
         .client
         .send(&Request::page("/v2/members/leader"))
         .await?;
-    let member = serde_json::from_slice::<Listed>(&answer.body);
+    let member = serde_json::from_slice::<Member>(&answer.body);
     if let Ok(member) = member
         && answer.is_success()
         && !member.id.is_empty()
@@ -106,17 +106,17 @@ async fn leader(session: &Session) -> Result<Option<String>, Exit> {
 ///
 /// # Errors
 ///
-/// None of them has an address to ask.
-pub(super) fn peers(session: &Session, members: &[Listed]) -> Result<Client, Exit> {
-    let mut members: Vec<&Listed> = members.iter().collect();
-    members.sort_by_key(|member| !member.leads);
+/// None of them has a valid peer URL.
+pub(super) fn peer_client(session: &Session, members: &[Member]) -> Result<Client, Exit> {
+    let mut members: Vec<&Member> = members.iter().collect();
+    members.sort_by_key(|member| !member.is_leader);
     let peers: Vec<Address> = members
         .iter()
         .flat_map(|member| &member.peer_urls)
         .filter_map(|url| Address::parse_with_port(url, PEER_PORT).ok())
         .collect();
     if peers.is_empty() {
-        return Err(Exit::refused("no member says where its peer port is"));
+        return Err(Exit::refused("no member has a valid peer URL"));
     }
     Ok(session.client_of(peers))
 }

@@ -49,7 +49,7 @@ pub(super) fn read_table(
     Ok(layer)
 }
 
-/// The parser, made from the table. It only ever sees `--name=value`.
+/// The parser of a table of options. Its input is normalised to `--name=value`.
 fn command(options: &'static [Opt]) -> Command {
     let options = options.iter().map(|option| {
         let rest = option.names.get(1..).unwrap_or_default();
@@ -66,8 +66,8 @@ fn command(options: &'static [Opt]) -> Command {
         .args(options)
 }
 
-/// Every flag as `--name=value`, whichever of the allowed ways it was written in, and what to say about
-/// old spellings.
+/// Normalise every flag to `--name=value`. Also returns the warnings about
+/// deprecated spellings.
 fn normalise(
     options: &'static [Opt],
     arguments: impl IntoIterator<Item = OsString>,
@@ -87,7 +87,7 @@ fn normalise(
             notes.push(old::note(&format!("-{name}"), &format!("-{current}")));
         }
         let Some(option) = find(options, current.map_or(name, |(_, current)| current)) else {
-            // Left to the parser, which knows what it resembles. What follows may be its value.
+            // The parser reports it, with a suggestion. The next argument may be its value.
             normal.push(format!("--{name}"));
             break;
         };
@@ -127,7 +127,7 @@ fn stray(word: String, switch: Option<String>) -> Error {
     }
 }
 
-/// The parser's complaint in our own words; an unknown flag is the only one it can have.
+/// Convert the error of the parser, which can only be an unknown flag.
 fn explain(error: &clap::Error) -> Error {
     let context = |kind| match error.get(kind) {
         Some(ContextValue::String(text)) => Some(text.clone()),

@@ -62,7 +62,7 @@ pub async fn start(
     let is_renamed = directory.identity().is_some_and(has_other_name);
     let (client_url, peer_url) = urls;
     let own = peer_address(&peer_url)
-        .map_err(|error| Failure::Options(format!("the peer URL {peer_url} {error}")))?;
+        .map_err(|error| Failure::Other(format!("the peer URL {peer_url} {error}")))?;
     let spec = MemberSpec {
         name,
         client_url,

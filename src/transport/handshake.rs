@@ -14,7 +14,7 @@ use tokio::time::timeout;
 
 use super::frame::Link;
 use super::http::{self, Failure};
-use super::refusal::{Refusal, SWITCHING_PROTOCOLS};
+use super::refusal::{ACCEPTED, Refusal};
 use super::{ConnectionKind, Local, PROTOCOL_VERSION};
 use crate::cluster::{Address, ClusterId, MemberId, peer_address};
 
@@ -106,7 +106,7 @@ async fn open(
     *request.uri_mut() = hyper::Uri::from_static(local.paths.get(kind));
     *request.headers_mut() = request_headers(local, to);
     let response = http::open(&local.tls, address, request).await?;
-    if response.status().as_u16() != SWITCHING_PROTOCOLS {
+    if response.status() != ACCEPTED {
         return Err(read_refusal(local, response).await);
     }
     let number = response.headers().get(NUMBER).and_then(hex);
@@ -128,7 +128,7 @@ async fn read_refusal(local: &Local, response: Response<hyper::body::Incoming>) 
     let status = response.status();
     let is_peer_port = response.headers().contains_key(VERSION);
     let cluster = response.headers().get(CLUSTER).and_then(hex);
-    let is_removed = status.as_u16() == Refusal::Removed.status();
+    let is_removed = status == Refusal::Removed.status();
     if is_peer_port && is_removed && cluster == Some(local.cluster.get()) {
         return DialError::Removed;
     }
@@ -227,7 +227,7 @@ pub(super) fn check(local: &Local, headers: &HeaderMap) -> Result<RemotePeer, Re
 
 /// The answer that upgrades the connection, with its number.
 pub(super) fn accept(connection: u64) -> Response<Full<Bytes>> {
-    let mut response = answer(SWITCHING_PROTOCOLS, String::new());
+    let mut response = answer(ACCEPTED, String::new());
     let headers = response.headers_mut();
     headers.insert(CONNECTION, HeaderValue::from_static("Upgrade"));
     headers.insert(UPGRADE, HeaderValue::from_static(PROTOCOL));
@@ -257,10 +257,9 @@ pub(super) fn report_removed(local: &Local) -> Response<Full<Bytes>> {
     response
 }
 
-fn answer(status: u16, text: String) -> Response<Full<Bytes>> {
+fn answer(status: StatusCode, text: String) -> Response<Full<Bytes>> {
     let mut response = Response::new(Full::from(text));
-    // All statuses of the handshake are valid.
-    *response.status_mut() = StatusCode::from_u16(status).unwrap_or_default();
+    *response.status_mut() = status;
     let version = HeaderValue::from(u16::from(PROTOCOL_VERSION));
     response.headers_mut().insert(VERSION, version);
     response
@@ -332,13 +331,13 @@ mod tests {
         let why = |headers: &HeaderMap| check(&us, headers).expect_err("refused");
 
         let foreign = why(&request_headers(&local(8, 2, "x"), us.id));
-        assert_eq!(foreign.status(), 412);
+        assert_eq!(foreign.status().as_u16(), 412);
         assert!(
             foreign.to_string().contains("0000000000000008"),
             "{foreign}"
         );
 
-        let status = |headers: &HeaderMap| why(headers).status();
+        let status = |headers: &HeaderMap| why(headers).status().as_u16();
         assert_eq!(status(&request_headers(&them, them.id)), 409);
         assert_eq!(status(&request_headers(&us, us.id)), 409);
         assert_eq!(status(&HeaderMap::new()), 426);

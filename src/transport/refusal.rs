@@ -2,11 +2,13 @@
 
 use std::fmt;
 
+use hyper::StatusCode;
+
 use super::PROTOCOL_VERSION;
 use crate::cluster::{ClusterId, MemberId};
 
 /// The status of an accepted connection.
-pub(super) const SWITCHING_PROTOCOLS: u16 = 101;
+pub(super) const ACCEPTED: StatusCode = StatusCode::SWITCHING_PROTOCOLS;
 
 /// Why a connection is refused. `Display` is the reason that both sides log.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -45,14 +47,14 @@ pub(super) enum Refusal {
 
 impl Refusal {
     /// The status of the answer.
-    pub(super) fn status(&self) -> u16 {
+    pub(super) fn status(&self) -> StatusCode {
         match self {
-            Self::NotAnUpgrade | Self::Version(_) => 426,
-            Self::Incomplete => 400,
-            Self::Cluster { .. } => 412,
-            Self::Receiver { .. } | Self::OwnId(_) => 409,
-            Self::SnapshotBusy | Self::TooManyPeers => 503,
-            Self::Removed => 410,
+            Self::NotAnUpgrade | Self::Version(_) => StatusCode::UPGRADE_REQUIRED,
+            Self::Incomplete => StatusCode::BAD_REQUEST,
+            Self::Cluster { .. } => StatusCode::PRECONDITION_FAILED,
+            Self::Receiver { .. } | Self::OwnId(_) => StatusCode::CONFLICT,
+            Self::SnapshotBusy | Self::TooManyPeers => StatusCode::SERVICE_UNAVAILABLE,
+            Self::Removed => StatusCode::GONE,
         }
     }
 

@@ -425,6 +425,13 @@ case_readme() {
   host_run h2 'systemctl start etcd-hooks && systemctl start etcd-discovery'
   is inactive host_run h2 'systemctl is-active etcd-hook@x || true'
   host_run h2 'etcdctl set /a 2'
+  # The block on hooks: the hook's own service replaces the one for all hooks.
+  printf 'key: /services\ncommand: touch /run/proxy\n' >"$(host_disk h2)/etc/etcd/hooks.d/proxy.yaml"
+  host_run h2 "export PAGER=cat; $(print_block hooks.md "Running hooks" 1)" >/dev/null
+  within 10 is_active h2 etcd-hook@proxy
+  is inactive host_run h2 'systemctl is-active etcd-hooks || true'
+  host_run h2 'etcdctl set /services 1'
+  within 10 host_run h2 test -e /run/proxy
 
   # The section on cloud-config, with an equivalent document.
   cat >"$(host_disk h2)/root/user-data.yaml" <<END
@@ -437,6 +444,9 @@ coreos:
     peers: $(host_address h1):7001
 END
   host_run h2 "set -e; cd /root; $(print_block cloud-config.md "Run it on a host" 1)"
+  within 20 is_active h2 etcd
+  within 30 has_voters h2 2
+  host_run h2 "export PAGER=cat; $(print_block cloud-config.md "Run it on a host" 2)" >/dev/null
   within 20 is_active h2 etcd
   within 30 has_voters h2 2
 }

@@ -9,7 +9,7 @@ use crate::source::{code, is_test, names, root, sources};
 /// the discovery service.
 const STATUS_FILES: &[&str] = &[
     "src/http/reply.rs",
-    "src/transport/handshake.rs",
+    "src/transport/refusal.rs",
     "src/discovery/reply.rs",
 ];
 

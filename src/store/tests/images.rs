@@ -33,7 +33,7 @@ fn an_image_has_magic_and_version() {
     assert_eq!(error, ImageError::Version(2));
     assert_eq!(
         error.to_string(),
-        "this image of a store has format 2; this version reads format 1"
+        "the image of the store has format 2; this version reads format 1"
     );
     let longer = [&image[..], b"x"].concat();
     assert!(matches!(

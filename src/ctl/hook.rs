@@ -14,23 +14,39 @@ pub(super) const DIRECTORY: &str = "/etc/etcd/hooks.d";
 /// The directory of state files, unless systemd sets `STATE_DIRECTORY`.
 pub(super) const STATE_DIRECTORY: &str = "/var/lib/etcd-hooks";
 
+/// The width of the descriptions of keys, so that their lines fit a terminal of 80 columns.
+const HELP_WIDTH: usize = 50;
+
 /// The description of a hook's file, from the schema.
 pub(super) fn describe_file() -> String {
-    let lines: String = KEYS
-        .iter()
-        .map(|key| {
-            format!(
-                "  {:26} {}\n",
-                format!("{}: {}", key.name, key.value),
-                key.help
-            )
-        })
-        .collect();
+    let mut lines = String::new();
+    for key in KEYS {
+        let mut first = format!("{}: {}", key.name, key.value);
+        for line in wrap(key.help) {
+            lines.push_str(&format!("  {first:26} {line}\n"));
+            first.clear();
+        }
+    }
     format!(
         "A hook is a YAML file NAME.yaml in {DIRECTORY}, with these keys (shown with their default, or an \
          example):\n\n{lines}\nThe command gets the same environment variables as one of exec-watch. The \
          directory and the files must belong to root and be writable by root only."
     )
+}
+
+/// The lines of a text of at most [`HELP_WIDTH`] characters. clap wraps it too, but without indentation.
+fn wrap(text: &str) -> Vec<String> {
+    let mut lines: Vec<String> = Vec::new();
+    for word in text.split_whitespace() {
+        match lines.last_mut() {
+            Some(line) if line.len() + 1 + word.len() <= HELP_WIDTH => {
+                line.push(' ');
+                line.push_str(word);
+            }
+            Some(_) | None => lines.push(word.to_owned()),
+        }
+    }
+    lines
 }
 
 /// The command line.
@@ -220,7 +236,17 @@ mod tests {
         let with_defaults = file(|key| key.is_default || matches!(key.name, "key" | "command"));
         assert_eq!(parse(&with_defaults), parse(&required));
         let help = describe_file();
-        assert!(KEYS.iter().all(|key| help.contains(key.help)));
+        let words: Vec<&str> = help.split_whitespace().collect();
+        let words = words.join(" ");
+        assert!(
+            KEYS.iter()
+                .all(|key| wrap(key.help).iter().all(|line| words.contains(line)))
+        );
+        assert!(
+            help.lines()
+                .filter(|line| line.starts_with("  "))
+                .all(|line| line.len() <= 80)
+        );
         assert!(KEYS.iter().all(|key| key.help.ends_with('.')));
     }
 }
